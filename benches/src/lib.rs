@@ -1,0 +1,1 @@
+//! Benchmarks of riskgate, answers asserted first.

@@ -1,0 +1,206 @@
+//! What the demo does, step by step.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use riskgate_e2e::{
+    Envoy, LogLine, Planned, Pusher, Stage, VMS, client, client_at, root, target_dir,
+};
+use riskgate_push_protocol::VmStatus;
+
+use crate::{
+    cases, edit,
+    progress::step,
+    table::{self, Row},
+};
+
+const RULESET: &str = "storefront";
+
+/// The pieces that run. Envoy goes first when they are dropped.
+pub(crate) struct Play {
+    envoy: Envoy,
+    pusher: Pusher,
+    stage: Stage,
+    ruleset: PathBuf,
+}
+
+impl Play {
+    /// Starts everything in a fresh `target/demo/`, with a copy of the ruleset that may be edited.
+    pub(crate) fn set_up() -> Result<Self> {
+        let folder = target_dir()?.join("demo");
+        let ruleset = folder.join("ruleset");
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("clear {}", folder.display()))?;
+        }
+        copy(&root().join("testdata/rulesets").join(RULESET), &ruleset)?;
+        let stage = step("make keys and start the upstream", || {
+            Stage::in_folder(&folder)
+        })?;
+        let pusher = step("start the pusher", || stage.pusher())?;
+        let port = pusher.addresses().subscribers.port();
+        let scenario = stage.scenario("stream", RULESET)?.set("PUSHER_PORT", port);
+        let envoy = step("start Envoy with two workers", || stage.envoy(scenario))?;
+        Ok(Play {
+            envoy,
+            pusher,
+            stage,
+            ruleset,
+        })
+    }
+
+    /// Publishes, sends, edits, publishes again.
+    pub(crate) fn perform(&self) -> Result<()> {
+        self.publish(1)?;
+        self.show_verdicts()?;
+        self.change_a_rule()
+    }
+
+    /// Prints where everything listens.
+    pub(crate) fn print_addresses(&self) -> Result<()> {
+        let addresses = self.pusher.addresses();
+        println!("\nrunning until Ctrl-C:");
+        println!(
+            "  shop (HTTP)            http://{}",
+            self.envoy.listener("direct")?
+        );
+        println!(
+            "  shop (PROXY protocol)  {}",
+            self.envoy.listener("behind_balancer")?
+        );
+        println!(
+            "  shop (PROXY and TLS)   {}",
+            self.envoy.listener("behind_balancer_tls")?
+        );
+        println!(
+            "  Envoy's admin          http://{}  (process {})",
+            self.envoy.admin().address(),
+            self.envoy.process_id()
+        );
+        println!(
+            "  pusher's admin         http://{}  (process {})",
+            addresses.admin,
+            self.pusher.process_id()
+        );
+        println!(
+            "  upstream               http://{}",
+            self.stage.upstream().address()
+        );
+        println!("  rules, keys and logs   {}", self.stage.folder().display());
+        println!("\ntry it:");
+        println!(
+            "  curl -i -A sqlmap http://{}/item",
+            self.envoy.listener("direct")?
+        );
+        println!("  rule-pusher status --to http://{}", addresses.admin);
+        Ok(())
+    }
+
+    /// Builds and publishes the ruleset, waits for every VM, and tells how long that took.
+    fn publish(&self, revision: u64) -> Result<()> {
+        let bundle = step(&format!("build revision {revision} with rulec"), || {
+            self.stage.build_folder(&self.ruleset, revision)
+        })?;
+        step(&format!("publish revision {revision}"), || {
+            self.pusher.publish(&bundle)
+        })?;
+        let vms = step(
+            &format!("see revision {revision} serve in all {VMS} VMs"),
+            || self.pusher.wait_for_acks(VMS, revision),
+        )?;
+        let last = self.published_to_last_ack_ms(&vms)?;
+        println!(
+            "\nrevision {revision}: {} bytes, {last} ms from accepted by the pusher to the ACK of the last worker's VM (the pusher's clock)",
+            bundle.read()?.len()
+        );
+        Ok(())
+    }
+
+    /// Both moments by the pusher's own clock, which has a resolution of 1 ms.
+    fn published_to_last_ack_ms(&self, vms: &[VmStatus]) -> Result<u64> {
+        let rulesets = self.pusher.status()?.rulesets;
+        let published = rulesets
+            .iter()
+            .find(|published| published.ruleset == RULESET);
+        let published = published
+            .context("the pusher does not know what it published")?
+            .published_at_ms;
+        let last_ack = vms.iter().map(|vm| vm.since_ms).max().unwrap_or(published);
+        Ok(last_ack.saturating_sub(published))
+    }
+
+    fn show_verdicts(&self) -> Result<()> {
+        let rows: Vec<Row> = cases::telling()?
+            .iter()
+            .map(|planned| self.row(planned))
+            .collect::<Result<_>>()?;
+        table::print(&rows);
+        Ok(())
+    }
+
+    fn row(&self, planned: &Planned) -> Result<Row> {
+        let (status, line) = self.send(planned)?;
+        Ok(Row::new(planned, status, &line))
+    }
+
+    /// Sends it as the balancer in front of Envoy would; the verdict is in the access log.
+    fn send(&self, planned: &Planned) -> Result<(u16, LogLine)> {
+        let source = client_at(planned.source_ip);
+        let certificates = self.stage.certificates();
+        let tls = match (&planned.peer_uri_san, planned.tls) {
+            (Some(uri), _) => Some(certificates.client(uri)?),
+            (None, true) => Some(certificates.anonymous()?),
+            (None, false) => None,
+        };
+        let response = match tls {
+            Some(tls) => self.envoy.send_tls_from(source, &tls, &planned.request)?,
+            None => self.envoy.send_from(source, &planned.request)?,
+        };
+        Ok((response.status, self.envoy.access_log().line_of(source)?))
+    }
+
+    fn change_a_rule(&self) -> Result<()> {
+        let before = self.verdict_of_the_edited_rule()?;
+        let change = edit::apply(&self.ruleset)?;
+        println!(
+            "edit rule block-scanners in {}:\n  - {}\n  + {}\n",
+            change.file, change.old, change.new
+        );
+        self.publish(2)?;
+        let after = self.verdict_of_the_edited_rule()?;
+        println!("\nGET /item?id=1 by sqlmap/1.8:\n  before  {before}\n  after   {after}");
+        ensure!(before != after, "the verdict did not change");
+        Ok(())
+    }
+
+    fn verdict_of_the_edited_rule(&self) -> Result<String> {
+        let source = client();
+        let status = self.envoy.send_from(source, &edit::request())?.status;
+        let line = self.envoy.access_log().line_of(source)?;
+        let text = |field: &str| line.text(field).unwrap_or("-").to_owned();
+        Ok(format!(
+            "{} {status}, rule {}, revision {}",
+            text("action"),
+            text("rule"),
+            text("revision")
+        ))
+    }
+}
+
+/// Copies a folder and everything in it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("create {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("read {}", from.display()))? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)
+                .with_context(|| format!("copy to {}", target.display()))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! A stage for end-to-end tests and the demo: a real Envoy, a real pusher and a real upstream on free loopback ports.
+//!
+//! ```no_run
+//! use riskgate_e2e::Stage;
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let stage = Stage::new()?;
+//! let rules = r#"rules: [{ id: no-trace, when: 'request.method == "TRACE"', then: deny }]"#;
+//! let bundle = stage.build("shop", rules, 1)?;
+//! let envoy = stage.envoy(stage.scenario("static", "shop")?.bundle(&bundle)?)?;
+//! let answer = envoy.get("/item")?;
+//! assert_eq!(answer.status, 200);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Everything that is started is stopped when its handle is dropped, and only that: by the id of the process. Nothing
+//! here listens on or talks to anything but the loopback interface.
+
+mod access_log;
+mod admin;
+mod certificates;
+mod corpus;
+mod envoy;
+mod http;
+mod locate;
+mod process;
+mod pusher;
+mod rogue;
+mod rulec;
+mod scenario;
+mod stage;
+mod upstream;
+mod wait;
+mod wire;
+
+pub use access_log::{AccessLog, LogLine};
+pub use admin::Admin;
+pub use certificates::Certificates;
+pub use corpus::Planned;
+pub use envoy::{Envoy, VMS, WORKERS, client, client_at};
+pub use http::{Connection, Request, Response, Source, Tls};
+pub use locate::{root, target_dir};
+pub use process::stop_all;
+pub use pusher::{Addresses, Pusher};
+pub use rogue::{Report, RoguePusher};
+pub use rulec::{Build, Bundle, Keys, eval};
+pub use scenario::Scenario;
+pub use stage::Stage;
+pub use upstream::{Seen, Upstream};
+pub use wait::until;

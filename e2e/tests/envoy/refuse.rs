@@ -1,0 +1,161 @@
+//! Bundles that must not serve, offered by a pusher that checks nothing.
+
+use riskgate_e2e::{Build, Bundle, Envoy, Keys, RoguePusher, Stage, VMS};
+use riskgate_push_protocol::{BundleId, Nack, SubscriberMessage};
+
+use crate::{
+    NO_ADMIN, NO_LOGIN, RULESET,
+    load::{check_serves, streaming},
+};
+
+/// The rules that each of these would bring would be seen: they are others than those that serve.
+#[test]
+fn filters_refuse_what_must_not_serve_and_keep_the_last_good_rules() {
+    let stage = Stage::new().unwrap();
+    let rogue = RoguePusher::start().unwrap();
+    let port = rogue.address().port();
+    let scenario = stage
+        .scenario("stream", RULESET)
+        .unwrap()
+        .set("PUSHER_PORT", port);
+    let envoy = stage.envoy(scenario).unwrap();
+    let hello =
+        |message: &SubscriberMessage| matches!(message, SubscriberMessage::Hello(_)).then_some(());
+    rogue.wait_for(VMS, "a hello", hello).unwrap();
+
+    let good = stage.build(RULESET, NO_ADMIN, 5).unwrap().read().unwrap();
+    check_accepted(&rogue, &good);
+    check_serves(&envoy, NO_ADMIN);
+
+    let newer = stage.build(RULESET, NO_LOGIN, 6).unwrap().read().unwrap();
+    for (bundle, reason) in [
+        (with_another_section(&newer), "bad-hash"),
+        (with_another_manifest(&newer), "bad-signature"),
+        (by_a_stranger(&stage), "untrusted"),
+        (expired(&stage), "expired"),
+        (
+            stage.build(RULESET, NO_LOGIN, 4).unwrap().read().unwrap(),
+            "older-revision",
+        ),
+        (
+            stage.build(RULESET, NO_LOGIN, 5).unwrap().read().unwrap(),
+            "revision-conflict",
+        ),
+        (
+            stage.build("cellar", NO_LOGIN, 6).unwrap().read().unwrap(),
+            "wrong-ruleset",
+        ),
+    ] {
+        check_refused(&rogue, &envoy, &bundle, reason);
+    }
+
+    // The highest revision that any of them claimed was never accepted, so it is still free.
+    check_accepted(&rogue, &newer);
+    check_serves(&envoy, NO_LOGIN);
+}
+
+#[test]
+fn the_pusher_refuses_what_filters_would_refuse() {
+    let stage = Stage::new().unwrap();
+    let pusher = stage.pusher().unwrap();
+    pusher
+        .publish(&stage.build(RULESET, NO_ADMIN, 5).unwrap())
+        .unwrap();
+    let envoy = stage.envoy(streaming(&stage, &pusher)).unwrap();
+    pusher.wait_for_acks(VMS, 5).unwrap();
+
+    let newer = stage.build(RULESET, NO_LOGIN, 6).unwrap().read().unwrap();
+    let older = stage.build(RULESET, NO_LOGIN, 4).unwrap().read().unwrap();
+    for bundle in [
+        with_another_section(&newer),
+        with_another_manifest(&newer),
+        by_a_stranger(&stage),
+        expired(&stage),
+        older,
+    ] {
+        let path = stage.folder().join("refused");
+        std::fs::write(&path, &bundle).unwrap();
+        pusher
+            .publish(&Bundle { path })
+            .expect_err("this must be refused");
+    }
+    let status = pusher.status().unwrap();
+    assert_eq!(status.rulesets.len(), 1);
+    assert_eq!(status.rulesets[0].bundle.revision, 5);
+    check_serves(&envoy, NO_ADMIN);
+}
+
+fn check_accepted(rogue: &RoguePusher, bundle: &[u8]) {
+    let offered = rogue.offer(bundle).unwrap();
+    let acked = |message: &SubscriberMessage| match message {
+        SubscriberMessage::Ack(acked) => Some(*acked),
+        SubscriberMessage::Nack(nack) => panic!("refused: {nack:?}"),
+        _ => None,
+    };
+    assert_eq!(
+        rogue.wait_for(VMS, "an ACK", acked).unwrap(),
+        [offered; VMS]
+    );
+}
+
+fn check_refused(rogue: &RoguePusher, envoy: &Envoy, bundle: &[u8], reason: &str) {
+    let offered: BundleId = rogue.offer(bundle).unwrap();
+    let nacked = |message: &SubscriberMessage| match message {
+        SubscriberMessage::Nack(nack) => Some(nack.clone()),
+        SubscriberMessage::Ack(acked) => panic!("{reason}, and yet accepted: {acked}"),
+        _ => None,
+    };
+    let nacks: Vec<Nack> = rogue.wait_for(VMS, "a NACK", nacked).unwrap();
+    for nack in nacks {
+        assert_eq!(
+            (nack.bundle, nack.reason.as_str()),
+            (offered, reason),
+            "{}",
+            nack.detail
+        );
+        assert!(!nack.detail.is_empty(), "{reason} says nothing to people");
+    }
+    check_serves(envoy, NO_ADMIN);
+}
+
+/// The last byte of the file is one of a section.
+fn with_another_section(bundle: &[u8]) -> Vec<u8> {
+    let mut tampered = bundle.to_vec();
+    *tampered.last_mut().unwrap() ^= 1;
+    tampered
+}
+
+/// The manifest names its ruleset; there it is found and changed.
+fn with_another_manifest(bundle: &[u8]) -> Vec<u8> {
+    let name = RULESET.as_bytes();
+    let at = bundle
+        .windows(name.len())
+        .position(|window| window == name)
+        .unwrap();
+    let mut tampered = bundle.to_vec();
+    tampered[at] = b'x';
+    tampered
+}
+
+fn by_a_stranger(stage: &Stage) -> Vec<u8> {
+    let stranger = Keys::generate(stage.folder(), "stranger").unwrap();
+    build(stage, &stranger, None)
+}
+
+fn expired(stage: &Stage) -> Vec<u8> {
+    build(stage, stage.keys(), Some("2020-01-01T00:00:00Z"))
+}
+
+fn build(stage: &Stage, keys: &Keys, issued_at: Option<&str>) -> Vec<u8> {
+    let build = Build {
+        ruleset: &stage.write_ruleset(RULESET, NO_LOGIN).unwrap(),
+        revision: 7,
+        keys,
+        issued_at,
+    };
+    build
+        .run(stage.folder().join("odd.bundle"))
+        .unwrap()
+        .read()
+        .unwrap()
+}

@@ -1,0 +1,210 @@
+//! Section `attributes`: the request's facts that atoms test, each with its chain of transforms.
+//!
+//! Layout: count, then records of base (u8), three zero bytes, key (string, or NONE), transforms (a string whose
+//! bytes are transform codes).
+
+use alloc::vec::Vec;
+
+use crate::bundle::BundleError;
+use crate::codec::{ArrayRange, Cursor, Record, record, records, write_array};
+use crate::strings::{StringId, Strings};
+use crate::transform::Transform;
+
+/// Index of an attribute.
+pub type AttributeId = u32;
+
+/// Stands for the key of an attribute that has none.
+pub const NO_KEY: StringId = u32::MAX;
+
+/// More transforms in a chain are refused.
+pub const MAX_TRANSFORMS: usize = 16;
+
+/// Where an attribute's values come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+#[expect(missing_docs, reason = "docs/rule-language.md describes each")]
+pub enum Base {
+    Method = 0,
+    Scheme = 1,
+    Host = 2,
+    Hostname = 3,
+    Protocol = 4,
+    Id = 5,
+    Path = 6,
+    UrlPath = 7,
+    Query = 8,
+    Param = 9,
+    Header = 10,
+    Cookie = 11,
+    Time = 12,
+    SourceIp = 13,
+    ClientIp = 14,
+    Mtls = 15,
+    PeerUriSan = 16,
+    PeerSubject = 17,
+    ServerName = 18,
+    TlsVersion = 19,
+    Claim = 20,
+}
+
+/// What kind of values a base has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ValueKind {
+    Bytes,
+    Ip,
+    Time,
+    Bool,
+}
+
+impl Base {
+    const ALL: [Base; 21] = [
+        Base::Method,
+        Base::Scheme,
+        Base::Host,
+        Base::Hostname,
+        Base::Protocol,
+        Base::Id,
+        Base::Path,
+        Base::UrlPath,
+        Base::Query,
+        Base::Param,
+        Base::Header,
+        Base::Cookie,
+        Base::Time,
+        Base::SourceIp,
+        Base::ClientIp,
+        Base::Mtls,
+        Base::PeerUriSan,
+        Base::PeerSubject,
+        Base::ServerName,
+        Base::TlsVersion,
+        Base::Claim,
+    ];
+
+    fn from_code(code: u8) -> Option<Base> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+
+    fn has_key(self) -> bool {
+        matches!(
+            self,
+            Base::Param | Base::Header | Base::Cookie | Base::Claim
+        )
+    }
+
+    pub(crate) fn kind(self) -> ValueKind {
+        match self {
+            Base::Time => ValueKind::Time,
+            Base::SourceIp | Base::ClientIp => ValueKind::Ip,
+            Base::Mtls => ValueKind::Bool,
+            _ => ValueKind::Bytes,
+        }
+    }
+
+    pub(crate) fn bit(self) -> u32 {
+        1 << (self as u8)
+    }
+}
+
+/// An attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Attribute {
+    /// Where its values come from.
+    pub base: Base,
+    /// The name of a header, parameter, cookie or claim; [`NO_KEY`] for the others.
+    pub key: StringId,
+    /// A string of transform codes, in order.
+    pub transforms: StringId,
+}
+
+impl Record for Attribute {
+    const LEN: usize = 12;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[self.base as u8, 0, 0, 0]);
+        self.key.write(out);
+        self.transforms.write(out);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let [base, 0, 0, 0] = bytes.first_chunk::<4>()? else {
+            return None;
+        };
+        Some(Attribute {
+            base: Base::from_code(*base)?,
+            key: u32::read(bytes.get(4..)?)?,
+            transforms: u32::read(bytes.get(8..)?)?,
+        })
+    }
+}
+
+/// The section.
+#[must_use]
+pub fn write(attributes: &[Attribute]) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_array(attributes, &mut out);
+    out
+}
+
+/// The section, checked: known bases and transforms, keys where they belong.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Attributes {
+    bytes: Vec<u8>,
+    array: ArrayRange,
+}
+
+impl Attributes {
+    pub(crate) fn read(bytes: &[u8], strings: &Strings) -> Result<Attributes, BundleError> {
+        let what = "attributes";
+        let mut cursor = Cursor::new(bytes, what);
+        let array = ArrayRange::read::<Attribute>(bytes, &mut cursor)?;
+        cursor.finish()?;
+        let attributes = Attributes {
+            bytes: bytes.to_vec(),
+            array,
+        };
+        for id in 0..attributes.count() {
+            let attribute = attributes.get(id).ok_or(BundleError::BadValue { what })?;
+            attribute.check(strings)?;
+        }
+        Ok(attributes)
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.array.len()
+    }
+
+    pub(crate) fn get(&self, id: AttributeId) -> Option<Attribute> {
+        record(self.array.view(&self.bytes), id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Attribute> {
+        records(self.array.view(&self.bytes))
+    }
+}
+
+impl Attribute {
+    fn check(&self, strings: &Strings) -> Result<(), BundleError> {
+        let what = "attributes";
+        strings.check(self.transforms, what)?;
+        let transforms = strings.get(self.transforms);
+        let known = transforms
+            .iter()
+            .all(|&code| Transform::from_code(code).is_some());
+        let fitting = transforms.is_empty() || self.base.kind() == ValueKind::Bytes;
+        if !known || !fitting || transforms.len() > MAX_TRANSFORMS {
+            return Err(BundleError::BadValue { what });
+        }
+        if !self.base.has_key() {
+            return if self.key == NO_KEY {
+                Ok(())
+            } else {
+                Err(BundleError::BadValue { what })
+            };
+        }
+        match self.base {
+            Base::Claim => strings.check_text(self.key, what),
+            _ => strings.check(self.key, what),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What can be wrong with a bundle's bytes.
+
+use thiserror::Error;
+
+use super::{MAX_BUNDLE_LEN, SectionKind};
+
+/// What is wrong with a bundle's bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum BundleError {
+    #[error("the bundle is empty; build it again with `rulec build`")]
+    Empty,
+    #[error("the bundle is {length} bytes long, more than the {MAX_BUNDLE_LEN} that are allowed")]
+    TooLarge { length: usize },
+    #[error("not a riskgate bundle; build one with `rulec build`")]
+    NotABundle,
+    #[error(
+        "format version {version} is unknown here; use a newer riskgate or build with an older `rulec`"
+    )]
+    UnknownVersion { version: u16 },
+    #[error("unknown flags {flags:#06x} in the header")]
+    UnknownFlags { flags: u16 },
+    #[error("the {what} is larger than the format allows")]
+    OverLimit { what: &'static str },
+    #[error("the {what} ends too early; the file was cut short or altered")]
+    Truncated { what: &'static str },
+    #[error("the {what} goes on after its end; the file was altered")]
+    TrailingBytes { what: &'static str },
+    #[error("padding of the {what} is not zero; the file was altered")]
+    NonZeroPadding { what: &'static str },
+    #[error("the signatures are not in strictly ascending order of key id")]
+    UnorderedSignatures,
+    #[error("the manifest is malformed: {what}")]
+    BadManifest { what: &'static str },
+    #[error("section kind {kind} is unknown here; use a newer riskgate")]
+    UnknownSection { kind: u16 },
+    #[error("the sections are out of order, doubled or flagged wrongly at `{kind}`")]
+    UnorderedSections { kind: SectionKind },
+    #[error("section `{kind}` is missing")]
+    MissingSection { kind: SectionKind },
+    #[error("the section table is not the one that was signed")]
+    BadTableHash,
+    #[error("section `{kind}` is not the one that was signed")]
+    BadHash { kind: SectionKind },
+    #[error("an index in {what} points outside")]
+    IndexOutOfRange { what: &'static str },
+    #[error("{what} holds a value that the format does not know")]
+    BadValue { what: &'static str },
+}
+
+impl BundleError {
+    /// Whether the bytes differ from what was signed, as opposed to having been made wrongly.
+    #[must_use]
+    pub fn is_hash_mismatch(&self) -> bool {
+        matches!(
+            self,
+            BundleError::BadTableHash | BundleError::BadHash { .. }
+        )
+    }
+}

@@ -1,0 +1,208 @@
+//! Section `exact`: a hash table from (attribute, value) to the atoms that the value makes true.
+//!
+//! Layout: bucket starts (count, u32 each), entries (count; attribute, string, start and length of a
+//! slice of the atoms), atoms (count, u32 each), the attributes to look up (count, u32 each, ascending). The bucket is
+//! the XXH3 hash of the value, seeded with the attribute, modulo the number of buckets.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::atoms::{AtomId, Atoms, Test};
+use crate::attributes::AttributeId;
+use crate::bundle::BundleError;
+use crate::codec::{
+    ArrayRange, Cursor, Record, check_index, check_slice, record, records, slice, write_array,
+};
+use crate::strings::{StringId, Strings};
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    attribute: AttributeId,
+    string: StringId,
+    atoms: (u32, u32),
+}
+
+impl Record for Entry {
+    const LEN: usize = 16;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.attribute.write(out);
+        self.string.write(out);
+        self.atoms.write(out);
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        Some(Entry {
+            attribute: u32::read(bytes)?,
+            string: u32::read(bytes.get(4..)?)?,
+            atoms: <(u32, u32)>::read(bytes.get(8..)?)?,
+        })
+    }
+}
+
+/// Collects which values make which atoms true.
+#[derive(Debug, Default, Clone)]
+pub struct ExactWriter {
+    atoms: BTreeMap<(AttributeId, StringId, Vec<u8>), Vec<AtomId>>,
+}
+
+impl ExactWriter {
+    /// `value`, whose string index is `string`, makes `atom` true.
+    pub fn add(&mut self, attribute: AttributeId, string: StringId, value: &[u8], atom: AtomId) {
+        self.atoms
+            .entry((attribute, string, value.to_vec()))
+            .or_default()
+            .push(atom);
+    }
+
+    /// The section.
+    #[must_use]
+    pub fn write(&self) -> Vec<u8> {
+        let bucket_count = self.atoms.len().next_power_of_two();
+        let mut order: Vec<_> = self
+            .atoms
+            .iter()
+            .map(|(key, atoms)| (bucket_of(key.0, &key.2, bucket_count), key, atoms))
+            .collect();
+        order.sort_unstable();
+        let mut starts = alloc::vec![0_u32; bucket_count + 1];
+        let mut entries = Vec::with_capacity(order.len());
+        let mut all_atoms: Vec<u32> = Vec::new();
+        for (bucket, (attribute, string, _), atoms) in order {
+            let start = u32::try_from(all_atoms.len()).unwrap_or(u32::MAX);
+            let length = u32::try_from(atoms.len()).unwrap_or(u32::MAX);
+            all_atoms.extend(atoms);
+            entries.push(Entry {
+                attribute: *attribute,
+                string: *string,
+                atoms: (start, length),
+            });
+            for later in starts.iter_mut().skip(bucket as usize + 1).take(1) {
+                *later += 1;
+            }
+        }
+        let mut total = 0;
+        for start in &mut starts {
+            total += *start;
+            *start = total;
+        }
+        let mut attributes: Vec<u32> = self.atoms.keys().map(|key| key.0).collect();
+        attributes.dedup();
+        let mut out = Vec::new();
+        write_array(&starts, &mut out);
+        write_array(&entries, &mut out);
+        write_array(&all_atoms, &mut out);
+        write_array(&attributes, &mut out);
+        out
+    }
+}
+
+fn bucket_of(attribute: AttributeId, value: &[u8], bucket_count: usize) -> u32 {
+    let bucket = xxh3_64_with_seed(value, attribute.into()) % (bucket_count.max(1) as u64);
+    u32::try_from(bucket).unwrap_or_default()
+}
+
+/// The section, checked: every entry names a string, an attribute and atoms of that attribute.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Exact {
+    bytes: Vec<u8>,
+    starts: ArrayRange,
+    entries: ArrayRange,
+    atoms: ArrayRange,
+    attributes: ArrayRange,
+}
+
+impl Exact {
+    pub(crate) fn read(
+        bytes: &[u8],
+        strings: &Strings,
+        atoms: &Atoms,
+    ) -> Result<Exact, BundleError> {
+        let mut cursor = Cursor::new(bytes, "exact");
+        let section = Exact {
+            bytes: bytes.to_vec(),
+            starts: ArrayRange::read::<u32>(bytes, &mut cursor)?,
+            entries: ArrayRange::read::<Entry>(bytes, &mut cursor)?,
+            atoms: ArrayRange::read::<u32>(bytes, &mut cursor)?,
+            attributes: ArrayRange::read::<u32>(bytes, &mut cursor)?,
+        };
+        cursor.finish()?;
+        section.check_starts()?;
+        section.check_entries(strings, atoms)?;
+        Ok(section)
+    }
+
+    /// The attributes whose values are to be looked up.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = AttributeId> {
+        records(self.attributes.view(&self.bytes))
+    }
+
+    /// The atoms that a value of an attribute makes true.
+    pub(crate) fn lookup<'a>(
+        &'a self,
+        attribute: AttributeId,
+        value: &[u8],
+        strings: &Strings,
+    ) -> impl Iterator<Item = AtomId> + use<'a> {
+        let bucket_count = self.starts.len().saturating_sub(1) as usize;
+        let bucket = bucket_of(attribute, value, bucket_count);
+        let starts = self.starts.view(&self.bytes);
+        let start = record::<u32>(starts, bucket).unwrap_or_default();
+        let end = record::<u32>(starts, bucket + 1).unwrap_or_default();
+        let bucket = slice::<Entry>(
+            self.entries.view(&self.bytes),
+            start,
+            end.saturating_sub(start),
+        );
+        let found = records::<Entry>(bucket)
+            .find(|entry| entry.attribute == attribute && strings.get(entry.string) == value);
+        let (start, length) = found.map_or((0, 0), |entry| entry.atoms);
+        records(slice::<u32>(self.atoms.view(&self.bytes), start, length))
+    }
+
+    fn check_starts(&self) -> Result<(), BundleError> {
+        let view = self.starts.view(&self.bytes);
+        let last = self
+            .starts
+            .len()
+            .checked_sub(1)
+            .and_then(|last| record::<u32>(view, last));
+        let fits = self.starts.len() >= 2
+            && record::<u32>(view, 0) == Some(0)
+            && records::<u32>(view).is_sorted()
+            && last == Some(self.entries.len());
+        if fits {
+            Ok(())
+        } else {
+            Err(BundleError::IndexOutOfRange { what: "exact" })
+        }
+    }
+
+    fn check_entries(&self, strings: &Strings, atoms: &Atoms) -> Result<(), BundleError> {
+        let what = "exact";
+        if !records::<u32>(self.attributes.view(&self.bytes)).is_sorted_by(|a, b| a < b) {
+            return Err(BundleError::BadValue { what });
+        }
+        for entry in records::<Entry>(self.entries.view(&self.bytes)) {
+            strings.check(entry.string, what)?;
+            check_slice(entry.atoms.0, entry.atoms.1, self.atoms.len(), what)?;
+            let named = slice::<u32>(self.atoms.view(&self.bytes), entry.atoms.0, entry.atoms.1);
+            for atom in records::<u32>(named) {
+                check_index(atom, atoms.count(), what)?;
+                let fits = atoms.get(atom).is_some_and(|atom| {
+                    atom.attribute == entry.attribute && atom.test == Test::OneOf
+                });
+                if !fits
+                    || !self
+                        .attributes()
+                        .any(|attribute| attribute == entry.attribute)
+                {
+                    return Err(BundleError::BadValue { what });
+                }
+            }
+        }
+        Ok(())
+    }
+}

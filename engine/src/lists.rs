@@ -1,0 +1,178 @@
+//! Sections `list`: the values of named lists, one section each, so that an unchanged list need not travel again.
+//!
+//! Layout: type (u8, 0 strings, 1 addresses), seven zero bytes, then for addresses one set as in [`crate::prefixes`],
+//! for strings a hash table: bucket starts (count, u32 each), entries (count, offset and length into the
+//! blob), blob length and blob. The bucket of a string is its XXH3 hash modulo the number of buckets.
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::bundle::BundleError;
+use crate::codec::{
+    ArrayRange, Cursor, check_slice, record, records, slice, write_array, write_len,
+};
+use crate::prefixes::PrefixSet;
+
+const STRINGS: u8 = 0;
+const ADDRESSES: u8 = 1;
+const HEADER_LEN: usize = 8;
+
+/// A list of strings, without duplicates.
+#[must_use]
+pub fn write_strings(values: &[Vec<u8>]) -> Vec<u8> {
+    let bucket_count = values.len().next_power_of_two();
+    let mut order: Vec<(u32, &Vec<u8>)> = values
+        .iter()
+        .map(|value| (bucket_of(value, bucket_count), value))
+        .collect();
+    order.sort_unstable();
+    let mut entries: Vec<(u32, u32)> = Vec::with_capacity(order.len());
+    let mut starts = alloc::vec![0_u32; bucket_count + 1];
+    let mut blob = Vec::new();
+    for (bucket, value) in &order {
+        let offset = u32::try_from(blob.len()).unwrap_or(u32::MAX);
+        entries.push((offset, u32::try_from(value.len()).unwrap_or(u32::MAX)));
+        blob.extend_from_slice(value);
+        for count in starts.iter_mut().skip(*bucket as usize + 1).take(1) {
+            *count += 1;
+        }
+    }
+    let mut total = 0;
+    for start in &mut starts {
+        total += *start;
+        *start = total;
+    }
+    let mut out = header(STRINGS);
+    write_array(&starts, &mut out);
+    write_array(&entries, &mut out);
+    write_len(blob.len(), &mut out);
+    out.extend_from_slice(&blob);
+    out
+}
+
+/// A list of addresses, from one set.
+#[must_use]
+pub fn write_addresses(set: &[u8]) -> Vec<u8> {
+    let mut out = header(ADDRESSES);
+    out.extend_from_slice(set);
+    out
+}
+
+fn header(kind: u8) -> Vec<u8> {
+    let mut out = Vec::with_capacity(HEADER_LEN);
+    out.push(kind);
+    out.resize(HEADER_LEN, 0);
+    out
+}
+
+fn bucket_of(value: &[u8], bucket_count: usize) -> u32 {
+    let bucket = xxh3_64(value) % (bucket_count.max(1) as u64);
+    u32::try_from(bucket).unwrap_or_default()
+}
+
+/// A list, checked.
+#[derive(Debug, Clone)]
+pub(crate) enum List {
+    Strings(StringSet),
+    Addresses(PrefixSet),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct StringSet {
+    bytes: Vec<u8>,
+    starts: ArrayRange,
+    entries: ArrayRange,
+    blob_start: usize,
+}
+
+impl List {
+    pub(crate) fn read(bytes: &[u8]) -> Result<List, BundleError> {
+        let what = "a list";
+        let mut cursor = Cursor::new(bytes, what);
+        let [kind, padding @ ..] = cursor.array::<HEADER_LEN>()?;
+        if padding.iter().any(|&byte| byte != 0) {
+            return Err(BundleError::NonZeroPadding { what });
+        }
+        match kind {
+            STRINGS => StringSet::read(bytes, cursor).map(List::Strings),
+            ADDRESSES => {
+                let set = cursor.take(cursor.len())?;
+                PrefixSet::read(set).map(List::Addresses)
+            }
+            _ => Err(BundleError::BadValue { what }),
+        }
+    }
+
+    pub(crate) fn is_addresses(&self) -> bool {
+        matches!(self, List::Addresses(_))
+    }
+
+    pub(crate) fn contains_bytes(&self, value: &[u8]) -> bool {
+        match self {
+            List::Strings(strings) => strings.contains(value),
+            List::Addresses(_) => false,
+        }
+    }
+
+    pub(crate) fn contains_address(&self, address: IpAddr) -> bool {
+        match self {
+            List::Strings(_) => false,
+            List::Addresses(addresses) => addresses.contains(address),
+        }
+    }
+}
+
+impl StringSet {
+    fn read(bytes: &[u8], mut cursor: Cursor<'_>) -> Result<StringSet, BundleError> {
+        let what = "a list";
+        let starts = ArrayRange::read::<u32>(bytes, &mut cursor)?;
+        let entries = ArrayRange::read::<(u32, u32)>(bytes, &mut cursor)?;
+        let blob_len = cursor.u32()?;
+        let blob_start = bytes.len() - cursor.len();
+        cursor.take(blob_len as usize)?;
+        cursor.finish()?;
+        let view = starts.view(bytes);
+        let last = starts
+            .len()
+            .checked_sub(1)
+            .and_then(|last| record::<u32>(view, last));
+        let starts_fit = starts.len() >= 2
+            && record::<u32>(view, 0) == Some(0)
+            && records::<u32>(view).is_sorted()
+            && last == Some(entries.len());
+        if !starts_fit {
+            return Err(BundleError::IndexOutOfRange { what });
+        }
+        for (offset, length) in records::<(u32, u32)>(entries.view(bytes)) {
+            check_slice(offset, length, blob_len, what)?;
+        }
+        Ok(StringSet {
+            bytes: bytes.to_vec(),
+            starts,
+            entries,
+            blob_start,
+        })
+    }
+
+    fn contains(&self, value: &[u8]) -> bool {
+        let starts = self.starts.view(&self.bytes);
+        let bucket = bucket_of(value, self.starts.len().saturating_sub(1) as usize);
+        let start = record::<u32>(starts, bucket).unwrap_or_default();
+        let end = record::<u32>(starts, bucket + 1).unwrap_or_default();
+        let bucket = slice::<(u32, u32)>(
+            self.entries.view(&self.bytes),
+            start,
+            end.saturating_sub(start),
+        );
+        let blob = self.bytes.get(self.blob_start..).unwrap_or_default();
+        records::<(u32, u32)>(bucket)
+            .any(|(offset, length)| blob_slice(blob, offset, length) == Some(value))
+    }
+}
+
+fn blob_slice(blob: &[u8], offset: u32, length: u32) -> Option<&[u8]> {
+    let offset = offset as usize;
+    blob.get(offset..offset.checked_add(length as usize)?)
+}

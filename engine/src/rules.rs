@@ -1,0 +1,168 @@
+//! Section `rules`: what each rule is called, when it is active, and what a match does.
+//!
+//! Layout: count and rule records in source order, count and tags (name, value).
+
+use alloc::vec::Vec;
+
+use crate::bundle::BundleError;
+use crate::codec::{ArrayRange, Cursor, Record, check_slice, record, records, slice, write_array};
+use crate::program::Programs;
+use crate::strings::{StringId, Strings};
+
+/// Stands for the action of a rule that has none.
+pub const NO_ACTION: u32 = u32::MAX;
+
+/// Whether a match counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It does.
+    Enforce,
+    /// It is reported only.
+    Shadow,
+}
+
+/// A rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name.
+    pub id: StringId,
+    /// Where its condition starts in the programs.
+    pub entry: u32,
+    /// Place in the order of decision, from 0; of rules that share one, the first in source order stands first.
+    pub rank: u32,
+    /// Whether a match counts.
+    pub stage: Stage,
+    /// Added to the request's score; `None` is not 0: a rule that scores 0 makes the score a scored one.
+    pub score: Option<i32>,
+    /// Index of its terminal action, or [`NO_ACTION`].
+    pub action: u32,
+    /// Its slice of the tags.
+    pub tags: (u32, u32),
+    /// Active from here on, microseconds since the Unix epoch; `i64::MIN` for always.
+    pub from_us: i64,
+    /// No longer active from here on; `i64::MAX` for never.
+    pub until_us: i64,
+}
+
+impl Rule {
+    pub(crate) fn is_active(&self, time_us: i64) -> bool {
+        self.from_us <= time_us && (time_us < self.until_us || self.until_us == i64::MAX)
+    }
+}
+
+impl Record for Rule {
+    const LEN: usize = 48;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.id.write(out);
+        self.entry.write(out);
+        self.rank.write(out);
+        let stage = u8::from(self.stage == Stage::Shadow);
+        out.extend_from_slice(&[stage, u8::from(self.score.is_some()), 0, 0]);
+        out.extend_from_slice(&self.score.unwrap_or_default().to_le_bytes());
+        self.action.write(out);
+        self.tags.write(out);
+        out.extend_from_slice(&self.from_us.to_le_bytes());
+        out.extend_from_slice(&self.until_us.to_le_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let [stage, scores, 0, 0] = *bytes.get(12..)?.first_chunk::<4>()? else {
+            return None;
+        };
+        let score = i32::from_le_bytes(*bytes.get(16..)?.first_chunk()?);
+        Some(Rule {
+            id: u32::read(bytes)?,
+            entry: u32::read(bytes.get(4..)?)?,
+            rank: u32::read(bytes.get(8..)?)?,
+            stage: match stage {
+                0 => Stage::Enforce,
+                1 => Stage::Shadow,
+                _ => return None,
+            },
+            score: match (scores, score) {
+                (0, 0) => None,
+                (1, score) => Some(score),
+                _ => return None,
+            },
+            action: u32::read(bytes.get(20..)?)?,
+            tags: <(u32, u32)>::read(bytes.get(24..)?)?,
+            from_us: i64::from_le_bytes(*bytes.get(32..)?.first_chunk()?),
+            until_us: i64::from_le_bytes(*bytes.get(40..)?.first_chunk()?),
+        })
+    }
+}
+
+/// The section.
+#[must_use]
+pub fn write(rules: &[Rule], tags: &[(StringId, StringId)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_array(rules, &mut out);
+    write_array(tags, &mut out);
+    out
+}
+
+/// The number of rules, which other sections are checked against before the rules themselves can be.
+pub(crate) fn count(bytes: &[u8]) -> Result<u32, BundleError> {
+    let mut cursor = Cursor::new(bytes, "rules");
+    Ok(ArrayRange::read::<Rule>(bytes, &mut cursor)?.len())
+}
+
+/// The section, checked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rules {
+    bytes: Vec<u8>,
+    rules: ArrayRange,
+    tags: ArrayRange,
+}
+
+impl Rules {
+    pub(crate) fn read(
+        bytes: &[u8],
+        strings: &Strings,
+        programs: &Programs,
+        action_count: u32,
+    ) -> Result<Rules, BundleError> {
+        let what = "rules";
+        let mut cursor = Cursor::new(bytes, what);
+        let rules = ArrayRange::read::<Rule>(bytes, &mut cursor)?;
+        let tags = ArrayRange::read::<(StringId, StringId)>(bytes, &mut cursor)?;
+        cursor.finish()?;
+        let section = Rules {
+            bytes: bytes.to_vec(),
+            rules,
+            tags,
+        };
+        for index in 0..section.count() {
+            let rule = section.get(index).ok_or(BundleError::BadValue { what })?;
+            strings.check_text(rule.id, what)?;
+            programs.check_entry(rule.entry)?;
+            check_slice(rule.tags.0, rule.tags.1, section.tags.len(), what)?;
+            let has_action = rule.action == NO_ACTION || rule.action < action_count;
+            if !has_action || rule.rank >= section.count() {
+                return Err(BundleError::IndexOutOfRange { what });
+            }
+        }
+        for (name, value) in records::<(StringId, StringId)>(section.tags.view(bytes)) {
+            strings.check_text(name, what)?;
+            strings.check_text(value, what)?;
+        }
+        Ok(section)
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.rules.len()
+    }
+
+    pub(crate) fn get(&self, index: u32) -> Option<Rule> {
+        record(self.rules.view(&self.bytes), index)
+    }
+
+    pub(crate) fn tags(&self, rule: &Rule) -> impl Iterator<Item = (StringId, StringId)> + use<'_> {
+        records(slice::<(StringId, StringId)>(
+            self.tags.view(&self.bytes),
+            rule.tags.0,
+            rule.tags.1,
+        ))
+    }
+}

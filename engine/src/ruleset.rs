@@ -1,0 +1,254 @@
+//! A loaded ruleset: sections that were checked, ready to decide.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::actions::{Actions, TemplateKind};
+use crate::admission::{Admitted, Mark, Refusal};
+use crate::atoms::{Atoms, Targets};
+use crate::attributes::{Attributes, Base};
+use crate::bundle::{Bundle, BundleError, Digest, OnExpired, SectionKind};
+use crate::dfa::{self, Dfa};
+use crate::evaluate::evaluate;
+use crate::exact::Exact;
+use crate::lists::List;
+use crate::policy::Policy;
+use crate::prefixes::{self, PrefixSet};
+use crate::program::Programs;
+use crate::request::{Needs, Request};
+use crate::rules::{self, Rules};
+use crate::strings::Strings;
+use crate::verdict::Verdict;
+
+pub use crate::evaluate::Scratch;
+
+/// Every section, with all its indices checked against the others.
+#[derive(Debug, Clone)]
+pub(crate) struct Sections {
+    pub(crate) strings: Strings,
+    pub(crate) attributes: Attributes,
+    pub(crate) atoms: Atoms,
+    pub(crate) exact: Exact,
+    prefix_sets: Vec<PrefixSet>,
+    dfas: Vec<Dfa>,
+    lists: Vec<List>,
+    pub(crate) programs: Programs,
+    pub(crate) rules: Rules,
+    pub(crate) actions: Actions,
+    pub(crate) policy: Policy,
+}
+
+impl Sections {
+    fn read(bundle: &Bundle<'_>) -> Result<Sections, BundleError> {
+        let strings = Strings::read(bundle.section(SectionKind::Strings)?)?;
+        let attributes = Attributes::read(bundle.section(SectionKind::Attributes)?, &strings)?;
+        let prefix_sets = prefixes::read(bundle.section(SectionKind::Prefixes)?)?;
+        let dfas = dfa::read(bundle.section(SectionKind::Dfas)?)?;
+        let lists = read_lists(bundle)?;
+        let rules_bytes = bundle.section(SectionKind::Rules)?;
+        let targets = Targets {
+            attributes: &attributes,
+            strings: strings.count(),
+            list_is_addresses: &|index| lists.get(index as usize).map(List::is_addresses),
+            prefix_sets: count(prefix_sets.len()),
+            dfas: count(dfas.len()),
+            rules: rules::count(rules_bytes)?,
+        };
+        let atoms = Atoms::read(bundle.section(SectionKind::Atoms)?, &targets)?;
+        let exact = Exact::read(bundle.section(SectionKind::Exact)?, &strings, &atoms)?;
+        let programs = Programs::read(bundle.section(SectionKind::Programs)?, atoms.count())?;
+        let actions = Actions::read(bundle.section(SectionKind::Actions)?, &strings)?;
+        let rules = Rules::read(rules_bytes, &strings, &programs, actions.count())?;
+        let policy_bytes = bundle.section(SectionKind::Policy)?;
+        let policy = Policy::read(policy_bytes, actions.count(), rules.count(), atoms.count())?;
+        Ok(Sections {
+            strings,
+            attributes,
+            atoms,
+            exact,
+            prefix_sets,
+            dfas,
+            lists,
+            programs,
+            rules,
+            actions,
+            policy,
+        })
+    }
+
+    pub(crate) fn list(&self, index: u32) -> Option<&List> {
+        self.lists.get(index as usize)
+    }
+
+    pub(crate) fn prefix_set(&self, index: u32) -> Option<&PrefixSet> {
+        self.prefix_sets.get(index as usize)
+    }
+
+    pub(crate) fn dfa(&self, index: u32) -> Option<&Dfa> {
+        self.dfas.get(index as usize)
+    }
+
+    fn needs(&self) -> Needs {
+        let attributes = self
+            .attributes
+            .iter()
+            .fold(0, |bits, attribute| bits | attribute.base.bit());
+        let templates = self.actions.all_template_parts().fold(0, |bits, part| {
+            bits | match part.kind {
+                TemplateKind::Path | TemplateKind::UrlPath => Base::Path.bit(),
+                TemplateKind::Host => Base::Host.bit(),
+                TemplateKind::Literal | TemplateKind::RuleId => 0,
+            }
+        });
+        Needs::from_bits(attributes | templates)
+    }
+}
+
+fn read_lists(bundle: &Bundle<'_>) -> Result<Vec<List>, BundleError> {
+    let lists = bundle
+        .sections()
+        .iter()
+        .filter(|section| section.kind == SectionKind::List);
+    lists
+        .filter_map(|section| section.bytes)
+        .map(List::read)
+        .collect()
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// A ruleset that can decide. It owns its bytes.
+#[derive(Debug, Clone)]
+pub struct Ruleset {
+    name: String,
+    audience: Option<String>,
+    mark: Mark,
+    not_before_s: u64,
+    expires_at_s: u64,
+    on_expired: OnExpired,
+    needs: Needs,
+    sections: Sections,
+}
+
+impl Ruleset {
+    /// Copies the sections of an admitted bundle and checks every index in them.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::BadSection`]: the bundle was signed, but not made by a compiler that works.
+    pub fn load(admitted: &Admitted<'_>) -> Result<Ruleset, Refusal> {
+        let bundle = admitted.bundle();
+        let manifest = bundle.manifest();
+        let sections = Sections::read(bundle).map_err(Refusal::BadSection)?;
+        Ok(Ruleset {
+            name: manifest.ruleset.to_string(),
+            audience: manifest.audience.map(ToString::to_string),
+            mark: Mark {
+                revision: manifest.revision,
+                digest: bundle.digest(),
+                issued_at_s: manifest.issued_at_s,
+            },
+            not_before_s: manifest.not_before_s,
+            expires_at_s: manifest.expires_at_s,
+            on_expired: manifest.on_expired,
+            needs: sections.needs(),
+            sections,
+        })
+    }
+
+    /// Decides a request. Allocates nothing once `scratch` has grown to the ruleset and the traffic.
+    pub fn decide<'a>(&'a self, request: &Request<'_>, scratch: &'a mut Scratch) -> Verdict<'a> {
+        evaluate(&self.sections, request, scratch);
+        Verdict::new(&self.sections, scratch)
+    }
+
+    /// What of a request the rules read.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        self.needs
+    }
+
+    /// The names of the claims that rules read.
+    pub fn claims(&self) -> impl Iterator<Item = &str> {
+        let claims = self
+            .sections
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.base == Base::Claim);
+        claims.map(|attribute| self.sections.strings.text(attribute.key))
+    }
+
+    /// The ruleset's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Which filters it is for.
+    #[must_use]
+    pub fn audience(&self) -> Option<&str> {
+        self.audience.as_deref()
+    }
+
+    /// Grows with each publication.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.mark.revision
+    }
+
+    /// What the bundle is known by.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.mark.digest
+    }
+
+    /// What the next bundle is compared with.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// Unix time; not served before.
+    #[must_use]
+    pub fn not_before_s(&self) -> u64 {
+        self.not_before_s
+    }
+
+    /// Unix time; from then on `on_expired` holds.
+    #[must_use]
+    pub fn expires_at_s(&self) -> u64 {
+        self.expires_at_s
+    }
+
+    /// What a filter does once this has expired.
+    #[must_use]
+    pub fn on_expired(&self) -> OnExpired {
+        self.on_expired
+    }
+
+    /// How many rules there are.
+    #[must_use]
+    pub fn rule_count(&self) -> u32 {
+        self.sections.rules.count()
+    }
+
+    /// How many distinct atoms there are.
+    #[must_use]
+    pub fn atom_count(&self) -> u32 {
+        self.sections.atoms.count()
+    }
+
+    /// How many rules have no access predicate, so that every request pays for them.
+    #[must_use]
+    pub fn always_checked_count(&self) -> u32 {
+        count(self.sections.policy.always().count())
+    }
+
+    /// The rules' ids, in source order.
+    pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
+        let rules = (0..self.rule_count()).filter_map(|index| self.sections.rules.get(index));
+        rules.map(|rule| self.sections.strings.text(rule.id))
+    }
+}

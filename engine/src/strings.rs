@@ -1,0 +1,111 @@
+//! Section `strings`: every byte string that other sections name by index.
+//!
+//! Layout: count, count + 1 offsets into the blob, the blob.
+
+use alloc::vec::Vec;
+
+use crate::bundle::BundleError;
+use crate::codec::{ArrayRange, Cursor, Record, record, records, write_len};
+
+/// Index of a string.
+pub type StringId = u32;
+
+/// Collects strings; equal ones share an index.
+#[derive(Debug, Default, Clone)]
+pub struct StringsWriter {
+    ids: alloc::collections::BTreeMap<Vec<u8>, StringId>,
+    offsets: Vec<u32>,
+    blob: Vec<u8>,
+}
+
+impl StringsWriter {
+    /// The index of `bytes`, added if it is new.
+    pub fn intern(&mut self, bytes: &[u8]) -> StringId {
+        if let Some(&id) = self.ids.get(bytes) {
+            return id;
+        }
+        let id = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        self.ids.insert(bytes.to_vec(), id);
+        self.blob.extend_from_slice(bytes);
+        self.offsets
+            .push(u32::try_from(self.blob.len()).unwrap_or(u32::MAX));
+        id
+    }
+
+    /// The section.
+    #[must_use]
+    pub fn write(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_len(self.offsets.len() + 1, &mut out);
+        0_u32.write(&mut out);
+        for end in &self.offsets {
+            end.write(&mut out);
+        }
+        write_len(self.blob.len(), &mut out);
+        out.extend_from_slice(&self.blob);
+        out
+    }
+}
+
+/// The section, checked: every offset lies in the blob and they ascend.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Strings {
+    bytes: Vec<u8>,
+    offsets: ArrayRange,
+    blob_start: usize,
+}
+
+impl Strings {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Strings, BundleError> {
+        let mut cursor = Cursor::new(bytes, "strings");
+        let offsets = ArrayRange::read::<u32>(bytes, &mut cursor)?;
+        let blob_len = cursor.u32()?;
+        let blob_start = bytes.len() - cursor.len();
+        cursor.take(blob_len as usize)?;
+        cursor.finish()?;
+        let view = offsets.view(bytes);
+        let ascending = records::<u32>(view).is_sorted();
+        let last = offsets
+            .len()
+            .checked_sub(1)
+            .and_then(|last| record::<u32>(view, last));
+        if !ascending || record::<u32>(view, 0) != Some(0) || last != Some(blob_len) {
+            return Err(BundleError::IndexOutOfRange { what: "strings" });
+        }
+        Ok(Strings {
+            bytes: bytes.to_vec(),
+            offsets,
+            blob_start,
+        })
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// Empty if there is no such string, which the checks at load rule out.
+    pub(crate) fn get(&self, id: StringId) -> &[u8] {
+        let range = || {
+            let offsets = self.offsets.view(&self.bytes);
+            let start = record::<u32>(offsets, id)? as usize;
+            let end = record::<u32>(offsets, id.checked_add(1)?)? as usize;
+            self.bytes.get(self.blob_start..)?.get(start..end)
+        };
+        range().unwrap_or_default()
+    }
+
+    /// Empty if it is not text, which the checks at load rule out where text is needed.
+    pub(crate) fn text(&self, id: StringId) -> &str {
+        core::str::from_utf8(self.get(id)).unwrap_or_default()
+    }
+
+    pub(crate) fn check(&self, id: StringId, what: &'static str) -> Result<(), BundleError> {
+        crate::codec::check_index(id, self.count(), what)
+    }
+
+    pub(crate) fn check_text(&self, id: StringId, what: &'static str) -> Result<(), BundleError> {
+        self.check(id, what)?;
+        core::str::from_utf8(self.get(id)).map_err(|_| BundleError::BadValue { what })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,371 @@
+//! The plugin configuration: JSON as people write it, checked into values that cannot be wrong.
+//!
+//! docs/filter-configuration.md describes every key.
+
+use crate::client_ip::ClientIp;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use riskgate_engine::bundle::is_name;
+use riskgate_engine::trust::{KeyError, TrustedKeys};
+use riskgate_push_protocol::envoy;
+use serde::Deserialize;
+
+/// A longer cluster name would break what [`Cluster::grpc_service`] promises.
+const CLUSTER_LEN_MAX: usize = 100;
+/// More proxies than that in a row are a mistake.
+const TRUSTED_HOPS_MAX: u8 = 16;
+/// What stands before the 32 bytes of an Ed25519 key in a `SubjectPublicKeyInfo` (RFC 8410).
+const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+
+/// What one filter is told to do.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Which ruleset it serves.
+    pub ruleset: String,
+    /// Which audience's bundles it takes; without one, only bundles without an audience.
+    pub audience: Option<String>,
+    /// Whose signatures count.
+    pub trust: TrustedKeys,
+    /// The raw keys and the threshold behind `trust`, to see whether a new configuration changes it.
+    pub trust_source: (Vec<[u8; 32]>, u32),
+    /// Where bundles are pushed from.
+    pub push: Option<Cluster>,
+    /// A bundle to begin with, in base64. It is decoded and judged when it is loaded: a bad one is no reason to
+    /// refuse a configuration.
+    pub bundle: Option<String>,
+    /// What becomes of requests while no bundle serves.
+    pub on_missing: OnMissing,
+    /// How `client.ip` is found.
+    pub client_ip: ClientIp,
+    /// A lower revision is refused.
+    pub min_revision: u64,
+    /// Where the JWT filter puts the payload in its metadata.
+    pub jwt_payload_key: String,
+}
+
+/// What becomes of requests while no bundle serves.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMissing {
+    /// They go on, undecided.
+    #[default]
+    Allow,
+    /// They are answered with 503.
+    Deny,
+}
+
+/// The name of an Envoy cluster: printable ASCII, short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster(String);
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The JSON has another shape.
+    #[error("plugin configuration: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The JSON has another shape at a key.
+    #[error("plugin configuration, `{path}`: {error}")]
+    Key {
+        /// Dotted path of the key.
+        path: String,
+        /// What is wrong there.
+        error: serde_json::Error,
+    },
+    /// A name has the wrong form.
+    #[error("plugin configuration, `{path}`: `{name}` is not 1 to 63 of a-z, 0-9 and -")]
+    Name {
+        /// Dotted path of the key.
+        path: &'static str,
+        /// What stands there.
+        name: String,
+    },
+    /// A key is in neither form.
+    #[error(
+        "plugin configuration, `trust.keys[{index}]`: neither an Ed25519 public key in PEM nor base64 of its 32 bytes; \
+         give the file that `rulec keygen` wrote beside the private key"
+    )]
+    KeyText {
+        /// Which key, from 0.
+        index: usize,
+    },
+    /// The keys and the threshold do not make a set of trusted keys.
+    #[error("plugin configuration, `trust`: {0}")]
+    Trust(#[from] KeyError),
+    /// The cluster's name cannot be used.
+    #[error("plugin configuration, `push.cluster`: not 1 to {CLUSTER_LEN_MAX} printable ASCII characters; rename the cluster")]
+    Cluster,
+    /// A number of hops that means nothing.
+    #[error(
+        "plugin configuration, `client_ip.trusted_hops`: {0} is not from 1 to {TRUSTED_HOPS_MAX}; \
+         write \"client_ip\": \"peer\" to trust no header"
+    )]
+    TrustedHops(u8),
+    /// An empty name for the JWT payload.
+    #[error("plugin configuration, `jwt_payload_key`: empty; leave it out for the default, `jwt_payload`")]
+    JwtPayloadKey,
+}
+
+impl Config {
+    /// Reads a plugin configuration.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, with the path of its key.
+    pub fn parse(json: &[u8]) -> Result<Config, ConfigError> {
+        let source: Source = read_json(json)?;
+        let keys = source.trust.keys.iter().enumerate();
+        let keys = keys
+            .map(|(index, text)| parse_key(text).ok_or(ConfigError::KeyText { index }))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Config {
+            ruleset: check_name("ruleset", source.ruleset)?,
+            audience: source.audience.map(|name| check_name("audience", name)).transpose()?,
+            trust: TrustedKeys::new(&keys, source.trust.threshold)?,
+            trust_source: (keys, source.trust.threshold),
+            push: source.push.map(|push| Cluster::new(push.cluster)).transpose()?,
+            bundle: source.bundle,
+            on_missing: source.on_missing,
+            client_ip: check_client_ip(source.client_ip)?,
+            min_revision: source.min_revision,
+            jwt_payload_key: Some(source.jwt_payload_key)
+                .filter(|key| !key.is_empty())
+                .ok_or(ConfigError::JwtPayloadKey)?,
+        })
+    }
+
+    /// Whether what this configuration accepted, `other` would accept too.
+    pub(crate) fn accepts_like(&self, other: &Config) -> bool {
+        let of = |config: &Config| (config.trust_source.clone(), config.ruleset.clone(), config.audience.clone());
+        of(self) == of(other)
+    }
+
+    /// The bytes of the bundle to begin with; `None` when its base64 is broken.
+    pub(crate) fn decode_bundle(text: &str) -> Option<Vec<u8>> {
+        BASE64.decode(text.trim_ascii()).ok()
+    }
+}
+
+impl Cluster {
+    fn new(name: String) -> Result<Cluster, ConfigError> {
+        let printable = name.bytes().all(|byte| byte.is_ascii_graphic());
+        if printable && (1..=CLUSTER_LEN_MAX).contains(&name.len()) {
+            Ok(Cluster(name))
+        } else {
+            Err(ConfigError::Cluster)
+        }
+    }
+
+    /// The cluster's name.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
+    /// What the host takes as a stream's upstream: a serialized `GrpcService`.
+    ///
+    /// The name is so short that every length in it is below 128: each byte is an ASCII character.
+    pub fn grpc_service(&self) -> Vec<u8> {
+        envoy::grpc_service(&self.0)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Source {
+    ruleset: String,
+    audience: Option<String>,
+    trust: TrustSource,
+    push: Option<PushSource>,
+    bundle: Option<String>,
+    #[serde(default)]
+    on_missing: OnMissing,
+    #[serde(default)]
+    client_ip: ClientIpSource,
+    #[serde(default)]
+    min_revision: u64,
+    #[serde(default = "default_jwt_payload_key")]
+    jwt_payload_key: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TrustSource {
+    keys: Vec<String>,
+    #[serde(default = "default_threshold")]
+    threshold: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PushSource {
+    cluster: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ClientIpSource {
+    #[default]
+    Peer,
+    TrustedHops(u8),
+}
+
+fn default_jwt_payload_key() -> String {
+    "jwt_payload".to_owned()
+}
+
+fn default_threshold() -> u32 {
+    1
+}
+
+fn read_json(json: &[u8]) -> Result<Source, ConfigError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let source = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let error = error.into_inner();
+        if path == "." { ConfigError::Json(error) } else { ConfigError::Key { path, error } }
+    })?;
+    deserializer.end()?;
+    Ok(source)
+}
+
+fn check_name(path: &'static str, name: String) -> Result<String, ConfigError> {
+    if is_name(&name) {
+        Ok(name)
+    } else {
+        Err(ConfigError::Name { path, name })
+    }
+}
+
+fn check_client_ip(source: ClientIpSource) -> Result<ClientIp, ConfigError> {
+    match source {
+        ClientIpSource::Peer => Ok(ClientIp::Peer),
+        ClientIpSource::TrustedHops(hops) if (1..=TRUSTED_HOPS_MAX).contains(&hops) => {
+            Ok(ClientIp::TrustedHops(hops.into()))
+        }
+        ClientIpSource::TrustedHops(hops) => Err(ConfigError::TrustedHops(hops)),
+    }
+}
+
+/// A public key in PEM, or base64 of its raw bytes.
+fn parse_key(text: &str) -> Option<[u8; 32]> {
+    let text = text.trim();
+    match text.strip_prefix("-----BEGIN PUBLIC KEY-----") {
+        None => BASE64.decode(text).ok()?.try_into().ok(),
+        Some(rest) => {
+            let body = rest.strip_suffix("-----END PUBLIC KEY-----")?;
+            let body: String = body.split_ascii_whitespace().collect();
+            BASE64.decode(body).ok()?.strip_prefix(&SPKI_PREFIX)?.try_into().ok()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The public key of RFC 8032, section 7.1, test 1.
+    const KEY: &str = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+
+    fn parse_with(changes: &str) -> Result<Config, ConfigError> {
+        let base = format!(r#"{{"ruleset":"storefront","trust":{{"keys":["{KEY}"]}}{changes}}}"#);
+        Config::parse(base.as_bytes())
+    }
+
+    #[test]
+    fn the_shortest_configuration_has_the_documented_defaults() {
+        let config = parse_with("").unwrap();
+        assert_eq!(config.ruleset, "storefront");
+        assert_eq!(config.audience, None);
+        assert_eq!(config.push, None);
+        assert_eq!(config.bundle, None);
+        assert_eq!(config.on_missing, OnMissing::Allow);
+        assert_eq!(config.client_ip, ClientIp::Peer);
+        assert_eq!(config.min_revision, 0);
+        assert_eq!(config.jwt_payload_key, "jwt_payload");
+        assert_eq!(config.trust_source.1, 1);
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let config = parse_with(
+            r#","audience":"eu-prod","push":{"cluster":"rule_pusher"},"bundle":"AAAA","on_missing":"deny",
+               "client_ip":{"trusted_hops":2},"min_revision":18446744073709551615,"jwt_payload_key":"p""#,
+        )
+        .unwrap();
+        assert_eq!(config.audience.as_deref(), Some("eu-prod"));
+        assert_eq!(config.push.unwrap().name(), "rule_pusher");
+        assert_eq!(config.bundle.as_deref(), Some("AAAA"));
+        assert_eq!(config.on_missing, OnMissing::Deny);
+        assert_eq!(config.client_ip, ClientIp::TrustedHops(2));
+        assert_eq!(config.min_revision, u64::MAX);
+        assert_eq!(config.jwt_payload_key, "p");
+        assert_eq!(parse_with(r#","client_ip":"peer""#).unwrap().client_ip, ClientIp::Peer);
+    }
+
+    #[test]
+    fn a_key_in_pem_is_the_key() {
+        let raw = BASE64.decode(KEY).unwrap();
+        let body = BASE64.encode([&SPKI_PREFIX[..], &raw].concat());
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n");
+        assert_eq!(parse_key(&pem).unwrap()[..], raw);
+        assert_eq!(parse_key(&pem.replace("PUBLIC", "PRIVATE")), None);
+        assert_eq!(parse_key(&pem.replace("MCow", "MCov")), None);
+    }
+
+    #[test]
+    fn errors_name_the_key() {
+        let duplicate = format!(r#","trust":{{"keys":["{KEY}"]}}"#);
+        let cases = [
+            (r#","rulset":"x""#, "unknown field `rulset`"),
+            (r#","ruleset":"x""#, "duplicate field `ruleset`"),
+            (&duplicate, "duplicate field `trust`"),
+            (r#","audience":"EU""#, "`audience`: `EU` is not 1 to 63 of a-z, 0-9 and -"),
+            (r#","audience":7"#, "`audience`: invalid type: integer `7`, expected a string"),
+            (r#","push":{"cluster":""}"#, "`push.cluster`: not 1 to 100 printable ASCII characters"),
+            (r#","push":{"cluster":"naïve"}"#, "`push.cluster`: not 1 to 100 printable"),
+            (r#","push":{"clusters":"x"}"#, "`push.clusters`: unknown field `clusters`, expected `cluster`"),
+            (r#","on_missing":"open""#, "`on_missing`: unknown variant `open`, expected `allow` or `deny`"),
+            (r#","client_ip":{"trusted_hops":0}"#, "`client_ip.trusted_hops`: 0 is not from 1 to 16"),
+            (r#","client_ip":"xff""#, "`client_ip`: unknown variant `xff`, expected `peer` or `trusted_hops`"),
+            (r#","min_revision":-1"#, "`min_revision`: invalid value: integer `-1`, expected u64"),
+            (r#","jwt_payload_key":"""#, "`jwt_payload_key`: empty"),
+        ];
+        for (changes, expected) in cases {
+            let error = parse_with(changes).unwrap_err().to_string();
+            assert!(error.starts_with("plugin configuration"), "{error}");
+            assert!(error.contains(expected), "{changes}: {error}");
+        }
+    }
+
+    #[test]
+    fn errors_of_trust_and_json() {
+        let trust = |trust: &str| format!(r#"{{"ruleset":"r","trust":{trust}}}"#);
+        let cases = [
+            (String::new(), "EOF while parsing"),
+            ("[]".into(), "invalid type"),
+            (r#"{"trust":{"keys":[]}}"#.into(), "missing field `ruleset`"),
+            (r#"{"ruleset":"r"}"#.into(), "missing field `trust`"),
+            (format!("{} x", trust(&format!(r#"{{"keys":["{KEY}"]}}"#))), "trailing characters"),
+            (trust(r#"{"keys":[]}"#), "`trust`: no trusted key"),
+            (trust(r#"{"keys":["AAAA"]}"#), "`trust.keys[0]`: neither an Ed25519 public key in PEM nor base64"),
+            (trust(&format!(r#"{{"keys":["{KEY}","{KEY}"]}}"#)), "`trust`: trusted key 1 is given twice"),
+            (trust(&format!(r#"{{"keys":["{KEY}"],"threshold":2}}"#)), "`trust`: the threshold is 2"),
+            (trust(&format!(r#"{{"keys":["{KEY}"],"threshold":0}}"#)), "`trust`: the threshold is 0"),
+            (trust(r#"{"keys":["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]}"#), "is weak"),
+            (trust(r#"{"keys":"x"}"#), "`trust.keys`: invalid type"),
+        ];
+        for (json, expected) in cases {
+            let error = Config::parse(json.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(expected), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_grpc_service_is_text() {
+        let longest = "c".repeat(CLUSTER_LEN_MAX);
+        for name in ["x", "rule_pusher", &longest] {
+            let service = Cluster::new(name.to_owned()).unwrap().grpc_service();
+            assert!(service.is_ascii() && service.ends_with(name.as_bytes()), "{service:?}");
+        }
+    }
+}

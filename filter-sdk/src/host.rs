@@ -1,0 +1,87 @@
+//! What a filter asks of the proxy it runs in.
+
+use crate::config::Cluster;
+
+/// How serious a log line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Something that operators like to find in the log.
+    Info,
+    /// Something that works on, but not as configured.
+    Warn,
+    /// Something that somebody has to mend.
+    Error,
+}
+
+/// What a metric counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Goes up only.
+    Counter,
+    /// Holds the last recorded value.
+    Gauge,
+}
+
+/// Why the host did not do what it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// A status other than success.
+    #[error("the host answered status {0}")]
+    Status(u32),
+    /// Success, with a buffer that cannot be one.
+    #[error("the host answered with a buffer that cannot be one")]
+    Buffer,
+    /// The host cannot carry a stream safely, so none was opened.
+    #[error("the host does not support streams: its answer to `{0}` is not one that can be handled")]
+    NoStreams(&'static str),
+}
+
+/// The proxy. No method panics, and none trusts what the proxy hands back.
+///
+/// Buffers are copies that the filter owns. Which request or stream message is meant is the
+/// proxy's to know: it is the one whose callback runs.
+pub trait Host {
+    /// Writes a log line.
+    fn log(&self, level: Level, message: &str);
+    /// Wall clock, nanoseconds since the Unix epoch.
+    fn now_ns(&self) -> Result<u64, HostError>;
+    /// Fills `out` with random bytes that cannot be guessed.
+    fn random(&self, out: &mut [u8]) -> Result<(), HostError>;
+    /// Calls the root context's tick every `period_ms` from now on.
+    fn set_tick_period(&self, period_ms: u32) -> Result<(), HostError>;
+
+    /// The value under `key` of the data that all VMs of a process share.
+    fn shared_data(&self, key: &str) -> Result<Option<Vec<u8>>, HostError>;
+    /// Writes `value` under `key` if nothing is there; `false` if something was.
+    fn create_shared_data(&self, key: &str, value: &[u8]) -> Result<bool, HostError>;
+
+    /// A property of the request, the connection or the node; `None` when it is absent.
+    fn property(&self, path: &[&str]) -> Result<Option<Vec<u8>>, HostError>;
+    /// Sets a property, which access logs see as filter state.
+    fn set_property(&self, path: &[&str], value: &[u8]) -> Result<(), HostError>;
+
+    /// The request's header map as the ABI serializes it; see [`crate::headers`].
+    fn request_headers(&self) -> Result<Vec<u8>, HostError>;
+    /// Sets a request header, in place of all values it had.
+    fn replace_request_header(&self, name: &[u8], value: &[u8]) -> Result<(), HostError>;
+    /// Removes every value of a request header.
+    fn remove_request_header(&self, name: &[u8]) -> Result<(), HostError>;
+    /// Answers the request in place of the upstream.
+    fn send_local_response(&self, status: u16, headers: &[(&[u8], &[u8])], body: &[u8]) -> Result<(), HostError>;
+
+    /// Defines a metric, or finds the one of that name, and returns its id.
+    fn define_metric(&self, kind: MetricKind, name: &str) -> Result<u32, HostError>;
+    /// Adds to a counter.
+    fn increment_metric(&self, id: u32, by: i64) -> Result<(), HostError>;
+    /// Sets a gauge.
+    fn record_metric(&self, id: u32, value: u64) -> Result<(), HostError>;
+
+    /// Opens the subscription stream to the push service behind `cluster`, and returns its token.
+    fn open_stream(&self, cluster: &Cluster) -> Result<u32, HostError>;
+    /// Sends a message on a stream.
+    fn send_message(&self, stream: u32, message: &[u8]) -> Result<(), HostError>;
+    /// Ends a stream at once, in both directions.
+    fn cancel_stream(&self, stream: u32) -> Result<(), HostError>;
+    /// The stream message whose callback runs, of `len` bytes.
+    fn received_message(&self, len: usize) -> Result<Vec<u8>, HostError>;
+}

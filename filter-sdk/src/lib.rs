@@ -1,0 +1,42 @@
+//! Everything a riskgate filter does, against a [`Host`](host::Host) trait.
+//!
+//! A [`Filter`] takes the plugin configuration, loads the bundle that it carries, subscribes to the push service,
+//! swaps bundles between requests, and decides each request. It never sees the proxy-wasm ABI: a thin shell passes
+//! callbacks in and implements the trait, as the crate `riskgate-filter` does.
+//!
+//! ```no_run
+//! use riskgate_filter_sdk::{Filter, Flow, host::Host};
+//!
+//! fn run(host: &dyn Host) {
+//!     let mut filter = Filter::default();
+//!     filter.on_configure(host, br#"{"ruleset":"storefront","trust":{"keys":["…"]}}"#);
+//!     filter.on_tick(host);
+//!     if filter.on_request_headers(host) == Flow::Continue {
+//!         // The request goes to the upstream.
+//!     }
+//! }
+//! ```
+//!
+//! It never panics on what a host, a push service or a client sends, never waits, and never lets a bad bundle replace
+//! a good one.
+
+pub mod backoff;
+pub mod client_ip;
+pub mod config;
+mod decide;
+mod filter;
+pub mod headers;
+pub mod host;
+pub mod identity;
+mod load;
+pub mod metrics;
+mod refused;
+pub mod request;
+mod serving;
+mod subscription;
+mod transfer;
+
+pub use decide::Flow;
+pub use filter::Filter;
+
+const NS_PER_S: u64 = 1_000_000_000;

@@ -1,0 +1,75 @@
+//! From bytes that anybody may have sent to a ruleset that serves.
+
+use crate::config::Config;
+use crate::host::{Host, Level};
+use crate::metrics::{Metric, Metrics};
+use crate::serving::Serving;
+use riskgate_engine::admission::{Admission, Mark, Refusal};
+
+/// Where a bundle goes: the configuration that judges it, and what it replaces.
+pub(crate) struct Loader<'l> {
+    pub(crate) host: &'l dyn Host,
+    pub(crate) metrics: &'l Metrics,
+    pub(crate) config: &'l Config,
+    pub(crate) serving: &'l mut Serving,
+}
+
+impl Loader<'_> {
+    /// Verifies a bundle and lets it serve; whatever goes wrong, what served before serves on.
+    ///
+    /// `origin` says in the log where the bundle came from.
+    pub(crate) fn load(&mut self, bytes: &[u8], origin: &str) -> Result<Mark, Refusal> {
+        let result = self.admit(bytes);
+        match &result {
+            Ok(mark) => self.report_accepted(mark, origin),
+            Err(refusal) => self.report_refused(refusal.code(), refusal, origin),
+        }
+        result
+    }
+
+    /// Counts and logs a bundle that does not serve.
+    pub(crate) fn report_refused(&self, code: &str, why: &dyn std::fmt::Display, origin: &str) {
+        self.metrics.count(self.host, Metric::LoadsRefused);
+        let ruleset = &self.config.ruleset;
+        let kept = match self.serving.mark() {
+            Some(mark) => format!("revision {} serves on", mark.revision),
+            None => "no bundle serves".to_owned(),
+        };
+        let line = format!("ruleset `{ruleset}`: a bundle {origin} was refused ({code}): {why}; {kept}");
+        self.host.log(Level::Error, &line);
+    }
+
+    fn admit(&mut self, bytes: &[u8]) -> Result<Mark, Refusal> {
+        // Without a clock the time is that of the highest mark, or the epoch, when no bundle was issued yet.
+        let now_s = self.host.now_ns().unwrap_or(0) / crate::NS_PER_S;
+        let mark = self.serving.mark();
+        let admission = Admission {
+            trust: &self.config.trust,
+            ruleset: &self.config.ruleset,
+            audience: self.config.audience.as_deref(),
+            min_revision: self.config.min_revision,
+            now_s,
+            mark,
+        };
+        let admitted = admission.admit(bytes)?;
+        match mark {
+            Some(mark) if mark.digest == admitted.bundle().digest() => Ok(mark),
+            _ => self.serving.swap(&admitted),
+        }
+    }
+
+    fn report_accepted(&self, mark: &Mark, origin: &str) {
+        self.metrics.count(self.host, Metric::LoadsAccepted);
+        self.metrics.record(self.host, Metric::Revision, mark.revision);
+        let (ruleset, revision, digest) = (&self.config.ruleset, mark.revision, mark.digest);
+        self.host.log(Level::Info, &format!("ruleset `{ruleset}`: revision {revision} ({digest}) {origin} serves"));
+        if self.serving.is_expired() {
+            self.host.log(Level::Error, &expiry_line(ruleset, revision));
+        }
+    }
+}
+
+/// What the log says when a ruleset's time is over.
+pub(crate) fn expiry_line(ruleset: &str, revision: u64) -> String {
+    format!("ruleset `{ruleset}`: revision {revision} has expired; its `on_expired` decides until a newer one is published")
+}

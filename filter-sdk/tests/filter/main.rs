@@ -1,0 +1,16 @@
+//! A filter against a proxy that only remembers: what a request, a bundle and a stream bring about.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it fails"
+)]
+
+mod broken_host;
+mod bundles;
+mod driver;
+mod expiry;
+mod proxy;
+mod push;
+mod requests;

@@ -1,0 +1,170 @@
+//! A proxy that remembers what it was told, and fails where a test says so.
+
+use riskgate_filter_sdk::config::Cluster;
+use riskgate_filter_sdk::headers::{self, Header};
+use riskgate_filter_sdk::host::{Host, HostError, Level, MetricKind};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashSet};
+
+/// Every field is what the filter did, or what it is told.
+#[derive(Default)]
+pub struct Proxy {
+    pub now_ns: Cell<u64>,
+    pub tick_period_ms: Cell<u32>,
+    pub log: RefCell<Vec<(Level, String)>>,
+    pub headers: RefCell<Vec<(Vec<u8>, Vec<u8>)>>,
+    pub properties: RefCell<BTreeMap<String, Vec<u8>>>,
+    pub state: RefCell<BTreeMap<String, String>>,
+    pub reply: RefCell<Option<Reply>>,
+    pub metrics: RefCell<Vec<(&'static str, i64)>>,
+    pub shared_data: RefCell<BTreeMap<String, Vec<u8>>>,
+    pub streams: RefCell<Vec<Stream>>,
+    pub message: RefCell<Vec<u8>>,
+    pub random: Cell<u8>,
+    /// Names of methods that fail.
+    pub broken: RefCell<HashSet<&'static str>>,
+    /// Names of the methods that were called.
+    pub calls: RefCell<Vec<&'static str>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+#[derive(Debug, Default)]
+pub struct Stream {
+    pub sent: Vec<Vec<u8>>,
+    pub cancelled: bool,
+}
+
+impl Proxy {
+    fn enter(&self, method: &'static str) -> Result<(), HostError> {
+        self.calls.borrow_mut().push(method);
+        if self.broken.borrow().contains(method) { Err(HostError::Status(10)) } else { Ok(()) }
+    }
+}
+
+impl Host for Proxy {
+    fn log(&self, level: Level, message: &str) {
+        self.log.borrow_mut().push((level, message.to_owned()));
+    }
+
+    fn now_ns(&self) -> Result<u64, HostError> {
+        self.enter("now_ns")?;
+        Ok(self.now_ns.get())
+    }
+
+    fn random(&self, out: &mut [u8]) -> Result<(), HostError> {
+        self.enter("random")?;
+        for byte in out {
+            self.random.set(self.random.get().wrapping_mul(5).wrapping_add(3));
+            *byte = self.random.get();
+        }
+        Ok(())
+    }
+
+    fn set_tick_period(&self, period_ms: u32) -> Result<(), HostError> {
+        self.enter("set_tick_period")?;
+        self.tick_period_ms.set(period_ms);
+        Ok(())
+    }
+
+    fn shared_data(&self, key: &str) -> Result<Option<Vec<u8>>, HostError> {
+        self.enter("shared_data")?;
+        Ok(self.shared_data.borrow().get(key).cloned())
+    }
+
+    fn create_shared_data(&self, key: &str, value: &[u8]) -> Result<bool, HostError> {
+        self.enter("create_shared_data")?;
+        let absent = !self.shared_data.borrow().contains_key(key);
+        if absent {
+            self.shared_data.borrow_mut().insert(key.to_owned(), value.to_vec());
+        }
+        Ok(absent)
+    }
+
+    fn property(&self, path: &[&str]) -> Result<Option<Vec<u8>>, HostError> {
+        self.enter("property")?;
+        Ok(self.properties.borrow().get(&path.join("/")).cloned())
+    }
+
+    fn set_property(&self, path: &[&str], value: &[u8]) -> Result<(), HostError> {
+        self.enter("set_property")?;
+        self.state.borrow_mut().insert(path.join("/"), String::from_utf8(value.to_vec()).unwrap());
+        Ok(())
+    }
+
+    fn request_headers(&self) -> Result<Vec<u8>, HostError> {
+        self.enter("request_headers")?;
+        let headers = self.headers.borrow();
+        let headers: Vec<Header> = headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+        Ok(headers::encode(&headers).unwrap())
+    }
+
+    fn replace_request_header(&self, name: &[u8], value: &[u8]) -> Result<(), HostError> {
+        self.enter("replace_request_header")?;
+        let mut headers = self.headers.borrow_mut();
+        headers.retain(|(held, _)| held != name);
+        headers.push((name.to_vec(), value.to_vec()));
+        Ok(())
+    }
+
+    fn remove_request_header(&self, name: &[u8]) -> Result<(), HostError> {
+        self.enter("remove_request_header")?;
+        self.headers.borrow_mut().retain(|(held, _)| held != name);
+        Ok(())
+    }
+
+    fn send_local_response(&self, status: u16, headers: &[Header<'_>], body: &[u8]) -> Result<(), HostError> {
+        self.enter("send_local_response")?;
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let headers = headers.iter().map(|(name, value)| (text(name), text(value))).collect();
+        *self.reply.borrow_mut() = Some(Reply { status, headers, body: text(body) });
+        Ok(())
+    }
+
+    fn define_metric(&self, _kind: MetricKind, name: &str) -> Result<u32, HostError> {
+        self.enter("define_metric")?;
+        let name = String::leak(name.to_owned());
+        self.metrics.borrow_mut().push((name, 0));
+        Ok(self.metrics.borrow().len() as u32 - 1)
+    }
+
+    fn increment_metric(&self, id: u32, by: i64) -> Result<(), HostError> {
+        self.enter("increment_metric")?;
+        self.metrics.borrow_mut()[id as usize].1 += by;
+        Ok(())
+    }
+
+    fn record_metric(&self, id: u32, value: u64) -> Result<(), HostError> {
+        self.enter("record_metric")?;
+        self.metrics.borrow_mut()[id as usize].1 = value as i64;
+        Ok(())
+    }
+
+    fn open_stream(&self, _cluster: &Cluster) -> Result<u32, HostError> {
+        self.enter("open_stream")?;
+        self.streams.borrow_mut().push(Stream::default());
+        Ok(self.streams.borrow().len() as u32 - 1)
+    }
+
+    fn send_message(&self, stream: u32, message: &[u8]) -> Result<(), HostError> {
+        self.enter("send_message")?;
+        self.streams.borrow_mut()[stream as usize].sent.push(message.to_vec());
+        Ok(())
+    }
+
+    fn cancel_stream(&self, stream: u32) -> Result<(), HostError> {
+        self.enter("cancel_stream")?;
+        self.streams.borrow_mut()[stream as usize].cancelled = true;
+        Ok(())
+    }
+
+    fn received_message(&self, _len: usize) -> Result<Vec<u8>, HostError> {
+        self.enter("received_message")?;
+        Ok(self.message.borrow().clone())
+    }
+}

@@ -1,0 +1,350 @@
+//! The proxy-wasm ABI 0.2.1, as far as this filter uses it: the only module that touches the host.
+//!
+//! Every call returns a `Result`, whatever the host answers: statuses are plain numbers here, so that no number is
+//! one that cannot be, and a buffer is taken over only when pointer and length make one.
+//!
+//! **What cannot be guarded here.** Only `proxy_wasm::hostcalls::open_grpc_stream` makes the crate `proxy-wasm`
+//! deliver a stream's callbacks, and it panics on a status it does not know and on a token that is still in use; each
+//! stream callback panics when `proxy_set_effective_context` fails. So before each opening both calls are tried,
+//! and no stream is opened unless they answer as they should. A host that answers well at first and badly a
+//! moment later, or hands out the token of a stream that this filter has cancelled, still makes the VM trap. Envoy
+//! does neither: its tokens grow, and both answers depend on its build and configuration only.
+#![expect(unsafe_code, reason = "the host's functions are foreign; each block says why it is sound")]
+
+use proxy_wasm::hostcalls;
+use riskgate_filter_sdk::config::Cluster;
+use riskgate_filter_sdk::headers;
+use riskgate_filter_sdk::host::{Host, HostError, Level, MetricKind};
+use riskgate_push_protocol::{PUSH_SERVICE, SUBSCRIBE_METHOD};
+
+const STATUS_OK: u32 = 0;
+const STATUS_NOT_FOUND: u32 = 1;
+const STATUS_PARSE_FAILURE: u32 = 4;
+const STATUS_CAS_MISMATCH: u32 = 8;
+
+const MAP_REQUEST_HEADERS: u32 = 0;
+const BUFFER_GRPC_MESSAGE: u32 = 5;
+const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
+/// Writes only if nothing is under the key.
+const CAS_ABSENT: u32 = u32::MAX;
+/// Lets Envoy choose the gRPC status of an answer to a gRPC request.
+const GRPC_STATUS_UNSET: u32 = u32::MAX;
+/// No protobuf message and no cluster's name: a host that knows streams answers that it cannot parse it.
+const NO_UPSTREAM: &[u8] = b"\xff";
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_log(level: u32, message: *const u8, message_len: usize) -> u32;
+    fn proxy_get_current_time_nanoseconds(now_ns: *mut u64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period_ms: u32) -> u32;
+    fn proxy_get_buffer_bytes(buffer: u32, start: usize, max_len: usize, data: *mut *mut u8, len: *mut usize) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, len: *mut usize) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_len: usize,
+        value: *const u8,
+        value_len: usize,
+    ) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
+    fn proxy_get_property(path: *const u8, path_len: usize, data: *mut *mut u8, len: *mut usize) -> u32;
+    fn proxy_set_property(path: *const u8, path_len: usize, value: *const u8, value_len: usize) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_len: usize,
+        data: *mut *mut u8,
+        len: *mut usize,
+        cas: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(key: *const u8, key_len: usize, value: *const u8, value_len: usize, cas: u32) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_len: usize,
+        body: *const u8,
+        body_len: usize,
+        headers: *const u8,
+        headers_len: usize,
+        grpc_status: u32,
+    ) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_len: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, by: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_set_effective_context(context_id: u32) -> u32;
+    fn proxy_grpc_stream(
+        upstream: *const u8,
+        upstream_len: usize,
+        service: *const u8,
+        service_len: usize,
+        method: *const u8,
+        method_len: usize,
+        metadata: *const u8,
+        metadata_len: usize,
+        token: *mut u32,
+    ) -> u32;
+    fn proxy_grpc_send(token: u32, message: *const u8, message_len: usize, end_stream: u32) -> u32;
+    fn proxy_grpc_cancel(token: u32) -> u32;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn random_get(out: *mut u8, len: usize) -> u32;
+}
+
+/// The proxy around this VM, as one of its root contexts sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Envoy {
+    root_context_id: u32,
+}
+
+impl Envoy {
+    pub(crate) fn new(root_context_id: u32) -> Envoy {
+        Envoy { root_context_id }
+    }
+
+    /// Whether the calls answer well that the crate `proxy-wasm` panics on otherwise.
+    fn try_streams(self) -> Result<(), HostError> {
+        // SAFETY: passes a number.
+        if unsafe { proxy_set_effective_context(self.root_context_id) } != STATUS_OK {
+            return Err(HostError::NoStreams("proxy_set_effective_context"));
+        }
+        let mut token = 0;
+        let metadata = [0; 4];
+        // SAFETY: each pointer and length are those of a live slice, which the host reads only; `token` is live.
+        let status = unsafe {
+            proxy_grpc_stream(
+                NO_UPSTREAM.as_ptr(),
+                NO_UPSTREAM.len(),
+                PUSH_SERVICE.as_ptr(),
+                PUSH_SERVICE.len(),
+                SUBSCRIBE_METHOD.as_ptr(),
+                SUBSCRIBE_METHOD.len(),
+                metadata.as_ptr(),
+                metadata.len(),
+                &raw mut token,
+            )
+        };
+        match status {
+            STATUS_PARSE_FAILURE => Ok(()),
+            _ => Err(HostError::NoStreams("proxy_grpc_stream")),
+        }
+    }
+}
+
+/// The configuration whose callback runs, of `len` bytes.
+pub(crate) fn plugin_configuration(len: usize) -> Result<Vec<u8>, HostError> {
+    buffer(BUFFER_PLUGIN_CONFIGURATION, len)
+}
+
+impl Host for Envoy {
+    fn log(&self, level: Level, message: &str) {
+        let level = match level {
+            Level::Info => 2,
+            Level::Warn => 3,
+            Level::Error => 4,
+        };
+        // SAFETY: pointer and length are those of a live slice, which the host reads only.
+        // Where a line that cannot be logged could be reported there is nowhere.
+        let _ = unsafe { proxy_log(level, message.as_ptr(), message.len()) };
+    }
+
+    fn now_ns(&self) -> Result<u64, HostError> {
+        let mut now_ns = 0;
+        // SAFETY: `now_ns` is live.
+        check(unsafe { proxy_get_current_time_nanoseconds(&raw mut now_ns) })?;
+        Ok(now_ns)
+    }
+
+    fn random(&self, out: &mut [u8]) -> Result<(), HostError> {
+        // SAFETY: pointer and length are those of a live slice that nobody else uses.
+        check(unsafe { random_get(out.as_mut_ptr(), out.len()) })
+    }
+
+    fn set_tick_period(&self, period_ms: u32) -> Result<(), HostError> {
+        // SAFETY: passes a number.
+        check(unsafe { proxy_set_tick_period_milliseconds(period_ms) })
+    }
+
+    fn shared_data(&self, key: &str) -> Result<Option<Vec<u8>>, HostError> {
+        let mut cas = 0;
+        let mut answer = Answer::default();
+        // SAFETY: pointer and length are those of a live slice, which the host reads only; the out-values are live.
+        let status = unsafe {
+            proxy_get_shared_data(key.as_ptr(), key.len(), &raw mut answer.data, &raw mut answer.len, &raw mut cas)
+        };
+        answer.unless_not_found(status)
+    }
+
+    fn create_shared_data(&self, key: &str, value: &[u8]) -> Result<bool, HostError> {
+        // SAFETY: each pointer and length are those of a live slice, which the host reads only.
+        let status = unsafe {
+            proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), CAS_ABSENT)
+        };
+        match status {
+            STATUS_CAS_MISMATCH => Ok(false),
+            _ => check(status).map(|()| true),
+        }
+    }
+
+    fn property(&self, path: &[&str]) -> Result<Option<Vec<u8>>, HostError> {
+        let path = path.join("\0");
+        let mut answer = Answer::default();
+        // SAFETY: pointer and length are those of a live slice, which the host reads only; the out-values are live.
+        let status = unsafe {
+            proxy_get_property(path.as_ptr(), path.len(), &raw mut answer.data, &raw mut answer.len)
+        };
+        answer.unless_not_found(status)
+    }
+
+    fn set_property(&self, path: &[&str], value: &[u8]) -> Result<(), HostError> {
+        let path = path.join("\0");
+        // SAFETY: each pointer and length are those of a live slice, which the host reads only.
+        check(unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
+    }
+
+    fn request_headers(&self) -> Result<Vec<u8>, HostError> {
+        let mut answer = Answer::default();
+        // SAFETY: the out-values are live.
+        let status = unsafe {
+            proxy_get_header_map_pairs(MAP_REQUEST_HEADERS, &raw mut answer.data, &raw mut answer.len)
+        };
+        answer.take(status)
+    }
+
+    fn replace_request_header(&self, name: &[u8], value: &[u8]) -> Result<(), HostError> {
+        // SAFETY: each pointer and length are those of a live slice, which the host reads only.
+        check(unsafe {
+            proxy_replace_header_map_value(
+                MAP_REQUEST_HEADERS,
+                name.as_ptr(),
+                name.len(),
+                value.as_ptr(),
+                value.len(),
+            )
+        })
+    }
+
+    fn remove_request_header(&self, name: &[u8]) -> Result<(), HostError> {
+        // SAFETY: pointer and length are those of a live slice, which the host reads only.
+        check(unsafe { proxy_remove_header_map_value(MAP_REQUEST_HEADERS, name.as_ptr(), name.len()) })
+    }
+
+    fn send_local_response(&self, status: u16, headers: &[headers::Header<'_>], body: &[u8]) -> Result<(), HostError> {
+        const DETAILS: &str = "riskgate";
+        let headers = headers::encode(headers).ok_or(HostError::Buffer)?;
+        // SAFETY: each pointer and length are those of a live slice, which the host reads only.
+        check(unsafe {
+            proxy_send_local_response(
+                status.into(),
+                DETAILS.as_ptr(),
+                DETAILS.len(),
+                body.as_ptr(),
+                body.len(),
+                headers.as_ptr(),
+                headers.len(),
+                GRPC_STATUS_UNSET,
+            )
+        })
+    }
+
+    fn define_metric(&self, kind: MetricKind, name: &str) -> Result<u32, HostError> {
+        let kind = match kind {
+            MetricKind::Counter => 0,
+            MetricKind::Gauge => 1,
+        };
+        let mut id = 0;
+        // SAFETY: pointer and length are those of a live slice, which the host reads only; `id` is live.
+        check(unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) })?;
+        Ok(id)
+    }
+
+    fn increment_metric(&self, id: u32, by: i64) -> Result<(), HostError> {
+        // SAFETY: passes numbers.
+        check(unsafe { proxy_increment_metric(id, by) })
+    }
+
+    fn record_metric(&self, id: u32, value: u64) -> Result<(), HostError> {
+        // SAFETY: passes numbers.
+        check(unsafe { proxy_record_metric(id, value) })
+    }
+
+    fn open_stream(&self, cluster: &Cluster) -> Result<u32, HostError> {
+        self.try_streams()?;
+        let upstream = String::from_utf8(cluster.grpc_service()).map_err(|_| HostError::Buffer)?;
+        hostcalls::open_grpc_stream(&upstream, PUSH_SERVICE, SUBSCRIBE_METHOD, Vec::new())
+            .map_err(|status| HostError::Status(status as u32))
+    }
+
+    fn send_message(&self, stream: u32, message: &[u8]) -> Result<(), HostError> {
+        // SAFETY: pointer and length are those of a live slice, which the host reads only.
+        check(unsafe { proxy_grpc_send(stream, message.as_ptr(), message.len(), 0) })
+    }
+
+    fn cancel_stream(&self, stream: u32) -> Result<(), HostError> {
+        // SAFETY: passes a number.
+        check(unsafe { proxy_grpc_cancel(stream) })
+    }
+
+    fn received_message(&self, len: usize) -> Result<Vec<u8>, HostError> {
+        buffer(BUFFER_GRPC_MESSAGE, len)
+    }
+}
+
+fn check(status: u32) -> Result<(), HostError> {
+    match status {
+        STATUS_OK => Ok(()),
+        _ => Err(HostError::Status(status)),
+    }
+}
+
+fn buffer(buffer: u32, len: usize) -> Result<Vec<u8>, HostError> {
+    let mut answer = Answer::default();
+    // SAFETY: the out-values are live.
+    let status = unsafe { proxy_get_buffer_bytes(buffer, 0, len, &raw mut answer.data, &raw mut answer.len) };
+    let bytes = answer.take(status)?;
+    if bytes.len() > len { Err(HostError::Buffer) } else { Ok(bytes) }
+}
+
+/// What the host says a returned buffer is.
+struct Answer {
+    data: *mut u8,
+    len: usize,
+}
+
+impl Default for Answer {
+    fn default() -> Answer {
+        Answer { data: std::ptr::null_mut(), len: 0 }
+    }
+}
+
+impl Answer {
+    fn take(self, status: u32) -> Result<Vec<u8>, HostError> {
+        check(status)?;
+        if self.data.is_null() {
+            return if self.len == 0 { Ok(Vec::new()) } else { Err(HostError::Buffer) };
+        }
+        match self.data.addr().checked_add(self.len) {
+            Some(end) if end <= memory_len() && isize::try_from(self.len).is_ok() => {}
+            _ => return Err(HostError::Buffer),
+        }
+        // SAFETY: the host puts a returned buffer where `proxy_on_memory_allocate` told it to: a boxed slice of exactly
+        // this length, which nobody else owns. That the host keeps to this is the ABI's contract; what is outside of
+        // the memory was just found out.
+        Ok(unsafe { Vec::from_raw_parts(self.data, self.len, self.len) })
+    }
+
+    fn unless_not_found(self, status: u32) -> Result<Option<Vec<u8>>, HostError> {
+        match status {
+            STATUS_NOT_FOUND => Ok(None),
+            _ => self.take(status).map(Some),
+        }
+    }
+}
+
+/// How much memory the VM has, in bytes.
+fn memory_len() -> usize {
+    #[cfg(target_arch = "wasm32")]
+    return core::arch::wasm32::memory_size::<0>().saturating_mul(0x1_0000);
+    #[cfg(not(target_arch = "wasm32"))]
+    usize::MAX
+}

@@ -1,0 +1,90 @@
+//! What the pusher tells operators.
+
+use crate::{BundleId, InstanceId, VmId};
+
+/// What a publication did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The ruleset that the bundle's manifest names.
+    pub ruleset: String,
+    /// The audience that the bundle's manifest names.
+    pub audience: Option<String>,
+    /// The bundle.
+    pub bundle: BundleId,
+    /// Streams that subscribe to this ruleset and audience now.
+    pub subscribers: u32,
+    /// Whether this digest was published before, so that nothing changed.
+    pub unchanged: bool,
+}
+
+/// What is published, and what every connected VM made of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The newest bundle of each ruleset and audience.
+    pub rulesets: Vec<PublishedRuleset>,
+    /// One for each open stream.
+    pub vms: Vec<VmStatus>,
+    /// The pusher's clock; Unix time in milliseconds.
+    pub now_ms: u64,
+}
+
+/// The newest bundle of a ruleset and audience.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedRuleset {
+    /// The name of the ruleset.
+    pub ruleset: String,
+    /// The audience, if the bundle is for one.
+    pub audience: Option<String>,
+    /// The bundle.
+    pub bundle: BundleId,
+    /// Unix time in milliseconds.
+    pub published_at_ms: u64,
+    /// Unix time in seconds.
+    pub expires_at_s: u64,
+}
+
+/// One VM, while its stream is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VmStatus {
+    /// Envoy's node id; may be empty.
+    pub node: String,
+    /// The Envoy process.
+    pub instance: InstanceId,
+    /// The VM.
+    pub vm: VmId,
+    /// Whether it has seen a request.
+    pub serves_requests: bool,
+    /// The ruleset that it subscribes to.
+    pub ruleset: String,
+    /// The audience that it subscribes to.
+    pub audience: Option<String>,
+    /// What serves in it.
+    pub held: Option<BundleId>,
+    /// What it said to the bundle it was offered last.
+    pub answer: LastAnswer,
+    /// Since when that is so: the answer, the offer or the stream; Unix time in milliseconds.
+    pub since_ms: u64,
+    /// When its stream was opened; Unix time in milliseconds.
+    pub connected_at_ms: u64,
+}
+
+/// What a VM said to the bundle it was offered last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LastAnswer {
+    /// Nothing was offered yet, or no answer came yet.
+    Pending,
+    /// The bundle of this revision serves.
+    Ack {
+        /// The revision that it answered to.
+        revision: u64,
+    },
+    /// The bundle of this revision was refused.
+    Nack {
+        /// The revision that it answered to.
+        revision: u64,
+        /// A stable word.
+        reason: String,
+        /// A sentence for people.
+        detail: String,
+    },
+}

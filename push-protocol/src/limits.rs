@@ -1,0 +1,28 @@
+//! Limits of the protocol. Both ends hold them: the sender when it writes, the receiver when it reads.
+
+/// The longest bundle, in bytes, with or without its detached sections: 32 MiB.
+pub const BUNDLE_LEN_MAX: usize = 32 << 20;
+
+/// The most bundle bytes in one chunk: 192 KiB, so that a chunk stays below [`MESSAGE_LEN_MAX`].
+pub const CHUNK_LEN_MAX: usize = 192 << 10;
+
+/// Chunks that may be on their way to one subscriber without a `ChunkTaken`.
+pub const CHUNKS_IN_FLIGHT_MAX: usize = 4;
+
+/// The longest encoded message to a subscriber, in bytes: 256 KiB. A longer one ends the stream.
+pub const MESSAGE_LEN_MAX: usize = 256 << 10;
+
+/// The longest encoded message of a subscriber, in bytes: 16 KiB. It carries no bundle.
+pub const SUBSCRIBER_MESSAGE_LEN_MAX: usize = 16 << 10;
+
+/// The longest node id, in bytes.
+pub const NODE_LEN_MAX: usize = 256;
+
+/// The longest name of a ruleset or an audience, in bytes: what a bundle can name.
+pub const NAME_LEN_MAX: usize = 63;
+
+/// The longest reason word of a NACK, in bytes.
+pub const REASON_LEN_MAX: usize = 64;
+
+/// The longest sentence of a NACK, in bytes.
+pub const DETAIL_LEN_MAX: usize = 512;

@@ -1,0 +1,134 @@
+//! Turns a pattern into the automaton that the engine walks.
+//!
+//! `regex-automata` determinizes; what is kept is only what a search for *whether* there is a match needs: every
+//! match state becomes one accepting state, and the tables are written in the bundle's own layout, so that the engine
+//! carries no regex code.
+
+use std::collections::HashMap;
+
+use regex_automata::dfa::{Automaton as _, StartKind, dense};
+use regex_automata::nfa::thompson;
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::start;
+use regex_automata::{Anchored, MatchKind};
+use regex_syntax::hir::Hir;
+use riskgate_engine::dfa::{ACCEPT, DEAD, DfaWriter, MAX_LEN};
+use thiserror::Error;
+
+/// While determinizing, in bytes. The result is far smaller.
+const BUILD_LEN_MAX: usize = 64 << 20;
+
+/// The automaton of a pattern would take more than 1 MB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "the pattern's automaton takes more than 1 MB; shorten its counted repetitions or split it"
+)]
+pub struct TooLarge;
+
+/// The automaton that tells whether the pattern is found in a value, as the bundle holds it.
+///
+/// # Errors
+///
+/// [`TooLarge`] when it takes more than 1 MB.
+pub fn compile(pattern: &Hir) -> Result<Vec<u8>, TooLarge> {
+    let nfa = thompson::Compiler::new()
+        .configure(
+            thompson::Config::new()
+                .utf8(false)
+                .which_captures(thompson::WhichCaptures::None)
+                .nfa_size_limit(Some(BUILD_LEN_MAX)),
+        )
+        .build_from_hir(pattern)
+        .map_err(|_| TooLarge)?;
+    let config = dense::Config::new()
+        .start_kind(StartKind::Unanchored)
+        .match_kind(MatchKind::All)
+        .dfa_size_limit(Some(BUILD_LEN_MAX))
+        .determinize_size_limit(Some(BUILD_LEN_MAX));
+    let dfa = dense::Builder::new()
+        .configure(config)
+        .build_from_nfa(&nfa)
+        .map_err(|_| TooLarge)?;
+    let bytes = Export::new(&dfa).run()?.write();
+    if bytes.len() > MAX_LEN {
+        Err(TooLarge)
+    } else {
+        Ok(bytes)
+    }
+}
+
+type Dfa = dense::DFA<Vec<u32>>;
+
+/// A walk over all states that can be reached from the start of a value.
+struct Export<'a> {
+    dfa: &'a Dfa,
+    classes: [u8; 256],
+    representatives: Vec<u8>,
+    ids: HashMap<StateID, u32>,
+    found: Vec<StateID>,
+}
+
+impl<'a> Export<'a> {
+    fn new(dfa: &'a Dfa) -> Export<'a> {
+        let mut classes = [0; 256];
+        let mut representatives = Vec::new();
+        for (byte, class) in (0..=u8::MAX).zip(&mut classes) {
+            *class = dfa.byte_classes().get(byte);
+            if usize::from(*class) == representatives.len() {
+                representatives.push(byte);
+            }
+        }
+        Export {
+            dfa,
+            classes,
+            representatives,
+            ids: HashMap::new(),
+            found: Vec::new(),
+        }
+    }
+
+    fn run(mut self) -> Result<DfaWriter, TooLarge> {
+        let unanchored = start::Config::new().anchored(Anchored::No);
+        let start = self.dfa.start_state(&unanchored).map_err(|_| TooLarge)?;
+        let start = self.id(start);
+        let classes = self.representatives.clone();
+        let mut accepts_at_end = vec![false, true];
+        let mut transitions = vec![DEAD; classes.len()];
+        transitions.resize(2 * classes.len(), ACCEPT);
+        let mut next = 0;
+        while let Some(&state) = self.found.get(next) {
+            next += 1;
+            accepts_at_end.push(self.dfa.is_match_state(self.dfa.next_eoi_state(state)));
+            for &byte in &classes {
+                let id = self.id(self.dfa.next_state(state, byte));
+                transitions.push(id);
+            }
+            if transitions.len() > MAX_LEN {
+                return Err(TooLarge);
+            }
+        }
+        let class_count = u16::try_from(classes.len()).map_err(|_| TooLarge)?;
+        Ok(DfaWriter {
+            classes: self.classes,
+            class_count,
+            start,
+            accepts_at_end,
+            transitions,
+        })
+    }
+
+    /// The number of a state in the bundle, given when it is first met.
+    fn id(&mut self, state: StateID) -> u32 {
+        if self.dfa.is_match_state(state) {
+            return ACCEPT;
+        }
+        if self.dfa.is_dead_state(state) || self.dfa.is_quit_state(state) {
+            return DEAD;
+        }
+        let next = u32::try_from(self.found.len() + 2).unwrap_or(u32::MAX);
+        *self.ids.entry(state).or_insert_with(|| {
+            self.found.push(state);
+            next
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! `rulec check`: report what is wrong with a ruleset folder.
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+
+use riskgate_compiler::{diagnostic, front, ir};
+
+use crate::args::CheckArgs;
+use crate::failure::Failure;
+
+pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let ruleset = analyse(&args.ruleset)?;
+    eprintln!("{}: {} rules, no errors", ruleset.name, ruleset.rules.len());
+    Ok(())
+}
+
+/// Reads and checks a ruleset, and prints every diagnostic.
+pub(crate) fn analyse(folder: &Path) -> Result<ir::Ruleset, Failure> {
+    let sources = front::read_ruleset(folder).map_err(Failure::unable)?;
+    let analysis = front::analyse(&sources);
+    let is_colourful = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    eprint!(
+        "{}",
+        diagnostic::render(&analysis.diagnostics, &analysis.sources, is_colourful)
+    );
+    analysis.ruleset.ok_or_else(Failure::findings)
+}

@@ -1,0 +1,86 @@
+//! `rulec eval`: print the verdict of each request in a file.
+
+use std::io::{self, BufWriter, Read as _, Write as _};
+use std::path::Path;
+
+use riskgate_compiler::build::load_unverified;
+use riskgate_compiler::request_json::{self, OwnedRequest};
+use riskgate_compiler::verdict_json::VerdictJson;
+use riskgate_engine::ruleset::{Ruleset, Scratch};
+
+use crate::args::EvalArgs;
+use crate::failure::Failure;
+use crate::output::{describe_time, now_s, parse_time_s, print_line, read_bundle};
+
+pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
+    let at_s = args
+        .at
+        .as_deref()
+        .map(|at| parse_time_s(at, "--at"))
+        .transpose()?;
+    let ruleset = load_unverified(&read_bundle(&args.bundle)?).map_err(|error| {
+        Failure::finding(format!("cannot use `{}`: {error}", args.bundle.display()))
+    })?;
+    if let Some(at_s) = at_s {
+        check_validity(&ruleset, at_s)?;
+    }
+    let requests = read_requests(&args.requests)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut scratch = Scratch::default();
+    let mut clock_us = i64::MIN;
+    let default_us = i64::try_from(at_s.unwrap_or_else(now_s))
+        .unwrap_or(i64::MAX)
+        .saturating_mul(1_000_000);
+    for request in &requests {
+        // In a batch time never runs backwards.
+        clock_us = clock_us.max(request.time_us().unwrap_or(default_us));
+        let verdict = request.with(clock_us, |request| {
+            VerdictJson::from(&ruleset.decide(request, &mut scratch))
+        });
+        let line = serde_json::to_string(&verdict).map_err(Failure::unable)?;
+        print_line(&mut out, &line)?;
+    }
+    out.flush()
+        .map_err(|error| Failure::unable(format!("cannot write to standard output: {error}")))
+}
+
+fn check_validity(ruleset: &Ruleset, at_s: u64) -> Result<(), Failure> {
+    if at_s < ruleset.not_before_s() {
+        let from = describe_time(ruleset.not_before_s());
+        return Err(Failure::finding(format!(
+            "the bundle is not valid before {from}"
+        )));
+    }
+    if at_s >= ruleset.expires_at_s() {
+        let until = describe_time(ruleset.expires_at_s());
+        return Err(Failure::finding(format!("the bundle expired at {until}")));
+    }
+    Ok(())
+}
+
+/// All requests, before any verdict is printed: a bad line must not leave half an answer.
+fn read_requests(path: &Path) -> Result<Vec<OwnedRequest>, Failure> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        io::stdin().lock().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    read.map_err(|error| {
+        Failure::unable(format!(
+            "cannot read requests `{}`: {error}",
+            path.display()
+        ))
+    })?;
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(index, line)| {
+            request_json::parse(line).map_err(|error| {
+                Failure::unable(format!("{}:{}: {error}", path.display(), index + 1))
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,8 @@
+//! One file a verb.
+
+pub(crate) mod build;
+pub(crate) mod check;
+pub(crate) mod eval;
+pub(crate) mod inspect;
+pub(crate) mod keygen;
+pub(crate) mod verify;

@@ -1,0 +1,138 @@
+//! What the compiler has to say about a ruleset: a code, a place, a reason and a remedy.
+//!
+//! Building one is cheap and does no I/O; [`render`] turns many into text.
+
+mod code;
+mod render;
+mod source_map;
+
+use core::ops::Range;
+
+pub use code::Code;
+pub use render::render;
+pub use source_map::{FileId, Position, SourceFile, SourceMap};
+
+/// Whether a ruleset with this diagnostic can be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It cannot.
+    Error,
+    /// It can, but the author should look at it.
+    Warning,
+}
+
+/// A place in a file of the ruleset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Which file.
+    pub file: FileId,
+    /// Bytes of the file.
+    pub range: Range<usize>,
+}
+
+impl Span {
+    /// A span of `file`.
+    pub fn new(file: FileId, range: Range<usize>) -> Self {
+        Self { file, range }
+    }
+}
+
+/// A second place that explains the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Related {
+    /// Where.
+    pub span: Span,
+    /// What is there.
+    pub label: String,
+}
+
+/// One thing to tell the author.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Which kind; it fixes the severity too.
+    pub code: Code,
+    /// What is wrong, in one lower-case sentence.
+    pub message: String,
+    /// Where the caret goes.
+    pub primary: Span,
+    /// What stands beside the caret.
+    pub label: Option<String>,
+    /// Other places that matter.
+    pub related: Vec<Related>,
+    /// Facts that help to understand the message.
+    pub notes: Vec<String>,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// A diagnostic without label, notes and remedy.
+    pub fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            primary: span,
+            label: None,
+            related: Vec::new(),
+            notes: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// With text beside the caret.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// With a second place.
+    #[must_use]
+    pub fn related(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.related.push(Related {
+            span,
+            label: label.into(),
+        });
+        self
+    }
+
+    /// With a fact.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
+        self
+    }
+
+    /// With a remedy.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Whether a ruleset with it can be built.
+    pub fn severity(&self) -> Severity {
+        self.code.severity()
+    }
+
+    /// Whether it is an error.
+    pub fn is_error(&self) -> bool {
+        self.severity() == Severity::Error
+    }
+}
+
+/// Sorts by file, then by position, then errors first.
+pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
+    diagnostics.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
+}
+
+fn sort_key(diagnostic: &Diagnostic) -> (FileId, usize, usize, Severity, Code) {
+    let Span { file, range } = &diagnostic.primary;
+    (
+        *file,
+        range.start,
+        range.end,
+        diagnostic.severity(),
+        diagnostic.code,
+    )
+}

@@ -1,0 +1,387 @@
+//! The kinds of diagnostics. The comment of each is its page: what it means, an example, the remedy.
+
+use core::fmt;
+
+use super::Severity;
+
+/// Declares [`Code`] with its numbers and severities in one table.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal $severity:ident,)*) => {
+        /// What kind of diagnostic it is. Numbers are never given out twice.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl Code {
+            /// Every code, by number.
+            pub const ALL: &[Code] = &[$(Code::$name),*];
+
+            /// Errors stop a build, warnings do not.
+            pub fn severity(self) -> Severity {
+                match self {
+                    $(Code::$name => Severity::$severity,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A file is not YAML.
+    ///
+    /// ```yaml
+    /// rules:
+    ///   - id: broken
+    ///    when: request.method == "GET"
+    /// ```
+    ///
+    /// Indent the keys of a map alike. A condition that holds `: ` needs quotes around it.
+    YamlSyntax = 1 Error,
+    /// A YAML tag. In YAML a plain value that starts with `!` is a tag, so this condition would lose its negation:
+    ///
+    /// ```yaml
+    /// when: !connection.mtls
+    /// ```
+    ///
+    /// Quote it: `when: '!connection.mtls'`, or use `not: connection.mtls`.
+    YamlTag = 2 Error,
+    /// An anchor, an alias or a merge key: a reader should see a rule as it is, at the place where it is.
+    ///
+    /// ```yaml
+    /// lists:
+    ///   office: &net { type: cidr, values: [10.0.0.0/8] }
+    ///   vpn: *net
+    /// ```
+    ///
+    /// Write the value at both places; give values that many rules share a name under `lists`.
+    YamlReference = 3 Error,
+    /// A key stands twice in one map.
+    ///
+    /// ```yaml
+    /// - id: twice
+    ///   when: request.method == "PUT"
+    ///   when: request.method == "POST"
+    ///   then: deny
+    /// ```
+    ///
+    /// Delete one, or join both under `all` or `any`.
+    DuplicateKey = 4 Error,
+    /// A file holds more than one YAML document.
+    ///
+    /// ```yaml
+    /// rules: []
+    /// ---
+    /// rules: []
+    /// ```
+    ///
+    /// Put each document into a file of its own.
+    SeveralDocuments = 5 Error,
+    /// A key that the language does not have at this place.
+    ///
+    /// ```yaml
+    /// - id: typo
+    ///   wen: request.method == "TRACE"
+    ///   then: deny
+    /// ```
+    ///
+    /// The remedy names the closest key, or all of them.
+    UnknownKey = 6 Error,
+    /// A key that must be there is not.
+    ///
+    /// ```yaml
+    /// - id: what-then
+    ///   when: request.method == "TRACE"
+    /// ```
+    ///
+    /// Add it.
+    MissingKey = 7 Error,
+    /// A value of the wrong kind: a list where a map is expected, say.
+    ///
+    /// ```yaml
+    /// rules:
+    ///   id: not-a-list
+    /// ```
+    ///
+    /// The message names what is expected; `- ` starts an element of a list.
+    WrongShape = 8 Error,
+    /// A value of the right kind that is none of those that are allowed.
+    ///
+    /// ```yaml
+    /// on_expired: panic
+    /// ```
+    ///
+    /// The remedy lists those that are allowed.
+    InvalidValue = 9 Error,
+    /// A name with a character that names do not have, or one that is too long.
+    ///
+    /// ```yaml
+    /// ruleset: Store Front
+    /// ```
+    ///
+    /// The remedy says which characters the name may have.
+    InvalidName = 10 Error,
+    /// A number outside of its range.
+    ///
+    /// ```yaml
+    /// then: { deny: { status: 99 } }
+    /// ```
+    ///
+    /// The message gives the range.
+    OutOfRange = 11 Error,
+    /// Something is too long, too many or nested too deep. Every part of the language has a limit, so that neither a
+    /// slip nor an attack can make a build or a proxy slow.
+    ///
+    /// ```yaml
+    /// then: { tag: { note: "…a value of 300 characters…" } }
+    /// ```
+    ///
+    /// The message gives the limit. Long `in [..]` lists belong under `lists`.
+    TooLarge = 12 Error,
+    /// A part of the language that this version of the compiler does not have yet. It is refused rather than ignored,
+    /// since a rule without it would do something else.
+    ///
+    /// ```yaml
+    /// stage: canary
+    /// ```
+    ///
+    /// Leave it out, or use a version that has it.
+    NotSupported = 13 Error,
+    /// A `language` that this compiler does not know.
+    ///
+    /// ```yaml
+    /// language: 2
+    /// ```
+    ///
+    /// Write `language: 1`.
+    UnknownLanguage = 14 Error,
+    /// Two rules have one id.
+    ///
+    /// ```yaml
+    /// rules:
+    ///   - { id: no-trace, when: request.method == "TRACE", then: deny }
+    ///   - { id: no-trace, when: request.method == "TRACK", then: deny }
+    /// ```
+    ///
+    /// Ids name rules in logs and verdicts: give each its own.
+    DuplicateRule = 15 Error,
+    /// Not a time in RFC 3339.
+    ///
+    /// ```yaml
+    /// active: { from: 2026-11-11 }
+    /// ```
+    ///
+    /// Write date, time and offset: `2026-11-11T00:00:00+08:00` or `2026-11-10T16:00:00Z`.
+    InvalidTime = 16 Error,
+    /// Not a length of time.
+    ///
+    /// ```yaml
+    /// ttl: 1 day
+    /// ```
+    ///
+    /// Write a number and one unit of `s`, `m`, `h` and `d`: `24h`.
+    InvalidDuration = 17 Error,
+    /// An active window that ends before it begins, so that the rule could never match.
+    ///
+    /// ```yaml
+    /// active: { from: 2026-11-12T00:00:00Z, until: 2026-11-11T00:00:00Z }
+    /// ```
+    ///
+    /// A window is `from <= t < until`: put `from` before `until`.
+    EmptyWindow = 18 Error,
+    /// Two score bands begin at the same score.
+    ///
+    /// ```yaml
+    /// score_bands:
+    ///   - { at_least: 50, then: deny }
+    ///   - { at_least: 50, then: allow }
+    /// ```
+    ///
+    /// Delete one.
+    DuplicateBand = 19 Error,
+    /// A `then` with more than one terminal action, or with none of the actions at all.
+    ///
+    /// ```yaml
+    /// then: { allow: {}, deny: { status: 429 } }
+    /// ```
+    ///
+    /// Only one of `allow`, `deny` and `challenge` can end a decision; `score` and `tag` may stand beside it.
+    InvalidOutcome = 20 Error,
+    /// A header that a reply cannot carry.
+    ///
+    /// ```yaml
+    /// then: { deny: { headers: { "retry after": "10" } } }
+    /// ```
+    ///
+    /// A name has letters, digits and ``!#$%&'*+-.^_`|~``, a value no control characters; framing headers such as
+    /// `content-length` are the proxy's.
+    InvalidHeader = 21 Error,
+    /// A redirect template that is not an absolute URL, or that has a placeholder at a place or of a name that it
+    /// cannot have.
+    ///
+    /// ```yaml
+    /// then: { challenge: { redirect: "https://{request.host}/verify" } }
+    /// ```
+    ///
+    /// A placeholder in the host would let a client choose where the redirect goes. Begin with `https://` and a fixed
+    /// host; after it `{request.path}`, `{request.host}`, `{request.url_path}` and `{rule.id}` may stand.
+    InvalidTemplate = 22 Error,
+    /// Not an IP address or a CIDR prefix.
+    ///
+    /// ```yaml
+    /// lists:
+    ///   office: { type: cidr, values: [10.1.0.0/8] }
+    /// ```
+    ///
+    /// A prefix has no bits set after its length: `10.0.0.0/8`, or `10.1.0.0/16`.
+    InvalidAddress = 23 Error,
+    /// A list's file cannot be used.
+    ///
+    /// ```yaml
+    /// lists:
+    ///   devices: { type: string, file: ../devices.txt }
+    /// ```
+    ///
+    /// The path is relative to the ruleset folder and stays inside it: `lists/devices.txt`.
+    ListFile = 24 Error,
+    /// A condition that cannot be parsed.
+    ///
+    /// ```yaml
+    /// when: request.method == "GET" &&
+    /// ```
+    ///
+    /// The caret stands where something else is expected.
+    ExpressionSyntax = 25 Error,
+    /// A string of a condition with a bad escape or without its end.
+    ///
+    /// ```yaml
+    /// when: request.path.matches("\d+")
+    /// ```
+    ///
+    /// Double the backslash, or write a raw string: `r"\d+"`.
+    InvalidString = 26 Error,
+    /// A number of a condition that does not fit 64 bits, or is none.
+    ///
+    /// ```yaml
+    /// when: int(request.params["n"]) > 99999999999999999999
+    /// ```
+    ///
+    /// Integers go from -9223372036854775808 to 9223372036854775807; anything larger is a double: `1e20`.
+    InvalidNumber = 27 Error,
+    /// A construct of CEL that this language does not have: arithmetic, macros, conditionals, maps and more. Conditions
+    /// compile to automata, which have no such thing.
+    ///
+    /// ```yaml
+    /// when: 'request.method == "GET" ? true : false'
+    /// ```
+    ///
+    /// The remedy says what to write instead.
+    UnsupportedConstruct = 28 Error,
+    /// A name that is no attribute.
+    ///
+    /// ```yaml
+    /// when: request.methd == "GET"
+    /// ```
+    ///
+    /// The remedy names the closest one.
+    UnknownAttribute = 29 Error,
+    /// A function or a method that does not exist.
+    ///
+    /// ```yaml
+    /// when: request.path.startswith("/admin")
+    /// ```
+    ///
+    /// The remedy names the closest one.
+    UnknownFunction = 30 Error,
+    /// A list that `ruleset.yaml` does not define.
+    ///
+    /// ```yaml
+    /// when: client.ip in lists.ofice
+    /// ```
+    ///
+    /// The remedy names the closest one.
+    UnknownList = 31 Error,
+    /// An operator or a function on a value of a type that it does not take.
+    ///
+    /// ```yaml
+    /// when: source.ip.startsWith("10.")
+    /// ```
+    ///
+    /// The message names both types, the remedy what to write instead: `source.ip in ["10.0.0.0/8"]`.
+    TypeMismatch = 32 Error,
+    /// A constant on the left of an operator.
+    ///
+    /// ```yaml
+    /// when: '"GET" == request.method'
+    /// ```
+    ///
+    /// Put the attribute first: `request.method == "GET"`.
+    ConstantOnLeft = 33 Error,
+    /// A key in brackets that is missing, not a string, or where none belongs.
+    ///
+    /// ```yaml
+    /// when: request.headers["X-Device"] == "d1"
+    /// ```
+    ///
+    /// Write `request.headers["x-device"]`: header names are in lower case.
+    InvalidKey = 34 Error,
+    /// A call with too many or too few arguments, or with one that is not a constant.
+    ///
+    /// ```yaml
+    /// when: request.path.startsWith("/a", "/b")
+    /// ```
+    ///
+    /// The message gives what the function takes.
+    InvalidArgument = 35 Error,
+    /// A regex that does not compile.
+    ///
+    /// ```yaml
+    /// when: request.path.matches("(/admin")
+    /// ```
+    ///
+    /// Regexes have the syntax of Rust's `regex` crate over bytes, with Unicode off: no look-around, no
+    /// back-references, no non-ASCII characters in a class.
+    InvalidPattern = 36 Error,
+    /// A regex whose automaton would take more than 1 MB. Counted repetitions of classes that overlap multiply its
+    /// states.
+    ///
+    /// ```yaml
+    /// when: request.path.matches("a.{1000}[ab]{1000}b")
+    /// ```
+    ///
+    /// Use smaller counts or `*`, or split the pattern into several conditions joined with `&&` or `||`.
+    PatternTooLarge = 37 Error,
+    /// A list that no rule uses. It costs nothing in a bundle, but may be a rule's typo.
+    ///
+    /// ```yaml
+    /// lists:
+    ///   office: { type: cidr, values: [10.0.0.0/8] }
+    /// rules: []
+    /// ```
+    ///
+    /// Use it or delete it.
+    UnusedList = 101 Warning,
+    /// An allow rule trusts an attribute that a client can send several times. A test is true if any value satisfies
+    /// it, so a client that adds a good value beside a bad one is let through.
+    ///
+    /// ```yaml
+    /// - { id: partner, when: request.headers["x-partner"] == "gold", then: allow }
+    /// ```
+    ///
+    /// Add `size(request.headers["x-partner"]) == 1` to the same `all`.
+    AllowTrustsManyValues = 102 Warning,
+    /// A condition that is always true or never true.
+    ///
+    /// ```yaml
+    /// when: request.method == "GET" || true
+    /// ```
+    ///
+    /// Write `when: true` if every request is meant; delete a rule that never matches.
+    ConstantCondition = 103 Warning,
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "R{:04}", *self as u16)
+    }
+}

@@ -1,0 +1,44 @@
+//! The language front end: from a ruleset folder to [`ir::Ruleset`], with diagnostics that point into its files.
+//!
+//! ```no_run
+//! use riskgate_compiler::{diagnostic, front};
+//!
+//! let sources = front::read_ruleset("rules".as_ref())?;
+//! let analysis = front::analyse(&sources);
+//! eprint!("{}", diagnostic::render(&analysis.diagnostics, &analysis.sources, false));
+//! # Ok::<(), front::ReadError>(())
+//! ```
+//!
+//! Reading does the I/O and can fail; analysis is a pure function of what was read. It reports all that is wrong with
+//! a ruleset in one go, and gives a ruleset only if nothing is: nothing here guesses what an author meant.
+
+pub mod cidr;
+pub mod pattern;
+pub mod template;
+pub mod time;
+
+mod analysis;
+mod cel;
+mod check;
+mod context;
+mod duration;
+mod fields;
+mod limits;
+mod lint;
+mod list;
+mod list_file;
+mod manifest;
+mod name;
+mod outcome;
+mod reply;
+mod rule;
+mod sources;
+mod text;
+mod when;
+mod yaml;
+
+pub use analysis::{Analysis, analyse};
+pub use sources::{ReadError, Sources, read_ruleset};
+
+#[cfg(doc)]
+use crate::ir;

@@ -1,0 +1,167 @@
+//! From the files of a ruleset to the ruleset.
+
+use std::collections::BTreeMap;
+
+use super::{
+    context::Context,
+    limits::MAX_RULES,
+    lint,
+    list::{self, ListFiles, Lists},
+    list_file::ListText,
+    manifest::{self, Manifest},
+    rule::Scope,
+    sources::{MANIFEST, Sources},
+    yaml,
+};
+use crate::{
+    diagnostic::{self, Code, Diagnostic, FileId, SourceMap, Span},
+    ir,
+};
+
+/// What there is to say about a ruleset.
+#[derive(Debug, Clone)]
+pub struct Analysis {
+    /// The ruleset; nothing if there is any error.
+    pub ruleset: Option<ir::Ruleset>,
+    /// By file and position.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The files that the diagnostics point into.
+    pub sources: SourceMap,
+}
+
+/// Analyses a whole ruleset and reports everything that is wrong with it.
+pub fn analyse(sources: &Sources) -> Analysis {
+    let files = Files::new(sources);
+    let mut diagnostics = Vec::new();
+    let (manifest, lists) = read_manifest(&files, &mut diagnostics);
+    let mut scope = Scope::new(lists);
+    let rules = read_rules(&files, &mut scope, &mut diagnostics);
+    let complete = !diagnostics.iter().any(Diagnostic::is_error);
+    if complete {
+        lint::unused_lists(&scope.lists, &mut diagnostics);
+    }
+    let ruleset =
+        manifest
+            .zip(scope.lists.finish())
+            .filter(|_| complete)
+            .map(|(manifest, lists)| {
+                let Manifest {
+                    name,
+                    ttl_s,
+                    on_expired,
+                    default,
+                    bands,
+                } = manifest;
+                ir::Ruleset {
+                    name,
+                    ttl_s,
+                    on_expired,
+                    default,
+                    bands,
+                    lists,
+                    rules,
+                }
+            });
+    diagnostic::sort(&mut diagnostics);
+    Analysis {
+        ruleset,
+        diagnostics,
+        sources: files.sources,
+    }
+}
+
+/// The files by their part in the ruleset.
+struct Files {
+    sources: SourceMap,
+    manifest: FileId,
+    rules: Vec<FileId>,
+    lists: ListFiles,
+}
+
+impl Files {
+    fn new(sources: &Sources) -> Self {
+        let mut map = SourceMap::default();
+        let manifest = map.add(MANIFEST, sources.manifest.clone());
+        let rules = sources
+            .rules
+            .iter()
+            .map(|(name, text)| map.add(name, text.clone()))
+            .collect();
+        let lists = sources.lists.iter().map(|(path, list)| {
+            let text = match list {
+                ListText::Read(text) => text.clone(),
+                ListText::Missing | ListText::Outside => "".into(),
+            };
+            (path.clone(), (map.add(path, text), list.clone()))
+        });
+        let lists: BTreeMap<_, _> = lists.collect();
+        Self {
+            sources: map,
+            manifest,
+            rules,
+            lists,
+        }
+    }
+}
+
+fn read_manifest(files: &Files, diagnostics: &mut Vec<Diagnostic>) -> (Option<Manifest>, Lists) {
+    let mut cx = Context::new(&files.sources, files.manifest, diagnostics);
+    let Some(root) = document(&mut cx, "`language: 1` and `ruleset: name`") else {
+        return (None, Lists::default());
+    };
+    let (manifest, lists) = manifest::read(&mut cx, &root);
+    let lists = lists.map_or_else(Lists::default, |node| {
+        list::read(&mut cx, node, &files.lists)
+    });
+    (manifest, lists)
+}
+
+fn read_rules(
+    files: &Files,
+    scope: &mut Scope,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<ir::Rule> {
+    let mut rules = Vec::new();
+    for &file in &files.rules {
+        let mut cx = Context::new(&files.sources, file, diagnostics);
+        read_rule_file(&mut cx, scope, &mut rules);
+    }
+    rules
+}
+
+fn read_rule_file(
+    cx: &mut Context<'_>,
+    scope: &mut Scope,
+    rules: &mut Vec<ir::Rule>,
+) -> Option<()> {
+    let root = document(cx, "`rules: []`")?;
+    let fields = cx.fields(&root, "a rule file", &["rules"])?;
+    let node = fields.require("rules", cx)?;
+    let items = cx.sequence(node, "`rules`")?;
+    cx.within(
+        rules.len() + items.len(),
+        MAX_RULES,
+        "rules",
+        &node.range,
+        "a ruleset",
+    )?;
+    for item in items {
+        rules.extend(cx.rule(item, scope));
+    }
+    Some(())
+}
+
+/// The root of a file that must have one.
+fn document(cx: &mut Context<'_>, example: &str) -> Option<yaml::Node> {
+    let before = cx.diagnostics.len();
+    let root = yaml::parse(cx.file, cx.text, cx.diagnostics).filter(|root| !root.is_null());
+    if root.is_none() && cx.diagnostics.len() == before {
+        let diagnostic = Diagnostic::new(
+            Code::MissingKey,
+            Span::new(cx.file, 0..0),
+            "the file is empty",
+        );
+        cx.report(diagnostic.help(format!("write at least {example}, or delete the file")));
+    }
+    root
+}

@@ -1,0 +1,118 @@
+//! The expression language's meaning: names, types, and from syntax to [`ir::Condition`](crate::ir::Condition).
+
+mod argument;
+mod attribute;
+mod compare;
+mod condition;
+mod function;
+mod membership;
+mod predicate;
+mod scope;
+
+use core::ops::Range;
+
+use super::{
+    cel,
+    context::Context,
+    list::Lists,
+    yaml::{Node, Scalar, Style, locate},
+};
+use crate::{
+    diagnostic::{Code, Span},
+    ir::{Atom, Condition, Test},
+};
+use scope::Typed;
+pub(crate) use scope::is_many_valued;
+
+/// The condition that a scalar holds.
+pub(crate) fn expression(
+    cx: &mut Context<'_>,
+    node: &Node,
+    scalar: &Scalar,
+    lists: &mut Lists,
+    atoms: &mut Vec<Span>,
+) -> Option<Condition> {
+    let mut checker = Checker {
+        cx,
+        node,
+        scalar,
+        lists,
+        atoms,
+    };
+    match cel::parse(&scalar.text) {
+        Ok(expr) => checker.condition(&expr),
+        Err(error) => checker.syntax_error(error),
+    }
+}
+
+/// Checks one expression.
+struct Checker<'c, 'a> {
+    cx: &'c mut Context<'a>,
+    node: &'c Node,
+    scalar: &'c Scalar,
+    lists: &'c mut Lists,
+    atoms: &'c mut Vec<Span>,
+}
+
+impl Checker<'_, '_> {
+    /// Reports an error at a place of the expression.
+    fn error<T>(
+        &mut self,
+        code: Code,
+        range: &Range<usize>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Option<T> {
+        let place = self.place(range);
+        let diagnostic = self.cx.diagnostic(code, &place, message);
+        self.cx.report(diagnostic.help(help));
+        None
+    }
+
+    fn syntax_error<T>(&mut self, error: cel::SyntaxError) -> Option<T> {
+        let cel::SyntaxError {
+            code,
+            range,
+            message,
+            help,
+        } = error;
+        let at_end = range.end >= self.scalar.text.len();
+        let help = if at_end && self.is_cut_by_comment() {
+            "quote the whole condition: ` #` starts a YAML comment".to_owned()
+        } else {
+            help
+        };
+        self.error(code, &range, message, help)
+    }
+
+    /// A plain scalar ends at ` #`, which may have been meant as part of the condition.
+    fn is_cut_by_comment(&self) -> bool {
+        let after = self.cx.text.get(self.node.range.end..).unwrap_or("");
+        self.scalar.style == Style::Plain && after.trim_start_matches([' ', '\t']).starts_with('#')
+    }
+
+    /// The bytes of the file behind a part of the expression; at least one, so that there is something to point at.
+    fn place(&self, range: &Range<usize>) -> Range<usize> {
+        locate(
+            self.cx.text,
+            &self.node.range,
+            &self.scalar.text,
+            self.scalar.style,
+            range,
+        )
+    }
+
+    /// A part of the expression as it was written.
+    fn written(&self, range: &Range<usize>) -> String {
+        self.scalar.text.get(range.clone()).unwrap_or("").to_owned()
+    }
+
+    fn atom(&mut self, tested: &Typed, test: Test) -> Condition {
+        let place = self.place(&tested.range);
+        self.atoms.push(self.cx.span(&place));
+        Condition::Atom(Atom {
+            attribute: tested.attribute.clone(),
+            test,
+        })
+    }
+}

@@ -1,0 +1,269 @@
+//! Names to attributes: `request.path`, `request.headers["x-device-id"]`.
+
+use core::ops::Range;
+
+use super::{
+    Checker,
+    scope::{ATTRIBUTES, KeyKind, LATER, Source, Spec, Type, Typed, attribute, methods},
+};
+use crate::{
+    diagnostic::Code,
+    front::{
+        cel::{Expr, ExprKind, Name},
+        limits::MAX_KEY_LEN,
+        reply::is_token,
+        text::{closest, did_you_mean, quoted},
+    },
+    ir::{Attribute, Base, View},
+};
+
+impl Checker<'_, '_> {
+    /// An attribute without a key.
+    pub(super) fn plain_attribute(&mut self, expr: &Expr) -> Option<Typed> {
+        let Some(path) = path(expr) else {
+            return self.selection_of_value(expr);
+        };
+        match attribute(&path) {
+            Some(Spec {
+                ty,
+                source: Source::Plain(base),
+                ..
+            }) => Some(typed(base.clone(), *ty, &expr.range)),
+            Some(Spec {
+                ty,
+                source: Source::Header(name),
+                ..
+            }) => Some(typed(Base::Header((*name).to_owned()), *ty, &expr.range)),
+            Some(Spec {
+                source: Source::Keyed(_),
+                ..
+            }) => {
+                let message = format!("`{path}` needs a key");
+                self.error(
+                    Code::InvalidKey,
+                    &expr.range,
+                    message,
+                    format!("write `{path}[\"name\"]`"),
+                )
+            }
+            None => self.unknown_attribute(&path, &expr.range),
+        }
+    }
+
+    /// An attribute with a key in brackets.
+    pub(super) fn keyed_attribute(
+        &mut self,
+        map: &Expr,
+        key: &Expr,
+        range: &Range<usize>,
+    ) -> Option<Typed> {
+        let Some(path) = path(map) else {
+            return self.error(
+                Code::UnsupportedConstruct,
+                range,
+                "only maps of the request take a key",
+                "leave the brackets out",
+            );
+        };
+        match attribute(&path) {
+            Some(Spec {
+                source: Source::Keyed(kind),
+                ty,
+                ..
+            }) => {
+                let base = self.keyed_base(&path, *kind, key)?;
+                Some(typed(base, *ty, range))
+            }
+            Some(_) => {
+                let message = format!("`{path}` takes no key");
+                self.error(
+                    Code::InvalidKey,
+                    &key.range,
+                    message,
+                    format!("write `{path}`"),
+                )
+            }
+            None => self.unknown_attribute(&path, &map.range),
+        }
+    }
+
+    fn keyed_base(&mut self, path: &str, kind: KeyKind, key: &Expr) -> Option<Base> {
+        let ExprKind::String(name) = &key.kind else {
+            let message = format!("the key of `{path}` is a string");
+            return self.error(
+                Code::InvalidKey,
+                &key.range,
+                message,
+                format!("write `{path}[\"name\"]`"),
+            );
+        };
+        if name.len() > MAX_KEY_LEN {
+            let message = format!("a key has at most {MAX_KEY_LEN} bytes");
+            return self.error(Code::TooLarge, &key.range, message, "use a shorter key");
+        }
+        match kind {
+            KeyKind::Header => self.header_name(path, name, key).map(Base::Header),
+            KeyKind::Param => Some(Base::Param(name.clone().into_bytes())),
+            KeyKind::Cookie => Some(Base::Cookie(name.clone().into_bytes())),
+            KeyKind::Claim => Some(Base::Claim(name.clone())),
+        }
+    }
+
+    fn header_name(&mut self, path: &str, name: &str, key: &Expr) -> Option<String> {
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            let help = format!("write `{path}[\"{}\"]`", name.to_ascii_lowercase());
+            return self.error(
+                Code::InvalidKey,
+                &key.range,
+                "header names are in lower case",
+                help,
+            );
+        }
+        if let Some(pseudo) = name.strip_prefix(':') {
+            let known = [
+                ("method", "request.method"),
+                ("path", "request.path"),
+                ("authority", "request.host"),
+                ("scheme", "request.scheme"),
+            ];
+            let found = known.iter().find(|(name, _)| *name == pseudo);
+            let help = found.map_or(
+                "use the attributes of `request`".to_owned(),
+                |(_, attribute)| format!("write `{attribute}`"),
+            );
+            return self.error(
+                Code::InvalidKey,
+                &key.range,
+                "pseudo headers are attributes of their own",
+                help,
+            );
+        }
+        if !is_token(name) {
+            let message = format!("{} is no name of a header", quoted(name));
+            return self.error(
+                Code::InvalidKey,
+                &key.range,
+                message,
+                "use letters, digits and `-`",
+            );
+        }
+        if name == "host" {
+            let message =
+                "the `host` header never reaches the rules: the proxy turns it into the authority";
+            return self.error(
+                Code::InvalidKey,
+                &key.range,
+                message,
+                "write `request.host` or `request.hostname`",
+            );
+        }
+        Some(name.to_owned())
+    }
+
+    /// `request.headers["a"].b`, `request.path.trim().b`: there is nothing to select from a value.
+    fn selection_of_value(&mut self, expr: &Expr) -> Option<Typed> {
+        let ExprKind::Select(_, Name { text, range }) = &expr.kind else {
+            return self.error(
+                Code::UnsupportedConstruct,
+                &expr.range,
+                "this is no attribute",
+                "begin with an attribute such as `request.path`",
+            );
+        };
+        let help = if methods().contains(&text.as_str()) {
+            format!("write `.{text}()`")
+        } else {
+            did_you_mean(text, &methods())
+        };
+        self.error(
+            Code::UnknownFunction,
+            range,
+            format!("a value has no field {}", quoted(text)),
+            help,
+        )
+    }
+
+    fn unknown_attribute<T>(&mut self, path: &str, range: &Range<usize>) -> Option<T> {
+        if let Some((_, what)) = LATER
+            .iter()
+            .find(|(start, _)| starts_with_path(path, start))
+        {
+            let place = self.place(range);
+            self.cx.not_supported(&place, what);
+            return None;
+        }
+        if starts_with_path(path, "lists") {
+            let message = "a list stands only on the right of `in`";
+            return self.error(
+                Code::TypeMismatch,
+                range,
+                message,
+                format!("write `request.path in {path}`, with the attribute that you mean"),
+            );
+        }
+        if let Some((map, field)) = path.rsplit_once('.') {
+            match attribute(map) {
+                Some(Spec {
+                    source: Source::Keyed(_),
+                    ..
+                }) => {
+                    let message = format!("`{map}` takes its key in brackets");
+                    return self.error(
+                        Code::InvalidKey,
+                        range,
+                        message,
+                        format!("write `{map}[\"{}\"]`", field.to_ascii_lowercase()),
+                    );
+                }
+                Some(_) if methods().contains(&field) => {
+                    let message = format!("`.{field}` is a method");
+                    return self.error(
+                        Code::UnknownAttribute,
+                        range,
+                        message,
+                        format!("write `{map}.{field}()`"),
+                    );
+                }
+                _ => {}
+            }
+        }
+        let help = match closest(path, ATTRIBUTES.iter().map(|spec| spec.name)) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None if !path.contains('.') => "put text into quotes; attributes begin with `request.`, `source.`, `client.`, `connection.` or `auth.`".to_owned(),
+            None => "attributes begin with `request.`, `source.`, `client.`, `connection.` or `auth.`".to_owned(),
+        };
+        self.error(
+            Code::UnknownAttribute,
+            range,
+            format!("there is no attribute {}", quoted(path)),
+            help,
+        )
+    }
+}
+
+fn typed(base: Base, ty: Type, range: &Range<usize>) -> Typed {
+    Typed {
+        attribute: Attribute {
+            base,
+            transforms: Vec::new(),
+            view: View::Value,
+        },
+        ty,
+        range: range.clone(),
+    }
+}
+
+/// `a.b.c` as one name.
+pub(super) fn path(expr: &Expr) -> Option<String> {
+    match &expr.kind {
+        ExprKind::Ident(name) => Some(name.clone()),
+        ExprKind::Select(target, name) => Some(format!("{}.{}", path(target)?, name.text)),
+        _ => None,
+    }
+}
+
+/// Whether a name is `start` or begins with it and a `.`.
+fn starts_with_path(path: &str, start: &str) -> bool {
+    path.strip_prefix(start)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}

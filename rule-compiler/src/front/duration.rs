@@ -1,0 +1,76 @@
+//! Lengths of time: a number and a unit.
+
+use super::{
+    context::Context,
+    limits::{MAX_TTL_S, MIN_TTL_S},
+    text::quoted,
+    yaml::Node,
+};
+use crate::diagnostic::Code;
+
+impl Context<'_> {
+    /// `ttl: 24h`, in seconds.
+    pub(crate) fn ttl(&mut self, node: &Node) -> Option<u64> {
+        let text = &self.scalar(node, "`ttl`")?.text;
+        let Some(seconds) = parse(text) else {
+            let message = format!("{} is no length of time", quoted(text));
+            let diagnostic = self.diagnostic(Code::InvalidDuration, &node.range, message);
+            self.report(diagnostic.help(
+                "write a whole number and one of the units `s`, `m`, `h` and `d`, such as `24h`",
+            ));
+            return None;
+        };
+        if !(MIN_TTL_S..=MAX_TTL_S).contains(&seconds) {
+            self.report(self.diagnostic(
+                Code::OutOfRange,
+                &node.range,
+                "`ttl` goes from 1 minute to 366 days",
+            ));
+            return None;
+        }
+        Some(seconds)
+    }
+}
+
+fn parse(text: &str) -> Option<u64> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let unit_s = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        _ => return None,
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(unit_s)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn a_number_and_a_unit() {
+        let cases = [
+            ("90s", Some(90)),
+            ("5m", Some(300)),
+            ("24h", Some(86_400)),
+            ("7d", Some(604_800)),
+            ("", None),
+            ("h", None),
+            ("24", None),
+            ("1.5h", None),
+            ("-1h", None),
+            ("1 h", None),
+            ("1h30m", None),
+            ("99999999999999999999d", None),
+            ("999999999999999999d", None),
+            ("1ü", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Reading typed values from YAML nodes. Each reader gives nothing once it has reported what is wrong.
+
+use core::ops::{Range, RangeInclusive};
+
+use super::{
+    context::Context,
+    text::{did_you_mean, listing, quoted},
+    yaml::{Entry, Kind, Node, Scalar, Style},
+};
+use crate::diagnostic::Code;
+
+/// A map whose keys are all known.
+pub(crate) struct Fields<'n> {
+    what: String,
+    entries: &'n [Entry],
+    range: Range<usize>,
+}
+
+impl<'n> Fields<'n> {
+    /// The value of a key, if the key is there.
+    pub(crate) fn get(&self, key: &str) -> Option<&'n Node> {
+        self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// A key with its value.
+    pub(crate) fn entry(&self, key: &str) -> Option<&'n Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+
+    /// The value of a key that must be there.
+    pub(crate) fn require(&self, key: &str, cx: &mut Context<'_>) -> Option<&'n Node> {
+        let found = self.get(key);
+        if found.is_none() {
+            let message = format!("{} has no `{key}`", self.what);
+            cx.report(
+                cx.diagnostic(Code::MissingKey, &self.range, message)
+                    .help(format!("add `{key}: ...`")),
+            );
+        }
+        found
+    }
+}
+
+/// Reads an optional value; one that is not there is the default.
+pub(crate) fn optional<T>(
+    node: Option<&Node>,
+    default: T,
+    read: impl FnOnce(&Node) -> Option<T>,
+) -> Option<T> {
+    node.map_or(Some(default), read)
+}
+
+impl Context<'_> {
+    /// A map with no other keys than `keys`.
+    pub(crate) fn fields<'n>(
+        &mut self,
+        node: &'n Node,
+        what: &str,
+        keys: &[&str],
+    ) -> Option<Fields<'n>> {
+        let entries = self.entries(node, what)?;
+        for entry in entries
+            .iter()
+            .filter(|entry| !keys.contains(&entry.key.as_str()))
+        {
+            let message = format!("{what} has no key {}", quoted(&entry.key));
+            let diagnostic = self.diagnostic(Code::UnknownKey, &entry.key_range, message);
+            self.report(diagnostic.help(did_you_mean(&entry.key, keys)));
+        }
+        let range = entries
+            .first()
+            .map_or_else(|| node.range.clone(), |entry| entry.key_range.clone());
+        Some(Fields {
+            what: what.to_owned(),
+            entries,
+            range,
+        })
+    }
+
+    /// A map with keys of any name.
+    pub(crate) fn entries<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Entry]> {
+        match &node.kind {
+            Kind::Mapping(entries) => Some(entries),
+            _ => self.wrong_shape(node, what, "a map"),
+        }
+    }
+
+    /// A list.
+    pub(crate) fn sequence<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
+        match &node.kind {
+            Kind::Sequence(items) => Some(items),
+            _ => self.wrong_shape(node, what, "a list"),
+        }
+    }
+
+    /// A single value as it was written; nothing at all is not one.
+    pub(crate) fn scalar<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n Scalar> {
+        match &node.kind {
+            Kind::Scalar(scalar) if !node.is_null() => Some(scalar),
+            _ => self.wrong_shape(node, what, "a single value"),
+        }
+    }
+
+    /// A text of at most `limit` bytes.
+    pub(crate) fn text<'n>(&mut self, node: &'n Node, what: &str, limit: usize) -> Option<&'n str> {
+        let text = self.scalar(node, what)?.text.as_str();
+        self.within(text.len(), limit, "bytes", &node.range, what)?;
+        Some(text)
+    }
+
+    /// Complains about more than `limit` of something.
+    pub(crate) fn within(
+        &mut self,
+        count: usize,
+        limit: usize,
+        unit: &str,
+        range: &Range<usize>,
+        what: &str,
+    ) -> Option<()> {
+        if count <= limit {
+            return Some(());
+        }
+        let message = format!("{what} has {count} {unit}, and the limit is {limit}");
+        self.report(self.diagnostic(Code::TooLarge, range, message));
+        None
+    }
+
+    /// An integer in a range.
+    pub(crate) fn integer(
+        &mut self,
+        node: &Node,
+        what: &str,
+        range: RangeInclusive<i64>,
+    ) -> Option<i64> {
+        let scalar = self.scalar(node, what)?;
+        let digits = scalar.text.strip_prefix(['-', '+']).unwrap_or(&scalar.text);
+        if scalar.style != Style::Plain
+            || digits.is_empty()
+            || !digits.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            let message = format!("{what} is a whole number, not {}", quoted(&scalar.text));
+            self.report(
+                self.diagnostic(Code::WrongShape, &node.range, message)
+                    .help("write digits without quotes"),
+            );
+            return None;
+        }
+        let number = scalar
+            .text
+            .parse::<i64>()
+            .ok()
+            .filter(|number| range.contains(number));
+        if number.is_none() {
+            let message = format!("{what} goes from {} to {}", range.start(), range.end());
+            self.report(self.diagnostic(Code::OutOfRange, &node.range, message));
+        }
+        number
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn boolean(&mut self, node: &Node, what: &str) -> Option<bool> {
+        self.choice(node, what, &[("true", true), ("false", false)])
+    }
+
+    /// One of a few words.
+    pub(crate) fn choice<T: Copy>(
+        &mut self,
+        node: &Node,
+        what: &str,
+        words: &[(&str, T)],
+    ) -> Option<T> {
+        let scalar = self.scalar(node, what)?;
+        let found = words.iter().find(|(word, _)| *word == scalar.text);
+        if found.is_none() {
+            let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let message = format!("{what} cannot be {}", quoted(&scalar.text));
+            let help = format!("write {}", listing(&names, "or"));
+            self.report(
+                self.diagnostic(Code::InvalidValue, &node.range, message)
+                    .help(help),
+            );
+        }
+        found.map(|&(_, value)| value)
+    }
+
+    /// Complains about a part that this version does not have yet.
+    pub(crate) fn not_supported(&mut self, range: &Range<usize>, what: &str) {
+        let message = format!("{what} not supported by this version");
+        let diagnostic = self.diagnostic(Code::NotSupported, range, message);
+        self.report(
+            diagnostic.help(
+                "leave it out; it is refused because a rule without it would do something else",
+            ),
+        );
+    }
+
+    /// Complains about a value of the wrong kind, unless it has been complained about.
+    pub(crate) fn wrong_shape<T>(&mut self, node: &Node, what: &str, expected: &str) -> Option<T> {
+        if node.kind != Kind::Refused {
+            let message = format!("{what} is {expected}, not {}", node.describe());
+            self.report(self.diagnostic(Code::WrongShape, &node.range, message));
+        }
+        None
+    }
+}

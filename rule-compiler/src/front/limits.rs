@@ -1,0 +1,62 @@
+//! Every limit of the language in one place. Passing one is an error, never a truncation.
+
+/// A YAML file or a list file, in bytes.
+pub(crate) const MAX_FILE_LEN: usize = 64 << 20;
+/// Rule files of one ruleset.
+pub(crate) const MAX_RULE_FILES: usize = 10_000;
+/// Rules of one ruleset.
+pub(crate) const MAX_RULES: usize = 1_000_000;
+/// Lists of one ruleset.
+pub(crate) const MAX_LISTS: usize = 10_000;
+/// Values of one list.
+pub(crate) const MAX_LIST_VALUES: usize = 2_000_000;
+/// One value of a list, in bytes.
+pub(crate) const MAX_LIST_VALUE_LEN: usize = 4096;
+/// Score bands of one ruleset.
+pub(crate) const MAX_BANDS: usize = 100;
+/// Nesting of `all`, `any` and `not` in one `when`.
+pub(crate) const MAX_WHEN_DEPTH: usize = 32;
+/// Nesting of YAML collections of one style.
+pub(crate) const MAX_YAML_DEPTH: usize = 128;
+/// One expression, in bytes.
+pub(crate) const MAX_EXPRESSION_LEN: usize = 64 << 10;
+/// Nesting inside of one expression.
+pub(crate) const MAX_EXPRESSION_DEPTH: usize = 64;
+/// Elements of an `in [..]` list.
+pub(crate) const MAX_INLINE_ELEMENTS: usize = 1000;
+/// Transforms of one attribute.
+pub(crate) const MAX_TRANSFORMS: usize = 16;
+/// A key in brackets, in bytes.
+pub(crate) const MAX_KEY_LEN: usize = 256;
+/// A regex, in bytes.
+pub(crate) const MAX_PATTERN_LEN: usize = 4096;
+/// A description, in bytes.
+pub(crate) const MAX_DESCRIPTION_LEN: usize = 4096;
+/// An owner or a ticket, in bytes.
+pub(crate) const MAX_NOTE_LEN: usize = 256;
+/// `tags` of one rule.
+pub(crate) const MAX_LABELS: usize = 32;
+/// Tags that one rule puts on a request.
+pub(crate) const MAX_TAGS: usize = 32;
+/// The value of a tag, in bytes.
+pub(crate) const MAX_TAG_VALUE_LEN: usize = 256;
+/// Headers of one reply.
+pub(crate) const MAX_HEADERS: usize = 32;
+/// The name of a reply's header, in bytes.
+pub(crate) const MAX_HEADER_NAME_LEN: usize = 128;
+/// The value of a reply's header, in bytes.
+pub(crate) const MAX_HEADER_VALUE_LEN: usize = 4096;
+/// The body of a reply, in bytes.
+pub(crate) const MAX_BODY_LEN: usize = 64 << 10;
+/// A redirect template, in bytes.
+pub(crate) const MAX_TEMPLATE_LEN: usize = 2048;
+/// A score or a priority, either way from zero.
+pub(crate) const MAX_SCORE: i64 = 1_000_000;
+/// The score that a band begins at, either way from zero: every rule together cannot pass it.
+pub(crate) const MAX_BAND: i64 = 1_000_000_000_000;
+/// The shortest validity of a bundle, in seconds.
+pub(crate) const MIN_TTL_S: u64 = 60;
+/// The longest validity of a bundle, in seconds.
+pub(crate) const MAX_TTL_S: u64 = 366 * 24 * 3600;
+/// Bad values shown of one list: more do not help.
+pub(crate) const MAX_REPORTED_VALUES: usize = 20;

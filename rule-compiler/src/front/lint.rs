@@ -1,0 +1,196 @@
+//! Warnings: rules that can be built but most likely do not mean what they say.
+
+use std::collections::HashSet;
+
+use super::{check::is_many_valued, context::Context, list::Lists, when::When, yaml::Node};
+use crate::{
+    diagnostic::{Code, Diagnostic, Span},
+    ir::{Atom, Base, Comparison, Condition, Number, Outcome, Terminal, Test, View},
+};
+
+/// Lists that no condition names.
+pub(crate) fn unused_lists(lists: &Lists, diagnostics: &mut Vec<Diagnostic>) {
+    for list in lists.definitions.iter().filter(|list| !list.used) {
+        let message = format!("no rule uses the list `{}`", list.name);
+        diagnostics.push(
+            Diagnostic::new(Code::UnusedList, list.name_span.clone(), message)
+                .help("use it or delete it"),
+        );
+    }
+}
+
+/// An allow rule that lets through whoever adds a good value to a bad one.
+pub(crate) fn allow_trusts_many_values(cx: &mut Context<'_>, when: &When, then: &Outcome) {
+    if then.terminal != Some(Terminal::Allow) {
+        return;
+    }
+    let mut search = Search {
+        places: when.atoms.iter(),
+        found: Vec::new(),
+    };
+    search.walk(&when.condition, true, &HashSet::new());
+    for place in search.found {
+        let written = cx.text.get(place.range.clone()).unwrap_or("");
+        let message = format!(
+            "this allow rule trusts `{written}`, of which a client can send several values"
+        );
+        let diagnostic = Diagnostic::new(Code::AllowTrustsManyValues, place, message);
+        cx.report(diagnostic.help("add `size(..) == 1` on the same header, parameter or cookie to the `all` that it stands in"));
+    }
+}
+
+/// The condition without its constants, with a warning if only a constant is left of it.
+pub(crate) fn constant_condition(
+    cx: &mut Context<'_>,
+    node: &Node,
+    condition: Condition,
+) -> Condition {
+    if condition == Condition::Constant(true) {
+        return condition;
+    }
+    let folded = fold(condition);
+    if let Condition::Constant(value) = folded {
+        let (message, help) = if value {
+            (
+                "this condition is always true",
+                "write `when: true` if every request is meant",
+            )
+        } else {
+            ("this condition is never true", "delete the rule")
+        };
+        cx.report(
+            cx.diagnostic(Code::ConstantCondition, &node.range, message)
+                .help(help),
+        );
+    }
+    folded
+}
+
+/// Walks a condition's atoms in the order in which their places were noted.
+struct Search<'w> {
+    places: core::slice::Iter<'w, Span>,
+    found: Vec<Span>,
+}
+
+impl Search<'_> {
+    /// `trusted` is false below an odd number of negations: there, a further value can only keep the rule from matching.
+    fn walk(&mut self, condition: &Condition, trusted: bool, counted: &HashSet<&Base>) {
+        match condition {
+            Condition::Constant(_) => {}
+            Condition::Not(inner) => self.walk(inner, !trusted, &HashSet::new()),
+            Condition::Any(operands) => operands
+                .iter()
+                .for_each(|operand| self.walk(operand, trusted, counted)),
+            Condition::All(operands) => {
+                let mut counted = counted.clone();
+                counted.extend(operands.iter().filter_map(counted_base));
+                operands
+                    .iter()
+                    .for_each(|operand| self.walk(operand, trusted, &counted));
+            }
+            Condition::Atom(atom) => {
+                let place = self.places.next();
+                if trusted && trusts_a_value(atom) && !counted.contains(&atom.attribute.base) {
+                    self.found.extend(place.cloned());
+                }
+            }
+        }
+    }
+}
+
+fn trusts_a_value(atom: &Atom) -> bool {
+    is_many_valued(&atom.attribute.base)
+        && atom.attribute.view != View::Size
+        && atom.test != Test::Present
+}
+
+/// The attribute that `size(a) == 1` is about.
+fn counted_base(condition: &Condition) -> Option<&Base> {
+    match condition {
+        Condition::Atom(Atom {
+            attribute,
+            test: Test::Compare(Comparison::Equal, Number::Int(1)),
+        }) if attribute.view == View::Size && attribute.transforms.is_empty() => {
+            Some(&attribute.base)
+        }
+        _ => None,
+    }
+}
+
+/// Takes constants out of a condition; those that are left stand alone.
+fn fold(condition: Condition) -> Condition {
+    match condition {
+        Condition::Constant(_) | Condition::Atom(_) => condition,
+        Condition::Not(inner) => match fold(*inner) {
+            Condition::Constant(value) => Condition::Constant(!value),
+            inner => Condition::Not(Box::new(inner)),
+        },
+        Condition::All(operands) => fold_operands(operands, true, Condition::All),
+        Condition::Any(operands) => fold_operands(operands, false, Condition::Any),
+    }
+}
+
+/// `neutral` changes nothing among the operands, its opposite decides them.
+fn fold_operands(
+    operands: Vec<Condition>,
+    neutral: bool,
+    join: fn(Vec<Condition>) -> Condition,
+) -> Condition {
+    let mut kept = Vec::new();
+    for operand in operands {
+        match fold(operand) {
+            Condition::Constant(value) if value == neutral => {}
+            Condition::Constant(value) => return Condition::Constant(value),
+            operand => kept.push(operand),
+        }
+    }
+    match kept.len() {
+        0 => Condition::Constant(neutral),
+        1 => kept.pop().unwrap_or(Condition::Constant(neutral)),
+        _ => join(kept),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fold;
+    use crate::ir::{Atom, Attribute, Base, Condition, Test, View};
+
+    fn atom(base: Base) -> Condition {
+        Condition::Atom(Atom {
+            attribute: Attribute {
+                base,
+                transforms: vec![],
+                view: View::Value,
+            },
+            test: Test::Present,
+        })
+    }
+
+    #[test]
+    fn constants_go() {
+        use Condition::{All, Any, Constant, Not};
+        let (a, b) = (|| atom(Base::Method), || atom(Base::Path));
+        let cases = [
+            (All(vec![a(), Constant(true)]), a()),
+            (All(vec![a(), Constant(false)]), Constant(false)),
+            (Any(vec![a(), Constant(true)]), Constant(true)),
+            (
+                Any(vec![a(), Not(Box::new(Constant(true))), b()]),
+                Any(vec![a(), b()]),
+            ),
+            (
+                All(vec![Constant(true), Not(Box::new(Constant(false)))]),
+                Constant(true),
+            ),
+            (Any(vec![Constant(false)]), Constant(false)),
+            (
+                Not(Box::new(All(vec![a(), b()]))),
+                Not(Box::new(All(vec![a(), b()]))),
+            ),
+        ];
+        for (before, after) in cases {
+            assert_eq!(fold(before.clone()), after, "{before:?}");
+        }
+    }
+}

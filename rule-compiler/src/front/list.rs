@@ -1,0 +1,278 @@
+//! Lists: their values, and which of them conditions use.
+
+use core::ops::Range;
+use std::collections::BTreeMap;
+
+use super::{
+    cidr,
+    context::Context,
+    limits::{MAX_LIST_VALUE_LEN, MAX_LIST_VALUES, MAX_LISTS, MAX_REPORTED_VALUES},
+    list_file::{self, ListText},
+    name,
+    text::{did_you_mean, quoted},
+    yaml::{Entry, Node},
+};
+use crate::{
+    diagnostic::{Code, Diagnostic, FileId, Span},
+    ir::{List, ListValues},
+};
+
+/// What a list holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListKind {
+    Strings,
+    Prefixes,
+}
+
+/// A list that conditions can name. One with errors is there too, so that its uses are not reported as unknown.
+#[derive(Debug, Clone)]
+pub(crate) struct Definition {
+    pub(crate) name: String,
+    pub(crate) name_span: Span,
+    /// Nothing if its `type` is wrong.
+    pub(crate) kind: Option<ListKind>,
+    pub(crate) values: Option<ListValues>,
+    pub(crate) used: bool,
+}
+
+/// The lists of a ruleset.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lists {
+    pub(crate) definitions: Vec<Definition>,
+}
+
+/// The texts of list files, by the path that lists give.
+pub(crate) type ListFiles = BTreeMap<String, (FileId, ListText)>;
+
+impl Lists {
+    /// The index and kind of the list of that name, which is in use from now on.
+    pub(crate) fn use_named(&mut self, name: &str) -> Option<(usize, Option<ListKind>)> {
+        let index = self.definitions.iter().position(|list| list.name == name)?;
+        let list = self.definitions.get_mut(index)?;
+        list.used = true;
+        Some((index, list.kind))
+    }
+
+    /// A remedy for an unknown name.
+    pub(crate) fn suggest(&self, name: &str) -> String {
+        let names: Vec<&str> = self
+            .definitions
+            .iter()
+            .map(|list| list.name.as_str())
+            .collect();
+        if names.is_empty() {
+            "define it under `lists` in ruleset.yaml".to_owned()
+        } else {
+            did_you_mean(name, &names)
+        }
+    }
+
+    /// The lists for the ruleset, if none has errors.
+    pub(crate) fn finish(self) -> Option<Vec<List>> {
+        let list = |Definition { name, values, .. }| {
+            Some(List {
+                name,
+                values: values?,
+            })
+        };
+        self.definitions.into_iter().map(list).collect()
+    }
+}
+
+/// The `lists` of `ruleset.yaml`.
+pub(crate) fn read(cx: &mut Context<'_>, node: &Node, files: &ListFiles) -> Lists {
+    let entries = cx.entries(node, "`lists`").unwrap_or_default();
+    if cx
+        .within(entries.len(), MAX_LISTS, "lists", &node.range, "`lists`")
+        .is_none()
+    {
+        return Lists::default();
+    }
+    let definitions = entries.iter().map(|entry| cx.list(entry, files)).collect();
+    Lists { definitions }
+}
+
+impl Context<'_> {
+    fn list(&mut self, entry: &Entry, files: &ListFiles) -> Definition {
+        let Entry {
+            key,
+            key_range,
+            value,
+        } = entry;
+        let named = self.check_name(key, key_range, &name::LIST);
+        let (kind, values) = self.definition(value, files).unwrap_or_default();
+        Definition {
+            name: key.clone(),
+            name_span: self.span(key_range),
+            kind,
+            values: values.filter(|_| named.is_some()),
+            used: false,
+        }
+    }
+
+    fn definition(
+        &mut self,
+        node: &Node,
+        files: &ListFiles,
+    ) -> Option<(Option<ListKind>, Option<ListValues>)> {
+        let fields = self.fields(node, "a list", &["type", "values", "file", "approximate"])?;
+        let kinds = [("string", ListKind::Strings), ("cidr", ListKind::Prefixes)];
+        let kind = fields
+            .require("type", self)
+            .and_then(|node| self.choice(node, "`type`", &kinds));
+        let exact = match fields.entry("approximate") {
+            Some(Entry {
+                key_range, value, ..
+            }) => match self.boolean(value, "`approximate`") {
+                Some(true) => {
+                    self.not_supported(key_range, "approximate lists are");
+                    None
+                }
+                other => other.map(|_| ()),
+            },
+            None => Some(()),
+        };
+        let values = match (fields.get("values"), fields.get("file")) {
+            (Some(values), None) => kind.and_then(|kind| self.inline_values(values, kind)),
+            (None, Some(file)) => kind.and_then(|kind| self.file_values(file, kind, files)),
+            (None, None) => self.no_values(node, "a list has neither `values` nor `file`"),
+            (Some(_), Some(file)) => {
+                self.no_values(file, "a list has `values` or `file`, not both")
+            }
+        };
+        Some((kind, values.filter(|_| exact.is_some())))
+    }
+
+    fn no_values(&mut self, node: &Node, message: &str) -> Option<ListValues> {
+        let diagnostic = self.diagnostic(Code::MissingKey, &node.range, message);
+        self.report(
+            diagnostic.help("write `values: [...]` for a few, `file: lists/name.txt` for many"),
+        );
+        None
+    }
+
+    fn inline_values(&mut self, node: &Node, kind: ListKind) -> Option<ListValues> {
+        let items = self.sequence(node, "`values`")?;
+        self.within(
+            items.len(),
+            MAX_LIST_VALUES,
+            "values",
+            &node.range,
+            "a list",
+        )?;
+        let mut values = Values::new(kind);
+        for item in items {
+            match self.scalar(item, "a value of a list") {
+                Some(scalar) => values.push(self, &scalar.text, &item.range),
+                None => values.good = false,
+            }
+        }
+        values.finish()
+    }
+
+    fn file_values(
+        &mut self,
+        node: &Node,
+        kind: ListKind,
+        files: &ListFiles,
+    ) -> Option<ListValues> {
+        let path = &self.scalar(node, "`file`")?.text;
+        let problem = match files.get(path) {
+            _ if !list_file::is_inside(path) => {
+                "the path of a list's file is relative and stays inside the ruleset folder"
+            }
+            Some((file, ListText::Read(text))) => return self.in_file(*file).lines(text, kind),
+            Some((_, ListText::Outside)) => {
+                "the file is a link that leads out of the ruleset folder"
+            }
+            Some((_, ListText::Missing)) | None => "there is no such file in the ruleset folder",
+        };
+        let diagnostic = self.diagnostic(Code::ListFile, &node.range, problem);
+        self.report(diagnostic.help("write it like `lists/name.txt`, with `/` between folders"));
+        None
+    }
+
+    fn lines(&mut self, text: &str, kind: ListKind) -> Option<ListValues> {
+        let mut values = Values::new(kind);
+        for (count, (range, value)) in list_file::values(text).enumerate() {
+            self.within(count + 1, MAX_LIST_VALUES, "values", &range, "a list")?;
+            values.push(self, value, &range);
+        }
+        values.finish()
+    }
+}
+
+/// The values of one list while it is read.
+struct Values {
+    values: ListValues,
+    good: bool,
+    reported: usize,
+}
+
+impl Values {
+    fn new(kind: ListKind) -> Self {
+        let values = match kind {
+            ListKind::Strings => ListValues::Strings(Vec::new()),
+            ListKind::Prefixes => ListValues::Prefixes(Vec::new()),
+        };
+        Self {
+            values,
+            good: true,
+            reported: 0,
+        }
+    }
+
+    fn push(&mut self, cx: &mut Context<'_>, text: &str, range: &Range<usize>) {
+        if self.reported >= MAX_REPORTED_VALUES {
+            return;
+        }
+        let complaint = match &mut self.values {
+            _ if text.len() > MAX_LIST_VALUE_LEN => {
+                let message = format!("a value of a list has at most {MAX_LIST_VALUE_LEN} bytes");
+                Some(cx.diagnostic(Code::TooLarge, range, message))
+            }
+            ListValues::Strings(strings) => {
+                strings.push(text.as_bytes().to_vec());
+                None
+            }
+            ListValues::Prefixes(prefixes) => match cidr::parse(text) {
+                Ok(prefix) => {
+                    prefixes.push(prefix);
+                    None
+                }
+                Err(error) => Some(address_complaint(cx, text, range, &error)),
+            },
+        };
+        if let Some(diagnostic) = complaint {
+            cx.report(diagnostic);
+            self.good = false;
+            self.reported += 1;
+        }
+    }
+
+    fn finish(mut self) -> Option<ListValues> {
+        match &mut self.values {
+            ListValues::Strings(strings) => sort_unique(strings),
+            ListValues::Prefixes(prefixes) => sort_unique(prefixes),
+        }
+        self.good.then_some(self.values)
+    }
+}
+
+/// A text that is neither an address nor a prefix.
+pub(crate) fn address_complaint(
+    cx: &Context<'_>,
+    text: &str,
+    range: &Range<usize>,
+    error: &cidr::CidrError,
+) -> Diagnostic {
+    let message = format!("{} is not an IP address or a prefix", quoted(text));
+    cx.diagnostic(Code::InvalidAddress, range, message)
+        .help(error.to_string())
+}
+
+/// As lists and `in` want their values.
+pub(crate) fn sort_unique<T: Ord>(values: &mut Vec<T>) {
+    values.sort_unstable();
+    values.dedup();
+}

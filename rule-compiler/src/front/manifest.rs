@@ -1,0 +1,150 @@
+//! `ruleset.yaml`: everything about a ruleset but its rules and the values of its lists.
+
+use super::{
+    context::Context,
+    fields::optional,
+    limits::{MAX_BAND, MAX_BANDS},
+    name,
+    yaml::Node,
+};
+use crate::{
+    diagnostic::{Code, Span},
+    ir::{Band, OnExpired, Terminal},
+};
+
+const KEYS: [&str; 9] = [
+    "language",
+    "ruleset",
+    "ttl",
+    "on_expired",
+    "default",
+    "score_bands",
+    "lists",
+    "counters",
+    "on_unreadable_body",
+];
+const DEFAULT_TTL_S: u64 = 24 * 3600;
+
+/// What `ruleset.yaml` says, but for its lists.
+pub(crate) struct Manifest {
+    pub(crate) name: String,
+    pub(crate) ttl_s: u64,
+    pub(crate) on_expired: OnExpired,
+    pub(crate) default: Terminal,
+    pub(crate) bands: Vec<Band>,
+}
+
+/// The manifest, if it has no errors, and its `lists`, which are read even if it has.
+pub(crate) fn read<'n>(
+    cx: &mut Context<'_>,
+    node: &'n Node,
+) -> (Option<Manifest>, Option<&'n Node>) {
+    let Some(fields) = cx.fields(node, "`ruleset.yaml`", &KEYS) else {
+        return (None, None);
+    };
+    let language = fields
+        .require("language", cx)
+        .and_then(|node| cx.language(node));
+    let name = fields
+        .require("ruleset", cx)
+        .and_then(|node| cx.name(node, &name::RULESET));
+    let ttl_s = optional(fields.get("ttl"), DEFAULT_TTL_S, |node| cx.ttl(node));
+    let on_expired = optional(fields.get("on_expired"), OnExpired::Keep, |node| {
+        cx.on_expired(node)
+    });
+    let default = optional(fields.get("default"), Terminal::Allow, |node| {
+        cx.terminal(node, "`default`")
+    });
+    let bands = optional(fields.get("score_bands"), Vec::new(), |node| cx.bands(node));
+    if let Some(counters) = fields.entry("counters") {
+        cx.not_supported(&counters.key_range, "counters are");
+    }
+    if let Some(body) = fields.entry("on_unreadable_body") {
+        cx.not_supported(&body.key_range, "body attributes are");
+    }
+    let manifest = || {
+        language?;
+        Some(Manifest {
+            name: name?,
+            ttl_s: ttl_s?,
+            on_expired: on_expired?,
+            default: default?,
+            bands: bands?,
+        })
+    };
+    (manifest(), fields.get("lists"))
+}
+
+impl Context<'_> {
+    fn language(&mut self, node: &Node) -> Option<()> {
+        let version = &self.scalar(node, "`language`")?.text;
+        if version == "1" {
+            return Some(());
+        }
+        self.report(
+            self.diagnostic(
+                Code::UnknownLanguage,
+                &node.range,
+                "this compiler knows version 1 of the language",
+            )
+            .help("write `language: 1`"),
+        );
+        None
+    }
+
+    fn on_expired(&mut self, node: &Node) -> Option<OnExpired> {
+        let words = [
+            ("keep", OnExpired::Keep),
+            ("allow", OnExpired::Allow),
+            ("deny", OnExpired::Deny),
+        ];
+        self.choice(node, "`on_expired`", &words)
+    }
+
+    /// Highest first.
+    fn bands(&mut self, node: &Node) -> Option<Vec<Band>> {
+        let items = self.sequence(node, "`score_bands`")?;
+        self.within(
+            items.len(),
+            MAX_BANDS,
+            "bands",
+            &node.range,
+            "`score_bands`",
+        )?;
+        let mut seen: Vec<(i64, Span)> = Vec::new();
+        let bands: Vec<_> = items
+            .iter()
+            .map(|item| self.band(item, &mut seen))
+            .collect();
+        let mut bands: Vec<Band> = bands.into_iter().collect::<Option<_>>()?;
+        bands.sort_by_key(|band| core::cmp::Reverse(band.at_least));
+        Some(bands)
+    }
+
+    fn band(&mut self, node: &Node, seen: &mut Vec<(i64, Span)>) -> Option<Band> {
+        let fields = self.fields(node, "a score band", &["at_least", "then"])?;
+        let at_least = fields.require("at_least", self).and_then(|node| {
+            let at_least = self.integer(node, "`at_least`", -MAX_BAND..=MAX_BAND)?;
+            let span = self.span(&node.range);
+            if let Some((_, first)) = seen.iter().find(|(other, _)| *other == at_least) {
+                let message = format!("two score bands begin at {at_least}");
+                let diagnostic = self.diagnostic(Code::DuplicateBand, &node.range, message);
+                self.report(
+                    diagnostic
+                        .related(first.clone(), "first here")
+                        .help("delete one of them"),
+                );
+                return None;
+            }
+            seen.push((at_least, span));
+            Some(at_least)
+        });
+        let then = fields
+            .require("then", self)
+            .and_then(|node| self.terminal(node, "a band's `then`"));
+        Some(Band {
+            at_least: at_least?,
+            then: then?,
+        })
+    }
+}

@@ -1,0 +1,213 @@
+//! A rule: everything between one `- id:` and the next.
+
+use std::collections::HashMap;
+
+use super::{
+    context::Context,
+    fields::optional,
+    limits::{MAX_DESCRIPTION_LEN, MAX_LABELS, MAX_NOTE_LEN, MAX_SCORE},
+    lint,
+    list::Lists,
+    name,
+    text::quoted,
+    time, when,
+    yaml::Node,
+};
+use crate::{
+    diagnostic::{Code, Span},
+    ir::{Active, Origin, Rule, Severity, Stage},
+};
+
+const KEYS: [&str; 12] = [
+    "id",
+    "description",
+    "owner",
+    "ticket",
+    "severity",
+    "tags",
+    "priority",
+    "stage",
+    "canary",
+    "active",
+    "when",
+    "then",
+];
+
+/// What the rules of a ruleset share.
+#[derive(Default)]
+pub(crate) struct Scope {
+    /// The lists and which of them are in use.
+    pub(crate) lists: Lists,
+    /// The rules read so far.
+    ids: HashMap<String, Span>,
+}
+
+impl Scope {
+    /// No rules yet.
+    pub(crate) fn new(lists: Lists) -> Self {
+        Self {
+            lists,
+            ids: HashMap::new(),
+        }
+    }
+}
+
+impl Context<'_> {
+    /// One element of `rules`.
+    pub(crate) fn rule(&mut self, node: &Node, scope: &mut Scope) -> Option<Rule> {
+        let fields = self.fields(node, "a rule", &KEYS)?;
+        let id = fields
+            .require("id", self)
+            .and_then(|node| self.rule_id(node, scope));
+        let description = self.note(
+            fields.get("description"),
+            "`description`",
+            MAX_DESCRIPTION_LEN,
+        );
+        let owner = self.note(fields.get("owner"), "`owner`", MAX_NOTE_LEN);
+        let ticket = self.note(fields.get("ticket"), "`ticket`", MAX_NOTE_LEN);
+        let severity = optional(fields.get("severity"), None, |node| {
+            self.severity(node).map(Some)
+        });
+        let labels = optional(fields.get("tags"), Vec::new(), |node| self.labels(node));
+        let priority = optional(fields.get("priority"), 0, |node| self.priority(node));
+        let stage = optional(fields.get("stage"), Stage::Enforce, |node| self.stage(node));
+        if let Some(canary) = fields.entry("canary") {
+            self.not_supported(&canary.key_range, "`canary` is");
+        }
+        let active = optional(fields.get("active"), Active::default(), |node| {
+            self.active(node)
+        });
+        let when_node = fields.require("when", self);
+        let when = when_node.and_then(|node| when::read(self, node, &mut scope.lists));
+        let outcome = fields
+            .require("then", self)
+            .and_then(|node| self.outcome(node));
+        let (when, then) = (when?, outcome?);
+        lint::allow_trusts_many_values(self, &when, &then);
+        let condition = lint::constant_condition(self, when_node?, when.condition);
+        Some(Rule {
+            id: id?,
+            description: description?,
+            owner: owner?,
+            ticket: ticket?,
+            severity: severity?,
+            labels: labels?,
+            priority: priority?,
+            stage: stage?,
+            active: active?,
+            when: condition,
+            then,
+            origin: Origin {
+                file: self.file_name().to_owned(),
+                line: self.line(node.range.start),
+            },
+        })
+    }
+
+    fn rule_id(&mut self, node: &Node, scope: &mut Scope) -> Option<String> {
+        let id = self.name(node, &name::RULE)?;
+        let span = self.span(&node.range);
+        if let Some(first) = scope.ids.get(&id) {
+            let diagnostic = self.diagnostic(
+                Code::DuplicateRule,
+                &node.range,
+                format!("two rules have the id {}", quoted(&id)),
+            );
+            self.report(
+                diagnostic
+                    .related(first.clone(), "first here")
+                    .help("give each rule an id of its own"),
+            );
+            return None;
+        }
+        scope.ids.insert(id.clone(), span);
+        Some(id)
+    }
+
+    fn note(&mut self, node: Option<&Node>, what: &str, limit: usize) -> Option<Option<String>> {
+        optional(node, None, |node| {
+            Some(Some(self.text(node, what, limit)?.to_owned()))
+        })
+    }
+
+    fn severity(&mut self, node: &Node) -> Option<Severity> {
+        let words = [
+            ("low", Severity::Low),
+            ("medium", Severity::Medium),
+            ("high", Severity::High),
+            ("critical", Severity::Critical),
+        ];
+        self.choice(node, "`severity`", &words)
+    }
+
+    fn labels(&mut self, node: &Node) -> Option<Vec<String>> {
+        let items = self.sequence(node, "`tags`")?;
+        self.within(items.len(), MAX_LABELS, "elements", &node.range, "`tags`")?;
+        let labels: Vec<_> = items
+            .iter()
+            .map(|item| self.name(item, &name::LABEL))
+            .collect();
+        labels.into_iter().collect()
+    }
+
+    fn priority(&mut self, node: &Node) -> Option<i32> {
+        i32::try_from(self.integer(node, "`priority`", -MAX_SCORE..=MAX_SCORE)?).ok()
+    }
+
+    fn stage(&mut self, node: &Node) -> Option<Stage> {
+        let words = [
+            ("shadow", Some(Stage::Shadow)),
+            ("canary", None),
+            ("enforce", Some(Stage::Enforce)),
+        ];
+        let stage = self.choice(node, "`stage`", &words)?;
+        if stage.is_none() {
+            self.not_supported(&node.range, "`stage: canary` is");
+        }
+        stage
+    }
+
+    fn active(&mut self, node: &Node) -> Option<Active> {
+        let fields = self.fields(node, "`active`", &["from", "until"])?;
+        let from_us = optional(fields.get("from"), None, |node| {
+            self.time(node, "`from`").map(Some)
+        })?;
+        let until_us = optional(fields.get("until"), None, |node| {
+            self.time(node, "`until`").map(Some)
+        })?;
+        let problem = match (from_us, until_us) {
+            (None, None) => Some("`active` has neither `from` nor `until`"),
+            (Some(from), Some(until)) if from >= until => {
+                Some("`until` is not later than `from`: the rule never matches")
+            }
+            _ => None,
+        };
+        let Some(message) = problem else {
+            return Some(Active { from_us, until_us });
+        };
+        let range = fields
+            .get("until")
+            .map_or(&node.range, |until| &until.range);
+        self.report(
+            self.diagnostic(Code::EmptyWindow, range, message)
+                .help("a rule is active while `from <= time < until`"),
+        );
+        None
+    }
+
+    fn time(&mut self, node: &Node, what: &str) -> Option<i64> {
+        let text = &self.scalar(node, what)?.text;
+        match time::parse(text) {
+            Ok(time_us) => Some(time_us),
+            Err(error) => {
+                let message = format!("{} is not a time", quoted(text));
+                self.report(
+                    self.diagnostic(Code::InvalidTime, &node.range, message)
+                        .help(error.to_string()),
+                );
+                None
+            }
+        }
+    }
+}

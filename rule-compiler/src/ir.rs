@@ -1,0 +1,327 @@
+//! A ruleset after parsing, name resolution and type checking: what the oracle walks and lowering compiles.
+//!
+//! Nothing here can be ill-typed by construction of the front end, and nothing here knows of files or spans but
+//! through [`Origin`].
+
+use core::net::IpAddr;
+
+/// A whole ruleset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ruleset {
+    /// `[a-z0-9-]`, 1 to 63 bytes.
+    pub name: String,
+    /// How long a built bundle is valid from its issue time, in seconds.
+    pub ttl_s: u64,
+    /// What a filter does once the bundle has expired.
+    pub on_expired: OnExpired,
+    /// When nothing decides.
+    pub default: Terminal,
+    /// Score bands, highest `at_least` first.
+    pub bands: Vec<Band>,
+    /// Named lists; [`Test::InList`] holds an index into it.
+    pub lists: Vec<List>,
+    /// In source order: by file name, then by position.
+    pub rules: Vec<Rule>,
+}
+
+/// What a filter does once its bundle has expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnExpired {
+    /// Serve on and alarm.
+    Keep,
+    /// Allow every request.
+    Allow,
+    /// Deny every request.
+    Deny,
+}
+
+/// A score band.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Band {
+    /// The score that reaches it.
+    pub at_least: i64,
+    /// What it does.
+    pub then: Terminal,
+}
+
+/// A named list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct List {
+    /// Its name.
+    pub name: String,
+    /// Sorted and without duplicates.
+    pub values: ListValues,
+}
+
+/// The values of a list, sorted and without duplicates.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ListValues {
+    /// `type: string`.
+    Strings(Vec<Vec<u8>>),
+    /// `type: cidr`.
+    Prefixes(Vec<Prefix>),
+}
+
+/// A CIDR prefix without host bits; an IPv4-mapped one has been turned into IPv4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Prefix {
+    /// The network address.
+    pub address: IpAddr,
+    /// Length in bits, at most 32 or 128.
+    pub length: u8,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Unique in the ruleset.
+    pub id: String,
+    /// Free text.
+    pub description: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Where it was asked for.
+    pub ticket: Option<String>,
+    /// How bad a match is.
+    pub severity: Option<Severity>,
+    /// Labels of the rule itself, not of requests.
+    pub labels: Vec<String>,
+    /// Higher first.
+    pub priority: i32,
+    /// Whether a match counts.
+    pub stage: Stage,
+    /// From inclusive, until exclusive, microseconds since the Unix epoch.
+    pub active: Active,
+    /// When it matches.
+    pub when: Condition,
+    /// What a match does.
+    pub then: Outcome,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+/// Severity of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Severity {
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+/// Whether a rule's match is enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Matches count.
+    Enforce,
+    /// Matches are reported only.
+    Shadow,
+}
+
+/// When a rule can match, in microseconds since the Unix epoch: `from <= t < until`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Active {
+    /// Inclusive.
+    pub from_us: Option<i64>,
+    /// Exclusive.
+    pub until_us: Option<i64>,
+}
+
+/// Where a rule stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    /// File name inside the ruleset folder.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+}
+
+/// What a match does.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Outcome {
+    /// At most one.
+    pub terminal: Option<Terminal>,
+    /// Added to the request's score.
+    pub score: Option<i32>,
+    /// Name and value.
+    pub tags: Vec<(String, String)>,
+}
+
+/// An action that ends the decision.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Terminal {
+    /// Let the request through.
+    Allow,
+    /// Refuse it.
+    Deny(Reply),
+    /// Answer with a status and a body of the author's.
+    Challenge(Reply),
+    /// Answer with 302 to a template.
+    Redirect(Vec<TemplatePart>),
+}
+
+/// A local reply.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Reply {
+    /// 200 to 599.
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// May be empty.
+    pub body: String,
+}
+
+/// A piece of a redirect template.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum TemplatePart {
+    /// As it stands.
+    Literal(String),
+    /// `{request.path}`.
+    Path,
+    /// `{request.host}`.
+    Host,
+    /// `{request.url_path}`.
+    UrlPath,
+    /// `{rule.id}`.
+    RuleId,
+}
+
+/// A condition over atoms.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// `true` or `false`.
+    Constant(bool),
+    /// A test of one attribute.
+    Atom(Atom),
+    /// `!x`.
+    Not(Box<Condition>),
+    /// `x && y`; never empty.
+    All(Vec<Condition>),
+    /// `x || y`; never empty.
+    Any(Vec<Condition>),
+}
+
+/// A test of one attribute: true if any of its values satisfies it, false if there is none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Atom {
+    /// What is tested.
+    pub attribute: Attribute,
+    /// How.
+    pub test: Test,
+}
+
+/// An attribute with what is done to its values before a test.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Attribute {
+    /// Where the values come from.
+    pub base: Base,
+    /// In order.
+    pub transforms: Vec<Transform>,
+    /// What of the values is tested.
+    pub view: View,
+}
+
+/// Where an attribute's values come from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "docs/rule-language.md describes each")]
+pub enum Base {
+    Method,
+    Scheme,
+    Host,
+    Hostname,
+    Protocol,
+    Id,
+    Path,
+    UrlPath,
+    Query,
+    Param(Vec<u8>),
+    Header(String),
+    Cookie(Vec<u8>),
+    Time,
+    SourceIp,
+    ClientIp,
+    Mtls,
+    PeerUriSan,
+    PeerSubject,
+    ServerName,
+    TlsVersion,
+    Claim(String),
+}
+
+/// A transform of a string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "docs/rule-language.md describes each")]
+pub enum Transform {
+    LowerAscii,
+    Trim,
+    UrlDecode,
+    UrlDecodeAll,
+    NormalizePath,
+    CompressSpaces,
+    RemoveNulls,
+    HtmlUnescape,
+    Base64Decode,
+}
+
+/// What of an attribute's values is tested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum View {
+    /// The value itself.
+    Value,
+    /// `int(a)`: what does not parse is dropped.
+    Int,
+    /// `double(a)`: what does not parse is dropped.
+    Double,
+    /// `a.length()`: bytes of each value.
+    Length,
+    /// `size(a)`: how many values; no value when there are none.
+    Size,
+}
+
+/// A test of a value. Which tests go with which attribute is the type checker's business.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Test {
+    /// `has(a)`.
+    Present,
+    /// A bool attribute is true. (`== false` over a bool is [`Test::IsFalse`]: over an absent one both are false.)
+    IsTrue,
+    /// A bool attribute is false.
+    IsFalse,
+    /// `a == "x"` and `a in ["x", "y"]` on strings: sorted, without duplicates.
+    OneOf(Vec<Vec<u8>>),
+    /// `a in lists.name`, on strings or ips: index into [`Ruleset::lists`].
+    InList(usize),
+    /// `ip == "…"` and `ip in ["…", "…"]`: sorted, without duplicates.
+    InPrefixes(Vec<Prefix>),
+    /// Comparison of a number, compared exactly; `request.time` compares as an int of microseconds.
+    Compare(Comparison, Number),
+    /// `.startsWith("x")`.
+    StartsWith(Vec<u8>),
+    /// `.endsWith("x")`.
+    EndsWith(Vec<u8>),
+    /// `.contains("x")`.
+    Contains(Vec<u8>),
+    /// `.matches("re")`: a pattern that compiles under the language's options.
+    Matches(String),
+}
+
+/// A comparison. `!=` is `Not(Equal)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Comparison {
+    Equal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// A number as the author wrote it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Number {
+    /// 64-bit.
+    Int(i64),
+    /// Finite.
+    Double(f64),
+}

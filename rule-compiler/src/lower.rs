@@ -1,0 +1,86 @@
+//! Lowers a checked ruleset to the sections of a bundle.
+//!
+//! Names become indices, equal atoms become one, conditions become decision sequences, patterns become automata, and
+//! each rule gets its access predicates: the cheapest set of atoms of which one must be true for the rule to match.
+
+mod access;
+mod actions;
+mod condition;
+mod intern;
+mod lists;
+mod provenance;
+mod rules;
+
+use riskgate_engine::bundle::SectionKind;
+use riskgate_engine::bundle::writer::NewSection;
+use riskgate_engine::{atoms, attributes, dfa, prefixes, program};
+use thiserror::Error;
+
+use crate::automaton::TooLarge;
+use crate::front::pattern::PatternError;
+use crate::ir::Ruleset;
+use intern::Interner;
+
+pub use provenance::{Provenance, RuleProvenance};
+
+/// Why a ruleset that means something cannot be compiled.
+#[derive(Debug, Error)]
+pub enum LowerError {
+    /// A pattern's automaton is too large.
+    #[error("pattern `{pattern}`: {source}")]
+    TooLarge {
+        /// The pattern.
+        pattern: String,
+        /// How large is too large.
+        source: TooLarge,
+    },
+    /// A pattern is not one. The front end refuses these with their place.
+    #[error("pattern `{pattern}`: {source}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        source: PatternError,
+    },
+}
+
+/// The sections of a bundle, in order.
+///
+/// # Errors
+///
+/// When a pattern cannot be compiled.
+pub fn lower(ruleset: &Ruleset) -> Result<Vec<NewSection>, LowerError> {
+    let mut interner = Interner::default();
+    let actions = actions::lower(ruleset, &mut interner.strings);
+    let rules = rules::lower(ruleset, &actions, &mut interner)?;
+    let mut policy = actions.policy;
+    policy.always = rules.always;
+    policy.scanned = interner.scanned_atoms(&rules.postings);
+    let (all_atoms, postings) = interner.atoms_with_postings(&rules.postings);
+    let mut sections = vec![
+        section(SectionKind::Strings, interner.strings.write()),
+        section(
+            SectionKind::Attributes,
+            attributes::write(&interner.attributes()),
+        ),
+        section(SectionKind::Atoms, atoms::write(&all_atoms, &postings)),
+        section(SectionKind::Exact, interner.exact.write()),
+        section(
+            SectionKind::Prefixes,
+            prefixes::write(&interner.prefix_sets),
+        ),
+        section(SectionKind::Dfas, dfa::write(&interner.dfas)),
+        section(SectionKind::Programs, program::write(&rules.nodes)),
+        section(SectionKind::Rules, rules.section),
+        section(SectionKind::Actions, actions.section),
+        section(SectionKind::Policy, policy.write()),
+    ];
+    let lists = ruleset.lists.iter().map(lists::lower);
+    sections.extend(lists.map(|bytes| section(SectionKind::List, bytes)));
+    sections.push(section(SectionKind::Provenance, provenance::write(ruleset)));
+    Ok(sections)
+}
+
+fn section(kind: SectionKind, bytes: Vec<u8>) -> NewSection {
+    NewSection { kind, bytes }
+}

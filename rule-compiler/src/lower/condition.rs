@@ -1,0 +1,174 @@
+//! Conditions over atom indices: negation normal form, cheap atoms first, and then a decision sequence.
+
+use riskgate_engine::atoms::AtomId;
+use riskgate_engine::program::{ACCEPT, Node, REJECT};
+
+use super::LowerError;
+use super::intern::Interner;
+use crate::ir::{Atom, Base, Condition, Test, View};
+
+/// A condition with negations only at its leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Formula {
+    Constant(bool),
+    Literal(Literal),
+    All(Vec<Formula>),
+    Any(Vec<Formula>),
+}
+
+/// An atom, or its negation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Literal {
+    pub(super) atom: AtomId,
+    pub(super) negated: bool,
+    /// What it costs to find out, in rough units of one comparison.
+    pub(super) cost: u32,
+    /// How many requests it may let through, in rough units; the access predicate is the rarest.
+    pub(super) commonness: u32,
+}
+
+impl Formula {
+    pub(super) fn new(
+        condition: &Condition,
+        interner: &mut Interner,
+    ) -> Result<Formula, LowerError> {
+        build(condition, false, interner)
+    }
+
+    fn cost(&self) -> u32 {
+        match self {
+            Formula::Constant(_) => 0,
+            Formula::Literal(literal) => literal.cost,
+            Formula::All(parts) | Formula::Any(parts) => parts
+                .iter()
+                .fold(0, |sum: u32, part| sum.saturating_add(part.cost())),
+        }
+    }
+}
+
+fn build(
+    condition: &Condition,
+    negated: bool,
+    interner: &mut Interner,
+) -> Result<Formula, LowerError> {
+    Ok(match condition {
+        Condition::Constant(value) => Formula::Constant(*value != negated),
+        Condition::Atom(atom) => {
+            let (cost, commonness) = weigh(atom);
+            Formula::Literal(Literal {
+                atom: interner.atom(atom)?,
+                negated,
+                cost,
+                commonness,
+            })
+        }
+        Condition::Not(inner) => build(inner, !negated, interner)?,
+        Condition::All(parts) | Condition::Any(parts) => {
+            let is_all = matches!(condition, Condition::All(_)) != negated;
+            let parts: Vec<Formula> = parts
+                .iter()
+                .map(|part| build(part, negated, interner))
+                .collect::<Result<_, _>>()?;
+            simplify(parts, is_all)
+        }
+    })
+}
+
+/// Drops constants, and puts what is cheap to find out first; the order does not change the meaning.
+fn simplify(parts: Vec<Formula>, is_all: bool) -> Formula {
+    if parts.contains(&Formula::Constant(!is_all)) {
+        return Formula::Constant(!is_all);
+    }
+    let mut parts: Vec<Formula> = parts
+        .into_iter()
+        .filter(|part| *part != Formula::Constant(is_all))
+        .collect();
+    parts.sort_by_key(Formula::cost);
+    match (parts.is_empty(), is_all) {
+        (true, _) => Formula::Constant(is_all),
+        (false, true) => Formula::All(parts),
+        (false, false) => Formula::Any(parts),
+    }
+}
+
+/// Appends the decision sequence of a formula and returns where it starts.
+pub(super) fn emit(formula: &Formula, nodes: &mut Vec<Node>) -> u32 {
+    // Written back to front, so that every place to go on at is known before it is named; then turned round.
+    let mut reversed = Vec::new();
+    let entry = emit_reversed(formula, ACCEPT, REJECT, &mut reversed);
+    let base = super::intern::index(nodes.len());
+    let last = super::intern::index(reversed.len()).wrapping_sub(1);
+    let place = |label: u32| match label {
+        ACCEPT | REJECT => label,
+        position => base + (last - position),
+    };
+    nodes.extend(reversed.iter().rev().map(|node| Node {
+        atom: node.atom,
+        on_true: place(node.on_true),
+        on_false: place(node.on_false),
+    }));
+    place(entry)
+}
+
+fn emit_reversed(formula: &Formula, on_true: u32, on_false: u32, out: &mut Vec<Node>) -> u32 {
+    match formula {
+        Formula::Constant(true) => on_true,
+        Formula::Constant(false) => on_false,
+        Formula::Literal(literal) => {
+            let (on_true, on_false) = if literal.negated {
+                (on_false, on_true)
+            } else {
+                (on_true, on_false)
+            };
+            out.push(Node {
+                atom: literal.atom,
+                on_true,
+                on_false,
+            });
+            super::intern::index(out.len()) - 1
+        }
+        Formula::All(parts) => parts.iter().rev().fold(on_true, |next, part| {
+            emit_reversed(part, next, on_false, out)
+        }),
+        Formula::Any(parts) => parts.iter().rev().fold(on_false, |next, part| {
+            emit_reversed(part, on_true, next, out)
+        }),
+    }
+}
+
+/// Cost and commonness of an atom.
+fn weigh(atom: &Atom) -> (u32, u32) {
+    let (cost, commonness) = match (&atom.test, atom.attribute.view) {
+        (_, View::Int | View::Double | View::Length | View::Size) => (8, 400),
+        (Test::OneOf(values), _) => (1, 1 + u32::try_from(values.len() / 64).unwrap_or(u32::MAX)),
+        (Test::InList(_), _) => (4, 20),
+        (Test::StartsWith(text) | Test::EndsWith(text), _) => (2, literal_commonness(text, 30)),
+        (Test::InPrefixes(_), _) => (6, 60),
+        (Test::Contains(text), _) => (40, literal_commonness(text, 40)),
+        (Test::Matches(_), _) => (200, 200),
+        (Test::Compare(..), _) => (2, 400),
+        (Test::Present | Test::IsTrue | Test::IsFalse, _) => (1, 600),
+    };
+    (
+        cost,
+        commonness.saturating_mul(base_commonness(&atom.attribute.base)),
+    )
+}
+
+/// A short literal is found in more values than a long one.
+fn literal_commonness(text: &[u8], long: u32) -> u32 {
+    match text.len() {
+        0 => 1_000,
+        1..4 => long * 4,
+        _ => long,
+    }
+}
+
+/// Some attributes have few values, each of them common.
+fn base_commonness(base: &Base) -> u32 {
+    match base {
+        Base::Method | Base::Scheme | Base::Protocol | Base::TlsVersion | Base::Mtls => 1_000,
+        Base::Host | Base::Hostname | Base::ServerName => 100,
+        _ => 1,
+    }
+}

@@ -1,0 +1,258 @@
+//! A request as JSON: one a line in request files. docs/rule-language.md describes the shape.
+
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use riskgate_engine::request::Request;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use thiserror::Error;
+
+/// What is wrong with a request.
+#[derive(Debug, Error)]
+pub enum RequestError {
+    /// Not JSON, or not of the shape.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    /// Neither or both of a text and its base64 form.
+    #[error("give exactly one of `{name}` and `{name}_b64`")]
+    OneOf {
+        /// The key.
+        name: &'static str,
+    },
+    /// Not base64.
+    #[error("`{name}` is not base64 in the standard alphabet with padding")]
+    Base64 {
+        /// The key.
+        name: &'static str,
+    },
+    /// Not a time.
+    #[error("`time` is not an RFC 3339 time such as 2026-11-23T10:00:00Z")]
+    Time,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    method: Option<String>,
+    scheme: Option<String>,
+    host: Option<String>,
+    path: Option<String>,
+    path_b64: Option<String>,
+    protocol: Option<String>,
+    id: Option<String>,
+    #[serde(default)]
+    headers: Headers,
+    source_ip: Option<IpAddr>,
+    client_ip: Option<IpAddr>,
+    peer_uri_san: Option<String>,
+    peer_subject: Option<String>,
+    server_name: Option<String>,
+    tls_version: Option<String>,
+    #[serde(default)]
+    claims: std::collections::BTreeMap<String, String>,
+    time: Option<String>,
+    // Part of the shape, but no rule of this language version reads them yet.
+    #[serde(rename = "body")]
+    _body: Option<String>,
+    #[serde(rename = "body_b64")]
+    _body_b64: Option<String>,
+    #[serde(rename = "response_code")]
+    _response_code: Option<u16>,
+    #[serde(default, rename = "response_headers")]
+    _response_headers: Headers,
+}
+
+/// Name and value.
+type OwnedHeader = (Vec<u8>, Vec<u8>);
+
+/// A request that owns what it is made of.
+#[derive(Debug, Clone)]
+pub struct OwnedRequest {
+    method: Vec<u8>,
+    scheme: Vec<u8>,
+    host: Vec<u8>,
+    path: Vec<u8>,
+    protocol: Option<String>,
+    id: Option<String>,
+    headers: Vec<OwnedHeader>,
+    source_ip: IpAddr,
+    client_ip: IpAddr,
+    peer_uri_san: Option<String>,
+    peer_subject: Option<String>,
+    server_name: Option<String>,
+    tls_version: Option<String>,
+    claims: Vec<(String, String)>,
+    time_us: Option<i64>,
+}
+
+/// Reads one request.
+///
+/// # Errors
+///
+/// Says what is wrong with it; JSON errors carry line and column.
+pub fn parse(json: &str) -> Result<OwnedRequest, RequestError> {
+    let wire: Wire = serde_json::from_str(json)?;
+    let path = match (wire.path, wire.path_b64) {
+        (Some(path), None) => path.into_bytes(),
+        (None, Some(path)) => decode(&path, "path_b64")?,
+        _ => return Err(RequestError::OneOf { name: "path" }),
+    };
+    let time_us = match wire.time {
+        Some(time) => Some(parse_time(&time).ok_or(RequestError::Time)?),
+        None => None,
+    };
+    let text = |value: Option<String>, default: &str| {
+        value.unwrap_or_else(|| default.to_owned()).into_bytes()
+    };
+    let source_ip = wire.source_ip.unwrap_or(IpAddr::from([127, 0, 0, 1]));
+    Ok(OwnedRequest {
+        method: text(wire.method, "GET"),
+        scheme: text(wire.scheme, "http"),
+        host: text(wire.host, "localhost"),
+        path,
+        protocol: wire.protocol,
+        id: wire.id,
+        headers: wire.headers.decode()?,
+        source_ip,
+        client_ip: wire.client_ip.unwrap_or(source_ip),
+        peer_uri_san: wire.peer_uri_san,
+        peer_subject: wire.peer_subject,
+        server_name: wire.server_name,
+        tls_version: wire.tls_version,
+        claims: wire.claims.into_iter().collect(),
+        time_us,
+    })
+}
+
+/// Microseconds since the Unix epoch.
+fn parse_time(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>()
+        .ok()
+        .map(|time| time.as_microsecond())
+}
+
+impl OwnedRequest {
+    /// When it came, if it says so, microseconds since the Unix epoch.
+    #[must_use]
+    pub fn time_us(&self) -> Option<i64> {
+        self.time_us
+    }
+
+    /// Calls `use_request` with the request as the engine takes it, at `time_us`.
+    pub fn with<R>(&self, time_us: i64, use_request: impl FnOnce(&Request<'_>) -> R) -> R {
+        let headers: Vec<(&[u8], &[u8])> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_slice(), value.as_slice()))
+            .collect();
+        let claims: Vec<(&[u8], &[u8])> = self
+            .claims
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+            .collect();
+        use_request(&Request {
+            method: Some(&self.method),
+            scheme: Some(&self.scheme),
+            host: Some(&self.host),
+            path: Some(&self.path),
+            protocol: bytes(&self.protocol),
+            id: bytes(&self.id),
+            headers: &headers,
+            source_ip: Some(self.source_ip),
+            client_ip: Some(self.client_ip),
+            time_us,
+            mtls: Some(self.peer_uri_san.is_some() || self.peer_subject.is_some()),
+            peer_uri_san: bytes(&self.peer_uri_san),
+            peer_subject: bytes(&self.peer_subject),
+            server_name: bytes(&self.server_name),
+            tls_version: bytes(&self.tls_version),
+            claims: &claims,
+        })
+    }
+}
+
+fn bytes(text: &Option<String>) -> Option<&[u8]> {
+    text.as_deref().map(str::as_bytes)
+}
+
+/// Headers: a list of pairs or objects, or a map.
+#[derive(Debug, Default)]
+struct Headers(Vec<Header>);
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Header {
+    Pair(String, String),
+    Object(HeaderObject),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeaderObject {
+    name: String,
+    value: Option<String>,
+    value_b64: Option<String>,
+}
+
+impl Headers {
+    /// Names in lower case, as Envoy has them.
+    fn decode(self) -> Result<Vec<OwnedHeader>, RequestError> {
+        let decoded = self.0.into_iter().map(|header| match header {
+            Header::Pair(name, value) => Ok((name, value.into_bytes())),
+            Header::Object(HeaderObject {
+                name,
+                value,
+                value_b64,
+            }) => match (value, value_b64) {
+                (Some(value), None) => Ok((name, value.into_bytes())),
+                (None, Some(value)) => Ok((name, decode(&value, "value_b64")?)),
+                _ => Err(RequestError::OneOf { name: "value" }),
+            },
+        });
+        decoded
+            .map(|header| {
+                header.map(|(name, value)| (name.to_ascii_lowercase().into_bytes(), value))
+            })
+            .collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Headers, D::Error> {
+        deserializer.deserialize_any(HeadersVisitor)
+    }
+}
+
+struct HeadersVisitor;
+
+impl<'de> Visitor<'de> for HeadersVisitor {
+    type Value = Headers;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list of [name, value] pairs or {name, value_b64} objects, or a map")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Headers, A::Error> {
+        let mut headers = Vec::new();
+        while let Some(header) = sequence.next_element()? {
+            headers.push(header);
+        }
+        Ok(Headers(headers))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
+        let mut headers = Vec::new();
+        while let Some((name, value)) = map.next_entry::<String, String>()? {
+            headers.push(Header::Pair(name, value));
+        }
+        Ok(Headers(headers))
+    }
+}
+
+fn decode(text: &str, name: &'static str) -> Result<Vec<u8>, RequestError> {
+    STANDARD
+        .decode(text)
+        .map_err(|_| RequestError::Base64 { name })
+}

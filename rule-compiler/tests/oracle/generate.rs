@@ -1,0 +1,43 @@
+//! Random rulesets and requests of one small vocabulary, so that rules often match.
+
+mod condition;
+mod hostile;
+mod mutation;
+mod number;
+mod outcome;
+mod pattern;
+mod plant;
+mod request;
+mod ruleset;
+mod words;
+
+use proptest::collection::vec;
+use proptest::prelude::Strategy;
+use riskgate_compiler::ir::Ruleset;
+
+pub(crate) use hostile::derivation;
+pub(crate) use number::number_comparisons;
+pub(crate) use pattern::{pattern, text};
+pub(crate) use request::{Bytes, RequestCase};
+
+/// A ruleset and the requests that it decides.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) ruleset: Ruleset,
+    pub(crate) requests: Vec<RequestCase>,
+}
+
+/// A random case; most requests carry something that a rule of theirs looks for.
+pub(crate) fn case() -> impl Strategy<Value = Case> {
+    let requests = vec((request::request(), vec(plant::plant(), 0..5)), 1..=10);
+    (ruleset::ruleset(), requests).prop_map(|(ruleset, requests)| {
+        let planted = |(mut request, plants): (RequestCase, Vec<plant::Plant>)| {
+            plants
+                .iter()
+                .for_each(|plant| plant::apply(&mut request, plant, &ruleset));
+            request
+        };
+        let requests = requests.into_iter().map(planted).collect();
+        Case { ruleset, requests }
+    })
+}

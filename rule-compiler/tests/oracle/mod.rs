@@ -1,0 +1,162 @@
+//! The plain evaluator of a ruleset: what the rule language means, said as directly as can be.
+//!
+//! It walks conditions, scans lists and runs the `regex` crate, and shares no code with the engine, so that a mistake
+//! has to be made twice to go unseen. Slow on purpose wherever slow is plainer.
+
+#![allow(dead_code, reason = "each test binary uses a part of this module")]
+
+mod attribute;
+pub(crate) mod builder;
+pub(crate) mod check;
+mod condition;
+pub(crate) mod coverage;
+pub(crate) mod exactly;
+pub(crate) mod generate;
+mod number;
+mod pattern;
+mod reply;
+mod transform;
+
+use std::collections::BTreeMap;
+
+use riskgate_compiler::ir::{Outcome, Rule, Ruleset, Stage, Terminal};
+use riskgate_engine::request::Request;
+
+pub(crate) use attribute::{Value, values};
+pub(crate) use condition::{atom_holds, holds};
+pub(crate) use reply::OracleReply;
+pub(crate) use transform::transform;
+
+/// All that a verdict says, as plain data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OracleVerdict {
+    pub(crate) action: String,
+    pub(crate) status: Option<u16>,
+    pub(crate) rule: Option<String>,
+    pub(crate) band: Option<i64>,
+    pub(crate) score: i64,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) matched: Vec<String>,
+    pub(crate) shadowed: Vec<String>,
+    pub(crate) would: String,
+    pub(crate) reply: Option<OracleReply>,
+}
+
+/// Who had the last word.
+struct Decision<'a> {
+    terminal: &'a Terminal,
+    rule: Option<&'a Rule>,
+    band: Option<i64>,
+}
+
+/// Decides a request as the rule language says.
+pub(crate) fn decide(ruleset: &Ruleset, request: &Request<'_>) -> OracleVerdict {
+    let matches: Vec<&Rule> = ruleset
+        .rules
+        .iter()
+        .filter(|rule| matches(ruleset, rule, request))
+        .collect();
+    let (enforced, shadowed): (Vec<&Rule>, Vec<&Rule>) = matches
+        .iter()
+        .partition(|rule| rule.stage == Stage::Enforce);
+    let decision = decision(ruleset, &enforced);
+    let reply = reply::reply(
+        decision.terminal,
+        decision.rule.map(|rule| rule.id.as_str()),
+        request,
+    );
+    OracleVerdict {
+        action: action(decision.terminal),
+        status: reply.as_ref().map(|reply| reply.status),
+        rule: decision.rule.map(|rule| rule.id.clone()),
+        band: decision.band,
+        score: score(&enforced),
+        tags: tags(&enforced),
+        matched: ids(&enforced),
+        shadowed: ids(&shadowed),
+        would: action(self::decision(ruleset, &matches).terminal),
+        reply,
+    }
+}
+
+fn matches(ruleset: &Ruleset, rule: &Rule, request: &Request<'_>) -> bool {
+    let begun = rule
+        .active
+        .from_us
+        .is_none_or(|from_us| from_us <= request.time_us);
+    let ended = rule
+        .active
+        .until_us
+        .is_some_and(|until_us| until_us <= request.time_us);
+    begun && !ended && holds(ruleset, &rule.when, request)
+}
+
+fn decision<'a>(ruleset: &'a Ruleset, rules: &[&'a Rule]) -> Decision<'a> {
+    for rule in in_order(rules) {
+        if let Outcome {
+            terminal: Some(terminal),
+            ..
+        } = &rule.then
+        {
+            return Decision {
+                terminal,
+                rule: Some(rule),
+                band: None,
+            };
+        }
+    }
+    let score = score(rules);
+    let reached = ruleset
+        .bands
+        .iter()
+        .filter(|band| score >= band.at_least)
+        .max_by_key(|band| band.at_least);
+    match reached {
+        Some(band) => Decision {
+            terminal: &band.then,
+            rule: None,
+            band: Some(band.at_least),
+        },
+        None => Decision {
+            terminal: &ruleset.default,
+            rule: None,
+            band: None,
+        },
+    }
+}
+
+/// By priority, high first; rules of one priority stay in source order because the sort is stable.
+fn in_order<'a>(rules: &[&'a Rule]) -> Vec<&'a Rule> {
+    let mut ordered = rules.to_vec();
+    ordered.sort_by_key(|rule| -i64::from(rule.priority));
+    ordered
+}
+
+fn score(rules: &[&Rule]) -> i64 {
+    rules
+        .iter()
+        .filter_map(|rule| rule.then.score)
+        .map(i64::from)
+        .sum()
+}
+
+fn tags(rules: &[&Rule]) -> BTreeMap<String, String> {
+    let mut tags = BTreeMap::new();
+    for (name, value) in in_order(rules).iter().flat_map(|rule| &rule.then.tags) {
+        tags.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    tags
+}
+
+fn ids(rules: &[&Rule]) -> Vec<String> {
+    rules.iter().map(|rule| rule.id.clone()).collect()
+}
+
+fn action(terminal: &Terminal) -> String {
+    match terminal {
+        Terminal::Allow => "allow",
+        Terminal::Deny(_) => "deny",
+        Terminal::Challenge(_) | Terminal::Redirect(_) => "challenge",
+    }
+    .to_owned()
+}

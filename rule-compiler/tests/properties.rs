@@ -1,0 +1,152 @@
+//! The engine and the plain evaluator give the same verdict on random rulesets and requests.
+//!
+//! Every run takes the same cases; `PROPTEST_CASES=100000 PROPTEST_RNG_SEED=7` takes more and others.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it fails"
+)]
+
+mod oracle;
+#[path = "oracle/tables/mod.rs"]
+mod tables;
+
+use oracle::builder::{atom, rules, ruleset, value_of, with_x, x_header};
+use oracle::check::Both;
+use oracle::coverage::Coverage;
+use oracle::exactly::exactly;
+use oracle::generate::{
+    Bytes, Case, RequestCase, case, derivation, number_comparisons, pattern, text,
+};
+use oracle::{OracleVerdict, values};
+use proptest::collection::vec;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use proptest::{prop_assert, prop_assert_eq};
+use riskgate_compiler::ir::{Attribute, Condition, Ruleset, Test};
+use riskgate_engine::ruleset::Scratch;
+
+#[test]
+fn engine_and_oracle_give_the_same_verdict() {
+    let same = |case: Case| {
+        let mut scratch = Scratch::default();
+        let both = Both::new(&case.ruleset);
+        case.requests.iter().try_for_each(|request| {
+            let (oracle, engine) = both.verdicts(request, &mut scratch);
+            prop_assert_eq!(engine, oracle, "{:#?}", request);
+            Ok(())
+        })
+    };
+    hold(runner(400), &case(), same);
+}
+
+/// Nothing of one request or ruleset shows in the verdict of the next.
+#[test]
+fn one_scratch_serves_rulesets_in_turn() {
+    let same = |cases: [Case; 2]| {
+        let both = cases.each_ref().map(|case| Both::new(&case.ruleset));
+        let mut scratch = Scratch::default();
+        for request in cases.iter().flat_map(|case| &case.requests) {
+            for (at, both) in both.iter().enumerate() {
+                let (oracle, engine) = both.verdicts(request, &mut scratch);
+                prop_assert!(
+                    engine == oracle,
+                    "ruleset {at}: {engine:#?}\n{oracle:#?}\n{request:#?}"
+                );
+            }
+        }
+        Ok(())
+    };
+    hold(runner(100), &[case(), case()], same);
+}
+
+/// The engine derives from hostile requests the values that the oracle derives.
+#[test]
+fn attributes_have_the_same_values() {
+    let same = |(attribute, request): (Attribute, RequestCase)| {
+        let values = request.with(|request| values(&attribute, request));
+        let verdict = same_verdict(&ruleset(rules([exactly(&attribute, &values)])), &request)?;
+        prop_assert_eq!(verdict.matched, ["0"], "values: {:?}", values);
+        Ok(())
+    };
+    hold(runner(2000), &derivation(), same);
+}
+
+#[test]
+fn numbers_compare_alike() {
+    let same = |(text, atoms): (Bytes, Vec<Condition>)| {
+        same_verdict(&ruleset(rules(atoms)), &with_x(&[&text.0])).map(drop)
+    };
+    hold(runner(1000), &number_comparisons(), same);
+}
+
+#[test]
+fn patterns_are_found_alike() {
+    let same = |(patterns, texts): (Vec<String>, Vec<Bytes>)| {
+        let found = |pattern: String| atom(value_of(x_header()), Test::Matches(pattern));
+        let ruleset = ruleset(rules(patterns.into_iter().map(found)));
+        let both = Both::new(&ruleset);
+        texts.iter().try_for_each(|text| {
+            let (oracle, engine) = both.verdicts(&with_x(&[&text.0]), &mut Scratch::default());
+            prop_assert_eq!(engine.matched, oracle.matched, "{:?}", text);
+            Ok(())
+        })
+    };
+    hold(
+        runner(500),
+        &(vec(pattern(), 1..=4), vec(text(), 1..=20)),
+        same,
+    );
+}
+
+#[test]
+fn generated_cases_exercise_every_kind_of_test_and_action() {
+    let mut runner = runner(0);
+    let mut coverage = Coverage::default();
+    for _ in 0..400 {
+        let Case { ruleset, requests } = case().new_tree(&mut runner).unwrap().current();
+        for request in requests {
+            request.with(|request| coverage.record(&ruleset, request));
+        }
+    }
+    assert_eq!(
+        coverage.rarer_than(10),
+        Vec::<String>::new(),
+        "{coverage:#?}"
+    );
+}
+
+fn same_verdict(ruleset: &Ruleset, request: &RequestCase) -> Result<OracleVerdict, TestCaseError> {
+    let (oracle, engine) = Both::new(ruleset).verdicts(request, &mut Scratch::default());
+    prop_assert_eq!(&engine, &oracle);
+    Ok(engine)
+}
+
+/// The cases of a run: the same ones every time, unless `PROPTEST_RNG_SEED` says otherwise.
+fn runner(cases: u32) -> TestRunner {
+    let from_environment = Config::default();
+    let rng_seed = match from_environment.rng_seed {
+        RngSeed::Random => RngSeed::Fixed(0x1155),
+        fixed => fixed,
+    };
+    let cases = std::env::var("PROPTEST_CASES").map_or(cases, |_| from_environment.cases);
+    TestRunner::new(Config {
+        cases,
+        rng_seed,
+        failure_persistence: None,
+        ..from_environment
+    })
+}
+
+fn hold<S: Strategy>(
+    mut runner: TestRunner,
+    strategy: &S,
+    property: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) {
+    if let Err(failure) = runner.run(strategy, property) {
+        panic!("{failure}");
+    }
+}

@@ -1,0 +1,87 @@
+//! `rule-pusher publish`.
+
+use std::{
+    fs,
+    io::{self, Write},
+};
+
+use riskgate_push_protocol::{BundleId, Published};
+use riskgate_pusher::client::AdminClient;
+use serde::Serialize;
+
+use crate::{
+    args::{Format, PublishArgs},
+    exit::Failure,
+};
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn run(args: &PublishArgs) -> Result<(), Failure> {
+    let PublishArgs { bundle: path, to, format } = args;
+    let file = fs::read(path).map_err(|error| Failure::ReadBundle { path: path.clone(), error })?;
+    let published = AdminClient::connect(to).await?.publish(&file).await?;
+    let text = match format {
+        Format::Human => human(&published),
+        Format::Json => json(&published),
+    };
+    writeln!(io::stdout(), "{text}").map_err(Failure::Output)
+}
+
+fn human(published: &Published) -> String {
+    let Published { ruleset, audience, bundle: BundleId { revision, digest }, subscribers, unchanged } = published;
+    let audience = audience.as_ref().map(|audience| format!(" for `{audience}`")).unwrap_or_default();
+    let subscribers = match subscribers {
+        1 => "1 subscriber".to_owned(),
+        subscribers => format!("{subscribers} subscribers"),
+    };
+    let verb = if *unchanged { "was published already" } else { "published" };
+    format!("{verb}: `{ruleset}`{audience} revision {revision} to {subscribers}\ndigest: {digest}")
+}
+
+/// docs/push-protocol.md describes the shape.
+#[derive(Serialize)]
+struct Shape<'a> {
+    ruleset: &'a str,
+    audience: Option<&'a str>,
+    revision: u64,
+    digest: String,
+    subscribers: u32,
+    unchanged: bool,
+}
+
+fn json(published: &Published) -> String {
+    let Published { ruleset, audience, bundle: BundleId { revision, digest }, subscribers, unchanged } = published;
+    let (audience, digest) = (audience.as_deref(), digest.to_string());
+    let shape =
+        Shape { ruleset, audience, revision: *revision, digest, subscribers: *subscribers, unchanged: *unchanged };
+    serde_json::to_string_pretty(&shape).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use riskgate_push_protocol::Digest;
+
+    use super::*;
+
+    fn published() -> Published {
+        Published {
+            ruleset: "storefront".to_owned(),
+            audience: Some("eu-prod".to_owned()),
+            bundle: BundleId { revision: 7, digest: Digest([0xab; 32]) },
+            subscribers: 1,
+            unchanged: false,
+        }
+    }
+
+    #[test]
+    fn for_people() {
+        assert_snapshot!(human(&published()), @"");
+        let again = Published { audience: None, subscribers: 3, unchanged: true, ..published() };
+        assert_snapshot!(human(&again), @"");
+    }
+
+    #[test]
+    fn for_programs() {
+        assert_snapshot!(json(&published()), @"");
+    }
+}

@@ -1,0 +1,56 @@
+//! `rule-pusher serve`.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::Arc,
+};
+
+use riskgate_pusher::{
+    clock::SystemClock, config::Config, keys::read_trusted_keys, server::Server, store::Store, verify::Verifier,
+};
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::level_filters::LevelFilter;
+
+use crate::{args::ServeArgs, exit::Failure};
+
+/// The line that tells that the service is ready.
+#[derive(Serialize)]
+struct Ready {
+    subscribers: String,
+    admin: String,
+}
+
+#[tokio::main]
+pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
+    let ServeArgs { subscribers, admin, store, trust, threshold, allow_non_loopback, log } = args;
+    log_to_stderr(log);
+    let verifier = Verifier::new(read_trusted_keys(&trust, threshold)?);
+    let store = Store::open(&store)?;
+    let config = Config { allow_non_loopback, ..Config::default() };
+    let server = Server::bind(subscribers, admin, store, verifier, Arc::new(SystemClock), config)?;
+    // The signals are caught before the line is printed: whoever waits for it may stop the service at once.
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Start)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Start)?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    announce(&server).map_err(Failure::Output)?;
+    Ok(server.run(stop).await?)
+}
+
+fn announce(server: &Server) -> io::Result<()> {
+    let ready =
+        Ready { subscribers: server.subscribers_addr().to_string(), admin: server.admin_addr().to_string() };
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{}", serde_json::to_string(&ready)?)?;
+    stdout.flush()
+}
+
+fn log_to_stderr(level: LevelFilter) {
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr);
+    log.with_ansi(io::stderr().is_terminal()).with_target(false).init();
+}

@@ -1,0 +1,244 @@
+//! `rule-pusher status`.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use riskgate_push_protocol::{LastAnswer, PublishedRuleset, Status, VmStatus};
+use riskgate_pusher::client::AdminClient;
+use serde::Serialize;
+
+use crate::{
+    args::{Format, StatusArgs},
+    exit::Failure,
+    table::table,
+};
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn run(args: &StatusArgs) -> Result<(), Failure> {
+    let StatusArgs { to, ruleset, format } = args;
+    let status = AdminClient::connect(to).await?.status(ruleset.as_deref()).await?;
+    let text = match format {
+        Format::Human => human(&status),
+        Format::Json => json(&status) + "\n",
+    };
+    write!(io::stdout(), "{text}").map_err(Failure::Output)
+}
+
+fn human(status: &Status) -> String {
+    if status.rulesets.is_empty() && status.vms.is_empty() {
+        return "nothing is published, and no VM is connected\n".to_owned();
+    }
+    let now_ms = status.now_ms;
+    let rulesets: Vec<_> = status.rulesets.iter().map(|ruleset| ruleset_row(ruleset, now_ms)).collect();
+    let vms: Vec<_> = status.vms.iter().map(|vm| vm_row(vm, now_ms)).collect();
+    let rulesets = table(["RULESET", "AUDIENCE", "REVISION", "DIGEST", "PUBLISHED", "EXPIRES"], &rulesets);
+    let header = ["NODE", "INSTANCE", "VM", "RULESET", "SERVES", "REVISION", "ANSWER", "REASON", "SINCE"];
+    let vms = if vms.is_empty() { "no VM is connected\n".to_owned() } else { table(header, &vms) };
+    format!("{rulesets}\n{vms}")
+}
+
+fn ruleset_row(published: &PublishedRuleset, now_ms: u64) -> [String; 6] {
+    let expires_ms = published.expires_at_s.saturating_mul(1000);
+    let expired = if expires_ms <= now_ms { " (expired)" } else { "" };
+    [
+        published.ruleset.clone(),
+        published.audience.clone().unwrap_or_default(),
+        published.bundle.revision.to_string(),
+        short(&published.bundle.digest),
+        since(published.published_at_ms, now_ms),
+        format!("{}{expired}", rfc3339(expires_ms)),
+    ]
+}
+
+fn vm_row(vm: &VmStatus, now_ms: u64) -> [String; 9] {
+    let (answer, reason) = match &vm.answer {
+        LastAnswer::Pending => ("pending".to_owned(), String::new()),
+        LastAnswer::Ack { revision } => (format!("ack {revision}"), String::new()),
+        LastAnswer::Nack { revision, reason, .. } => (format!("nack {revision}"), reason.clone()),
+    };
+    let ruleset = match &vm.audience {
+        Some(audience) => format!("{}/{audience}", vm.ruleset),
+        None => vm.ruleset.clone(),
+    };
+    [
+        vm.node.clone(),
+        short(&vm.instance),
+        short(&vm.vm),
+        ruleset,
+        if vm.serves_requests { "yes" } else { "no" }.to_owned(),
+        vm.held.map(|held| held.revision.to_string()).unwrap_or_default(),
+        answer,
+        reason,
+        since(vm.since_ms, now_ms),
+    ]
+}
+
+/// Enough of an id to tell it from others; `--format json` has all of it.
+fn short(id: &impl ToString) -> String {
+    id.to_string().chars().take(8).collect()
+}
+
+fn since(at_ms: u64, now_ms: u64) -> String {
+    format!("{} ({})", rfc3339(at_ms), age(now_ms.saturating_sub(at_ms) / 1000))
+}
+
+fn rfc3339(at_ms: u64) -> String {
+    let timestamp = i64::try_from(at_ms).ok().and_then(|at_ms| Timestamp::from_millisecond(at_ms).ok());
+    timestamp.map_or_else(|| format!("{at_ms} ms"), |timestamp| format!("{timestamp:.0}"))
+}
+
+fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// docs/push-protocol.md describes the shape.
+#[derive(Serialize)]
+struct StatusShape<'a> {
+    now_ms: u64,
+    rulesets: Vec<RulesetShape<'a>>,
+    vms: Vec<VmShape<'a>>,
+}
+
+#[derive(Serialize)]
+struct RulesetShape<'a> {
+    ruleset: &'a str,
+    audience: Option<&'a str>,
+    revision: u64,
+    digest: String,
+    published_at_ms: u64,
+    expires_at_s: u64,
+}
+
+#[derive(Serialize)]
+struct VmShape<'a> {
+    node: &'a str,
+    instance: String,
+    vm: String,
+    serves_requests: bool,
+    ruleset: &'a str,
+    audience: Option<&'a str>,
+    held_revision: Option<u64>,
+    held_digest: Option<String>,
+    answer: &'static str,
+    answered_revision: Option<u64>,
+    reason: Option<&'a str>,
+    detail: Option<&'a str>,
+    since_ms: u64,
+    connected_at_ms: u64,
+}
+
+fn json(status: &Status) -> String {
+    let Status { rulesets, vms, now_ms } = status;
+    let shape = StatusShape {
+        now_ms: *now_ms,
+        rulesets: rulesets.iter().map(ruleset_shape).collect(),
+        vms: vms.iter().map(vm_shape).collect(),
+    };
+    serde_json::to_string_pretty(&shape).unwrap_or_default()
+}
+
+fn ruleset_shape(published: &PublishedRuleset) -> RulesetShape<'_> {
+    let PublishedRuleset { ruleset, audience, bundle, published_at_ms, expires_at_s } = published;
+    RulesetShape {
+        ruleset,
+        audience: audience.as_deref(),
+        revision: bundle.revision,
+        digest: bundle.digest.to_string(),
+        published_at_ms: *published_at_ms,
+        expires_at_s: *expires_at_s,
+    }
+}
+
+fn vm_shape(status: &VmStatus) -> VmShape<'_> {
+    let VmStatus {
+        node, instance, vm, serves_requests, ruleset, audience, held, answer, since_ms, connected_at_ms,
+    } = status;
+    let (answer, answered_revision, reason, detail) = match answer {
+        LastAnswer::Pending => ("pending", None, None, None),
+        LastAnswer::Ack { revision } => ("ack", Some(*revision), None, None),
+        LastAnswer::Nack { revision, reason, detail } => {
+            ("nack", Some(*revision), Some(reason.as_str()), Some(detail.as_str()))
+        }
+    };
+    VmShape {
+        node,
+        instance: instance.to_string(),
+        vm: vm.to_string(),
+        serves_requests: *serves_requests,
+        ruleset,
+        audience: audience.as_deref(),
+        held_revision: held.map(|held| held.revision),
+        held_digest: held.map(|held| held.digest.to_string()),
+        answer,
+        answered_revision,
+        reason,
+        detail,
+        since_ms: *since_ms,
+        connected_at_ms: *connected_at_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use riskgate_push_protocol::{BundleId, Digest, InstanceId, VmId};
+
+    use super::*;
+
+    const NOW_MS: u64 = 1_795_000_000_500;
+
+    fn held(revision: u64) -> BundleId {
+        BundleId { revision, digest: Digest([0xab; 32]) }
+    }
+
+    fn vm(number: u8, answer: LastAnswer) -> VmStatus {
+        VmStatus {
+            node: "sidecar-1".to_owned(),
+            instance: InstanceId([0x11; 16]),
+            vm: VmId([number; 16]),
+            serves_requests: number != 1,
+            ruleset: "storefront".to_owned(),
+            audience: (number == 3).then(|| "eu-prod".to_owned()),
+            held: (number != 3).then(|| held(6)),
+            answer,
+            since_ms: NOW_MS - 95_000,
+            connected_at_ms: NOW_MS - 7_200_000,
+        }
+    }
+
+    fn status() -> Status {
+        let nack = LastAnswer::Nack {
+            revision: 7,
+            reason: "expired".to_owned(),
+            detail: "expired 9 s ago; build it again".to_owned(),
+        };
+        Status {
+            rulesets: vec![PublishedRuleset {
+                ruleset: "storefront".to_owned(),
+                audience: None,
+                bundle: held(7),
+                published_at_ms: NOW_MS - 200_000_000,
+                expires_at_s: NOW_MS / 1000 - 9,
+            }],
+            vms: vec![vm(1, LastAnswer::Ack { revision: 6 }), vm(2, nack), vm(3, LastAnswer::Pending)],
+            now_ms: NOW_MS,
+        }
+    }
+
+    #[test]
+    fn for_people() {
+        assert_snapshot!(human(&status()), @"");
+        assert_snapshot!(human(&Status { vms: Vec::new(), ..status() }), @"");
+        assert_snapshot!(human(&Status::default()), @"");
+    }
+
+    #[test]
+    fn for_programs() {
+        assert_snapshot!(json(&status()), @"");
+    }
+}

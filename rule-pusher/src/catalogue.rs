@@ -1,0 +1,84 @@
+//! What is published: the newest bundle of each topic, as one snapshot that every stream watches.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use bytes::Bytes;
+use riskgate_engine::{admission::Mark, bundle};
+use riskgate_push_protocol::BundleId;
+use tokio::sync::watch;
+
+/// What a filter subscribes to, and a bundle is published for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Topic {
+    /// The ruleset's name.
+    pub ruleset: String,
+    /// Whom it is for; none is a topic of its own.
+    pub audience: Option<String>,
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.ruleset)?;
+        self.audience.iter().try_for_each(|audience| write!(f, " for `{audience}`"))
+    }
+}
+
+/// A verified bundle as it goes to filters.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// The topic that its manifest names.
+    pub topic: Topic,
+    /// The bundle.
+    pub bundle: BundleId,
+    /// The file without its detached sections, shared by all streams.
+    pub payload: Bytes,
+    /// Unix time in milliseconds.
+    pub published_at_ms: u64,
+    /// Unix time in seconds.
+    pub issued_at_s: u64,
+    /// Unix time in seconds.
+    pub expires_at_s: u64,
+}
+
+impl Publication {
+    /// What later publications of the topic are measured against.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        let BundleId { revision, digest } = self.bundle;
+        Mark { revision, digest: bundle::Digest(digest.0), issued_at_s: self.issued_at_s }
+    }
+}
+
+/// The newest publication of each topic.
+pub(crate) type Snapshot = Arc<BTreeMap<Topic, Arc<Publication>>>;
+
+/// The one place that says what is published now.
+#[derive(Debug)]
+pub(crate) struct Catalogue {
+    current: watch::Sender<Snapshot>,
+}
+
+impl Catalogue {
+    pub(crate) fn new(publications: impl IntoIterator<Item = Publication>) -> Self {
+        let by_topic = |publication: Publication| (publication.topic.clone(), Arc::new(publication));
+        let current = Arc::new(publications.into_iter().map(by_topic).collect());
+        Self { current: watch::Sender::new(current) }
+    }
+
+    /// Replaces the topic's publication and wakes every stream.
+    pub(crate) fn publish(&self, publication: Publication) -> Arc<Publication> {
+        let publication = Arc::new(publication);
+        self.current.send_modify(|current| {
+            Arc::make_mut(current).insert(publication.topic.clone(), Arc::clone(&publication));
+        });
+        publication
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.current.borrow().clone()
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Snapshot> {
+        self.current.subscribe()
+    }
+}

@@ -1,0 +1,45 @@
+//! Answers that a good host would not give.
+
+use std::collections::HashMap;
+
+/// What a call does instead of its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Answers this status.
+    Status(u32),
+    /// Succeeds, and returns these bytes in place of the true ones.
+    Buffer(Vec<u8>),
+    /// Succeeds, and says that a returned buffer is here.
+    Pointer {
+        /// Address in the VM's memory.
+        data: u32,
+        /// Length in bytes.
+        len: u32,
+    },
+    /// Does its work, and returns this number in place of the true one.
+    Number(u64),
+}
+
+/// The faults of one proxy.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    /// By name of the call: after how many good answers, and what then.
+    by_call: HashMap<String, (u32, Fault)>,
+}
+
+impl Faults {
+    pub(crate) fn inject(&mut self, call: &str, after: u32, fault: Fault) {
+        self.by_call.insert(call.to_owned(), (after, fault));
+    }
+
+    /// What a call does now in place of its work.
+    pub(crate) fn next(&mut self, call: &str) -> Option<Fault> {
+        match self.by_call.get_mut(call)? {
+            (0, fault) => Some(fault.clone()),
+            (after, _) => {
+                *after -= 1;
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The VM's memory, seen from inside of a call.
+
+use crate::Status;
+use crate::proxy::Proxy;
+use wasmtime::{Caller, Extern, Memory};
+
+/// A VM that is in a call to the host.
+pub(crate) struct Guest<'c, 'd> {
+    caller: &'c mut Caller<'d, Proxy>,
+    memory: Memory,
+}
+
+/// The status that a call ends with.
+pub(crate) type Answer<T = ()> = Result<T, u32>;
+
+impl<'c, 'd> Guest<'c, 'd> {
+    pub(crate) fn new(caller: &'c mut Caller<'d, Proxy>) -> Answer<Guest<'c, 'd>> {
+        match caller.get_export("memory") {
+            Some(Extern::Memory(memory)) => Ok(Guest { caller, memory }),
+            _ => Err(Status::INVALID_MEMORY_ACCESS),
+        }
+    }
+
+    pub(crate) fn proxy(&mut self) -> &mut Proxy {
+        self.caller.data_mut()
+    }
+
+    pub(crate) fn read(&self, data: u64, len: u64) -> Answer<Vec<u8>> {
+        let (data, len) = (address(data)?, address(len)?);
+        let end = data.checked_add(len).ok_or(Status::INVALID_MEMORY_ACCESS)?;
+        let bytes = self.memory.data(&self.caller).get(data..end);
+        bytes.map(<[u8]>::to_vec).ok_or(Status::INVALID_MEMORY_ACCESS)
+    }
+
+    pub(crate) fn read_text(&self, data: u64, len: u64) -> Answer<String> {
+        Ok(String::from_utf8_lossy(&self.read(data, len)?).into_owned())
+    }
+
+    pub(crate) fn write(&mut self, at: u64, bytes: &[u8]) -> Answer {
+        let at = address(at)?;
+        self.memory.write(&mut self.caller, at, bytes).map_err(|_| Status::INVALID_MEMORY_ACCESS)
+    }
+
+    pub(crate) fn write_u32(&mut self, at: u64, value: u32) -> Answer {
+        self.write(at, &value.to_le_bytes())
+    }
+
+    /// Puts bytes where the VM's allocator says, and tells it where that is.
+    pub(crate) fn give(&mut self, bytes: &[u8], data_at: u64, len_at: u64) -> Answer {
+        let len = u32::try_from(bytes.len()).map_err(|_| Status::INVALID_MEMORY_ACCESS)?;
+        let data = self.allocate(len)?;
+        self.write(data.into(), bytes)?;
+        self.write_u32(data_at, data)?;
+        self.write_u32(len_at, len)
+    }
+
+    fn allocate(&mut self, len: u32) -> Answer<u32> {
+        let allocate = match self.caller.get_export("proxy_on_memory_allocate") {
+            Some(Extern::Func(function)) => function.typed::<u32, u32>(&self.caller).ok(),
+            _ => None,
+        };
+        let allocate = allocate.ok_or(Status::INVALID_MEMORY_ACCESS)?;
+        allocate.call(&mut self.caller, len).map_err(|_| Status::INVALID_MEMORY_ACCESS)
+    }
+}
+
+fn address(value: u64) -> Answer<usize> {
+    usize::try_from(value).map_err(|_| Status::INVALID_MEMORY_ACCESS)
+}

@@ -1,0 +1,41 @@
+//! A bundle whose rules read everything that a host tells.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use ed25519_dalek::SigningKey;
+use riskgate_compiler::build::{BuildOptions, build};
+use riskgate_compiler::front::{self, Sources};
+
+/// When the bundle is issued.
+pub const EPOCH_S: u64 = 1_800_000_000;
+
+const RULESET: &str = "language: 1\nruleset: shop\n";
+const RULES: &str = r#"
+rules:
+  - { id: block, when: 'request.url_path == "/blocked"', then: deny }
+  - { id: verify, when: 'request.url_path == "/verify"', then: { challenge: { redirect: "https://v.example/?r={request.path}" } } }
+  - { id: tag, when: 'request.url_path == "/tagged"', then: { score: 5, tag: { kind: odd } } }
+  - { id: shadow, stage: shadow, when: 'request.url_path == "/tagged"', then: deny }
+  - id: attributes
+    then: deny
+    when:
+      all:
+        - request.protocol == "x" || request.id == "x" || client.ip in ["198.51.100.0/24"] || source.ip in ["198.51.100.0/24"]
+        - connection.mtls || connection.uri_san_peer_certificate == "x" || connection.subject_peer_certificate == "x"
+        - connection.requested_server_name == "x" || connection.tls_version == "x" || auth.claims["sub"] == "x"
+"#;
+
+fn key() -> SigningKey {
+    SigningKey::from_bytes(&[1; 32])
+}
+
+pub fn trusted_key() -> String {
+    BASE64.encode(key().verifying_key().to_bytes())
+}
+
+pub fn base64() -> String {
+    let analysis = front::analyse(&Sources::from_texts([("ruleset.yaml", RULESET), ("test.rules.yaml", RULES)]));
+    let ruleset = analysis.ruleset.unwrap_or_else(|| panic!("{:?}", analysis.diagnostics));
+    let options = BuildOptions { revision: 1, issued_at_s: EPOCH_S, audience: None };
+    BASE64.encode(build(&ruleset, &options, &key()).unwrap())
+}

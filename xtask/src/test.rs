@@ -1,0 +1,61 @@
+//! `cargo xtask test`: everything CI checks, the quick checks first.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::{
+    build, deny,
+    setup::{self, WASM_TARGET},
+    shell::{Command, step},
+    tidy, workspace,
+};
+
+/// The filter links for wasm only, so every native step leaves it out. All of them name the same packages: another
+/// selection would unite other features and compile the dependencies once more.
+const NATIVE: [&str; 3] = ["--workspace", "--exclude", "riskgate-filter"];
+
+pub(crate) fn run() -> Result<()> {
+    step("format", || {
+        Command::cargo().args(["fmt", "--all", "--check"]).run()
+    })?;
+    tidy::run()?;
+    let ready = setup::run()?;
+    step("lints", lints)?;
+    step("lints of the filter", lints_of_the_filter)?;
+    build::filter()?;
+    step("tests", || tests(&ready.envoy))?;
+    deny::run()
+}
+
+fn lints() -> Result<()> {
+    Command::cargo()
+        .arg("clippy")
+        .args(NATIVE)
+        .args(["--all-targets", "--", "--deny", "warnings"])
+        .run()
+}
+
+fn lints_of_the_filter() -> Result<()> {
+    Command::cargo()
+        .args([
+            "clippy",
+            "--package",
+            "riskgate-filter",
+            "--target",
+            WASM_TARGET,
+            "--profile",
+            "wasm",
+        ])
+        .args(["--", "--deny", "warnings"])
+        .run()
+}
+
+fn tests(envoy: &Path) -> Result<()> {
+    Command::cargo()
+        .arg("test")
+        .args(NATIVE)
+        .env("ENVOY", envoy)
+        .env("CARGO_TARGET_DIR", workspace::target_dir())
+        .run()
+}
