@@ -1,1 +1,102 @@
-//! Benchmarks of riskgate, answers asserted first.
+//! What benchmarks share: the storefront ruleset, its request corpus, and the check of every answer.
+//!
+//! ```text
+//! cargo bench -p riskgate-benches
+//! ```
+//!
+//! No benchmark times an answer that it has not checked first.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use riskgate_compiler::build::ruleset_in_memory;
+use riskgate_compiler::request_json::{self, OwnedRequest};
+use riskgate_compiler::verdict_json::VerdictJson;
+use riskgate_compiler::{diagnostic, front};
+use riskgate_engine::ruleset::{Ruleset, Scratch};
+use serde::Deserialize;
+
+/// When requests without a time happen, microseconds since the Unix epoch.
+pub const NOW_US: i64 = 1_795_000_000_000_000;
+
+/// A request of the corpus and the verdict that was reviewed for it.
+#[derive(Debug)]
+pub struct Case {
+    /// What it shows.
+    pub name: String,
+    /// The request.
+    pub request: OwnedRequest,
+    /// The whole verdict.
+    pub expect: VerdictJson,
+}
+
+#[derive(Deserialize)]
+struct Line<'a> {
+    name: String,
+    #[serde(borrow)]
+    request: &'a serde_json::value::RawValue,
+    expect: VerdictJson,
+}
+
+/// A folder of `testdata/`.
+#[must_use]
+pub fn testdata(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata").join(path)
+}
+
+/// Compiles a ruleset folder and loads it as a filter would.
+///
+/// # Errors
+///
+/// When the folder cannot be read or has errors.
+pub fn load_ruleset(folder: &Path) -> Result<Ruleset> {
+    let sources = front::read_ruleset(folder)?;
+    let analysis = front::analyse(&sources);
+    let report = diagnostic::render(&analysis.diagnostics, &analysis.sources, false);
+    let ruleset = analysis.ruleset.with_context(|| report)?;
+    Ok(ruleset_in_memory(&ruleset)?)
+}
+
+/// Reads a request corpus.
+///
+/// # Errors
+///
+/// Names the line that is not of the corpus's shape.
+pub fn load_corpus(file: &Path) -> Result<Vec<Case>> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let parse = |(index, line): (usize, &str)| -> Result<Case> {
+        let place = || format!("{}:{}", file.display(), index + 1);
+        let Line { name, request, expect } = serde_json::from_str(line).with_context(place)?;
+        let request = request_json::parse(request.get()).with_context(place)?;
+        Ok(Case { name, request, expect })
+    };
+    text.lines().enumerate().map(parse).collect()
+}
+
+/// Checks every verdict of the corpus.
+///
+/// # Errors
+///
+/// Names the first request whose verdict is not the reviewed one.
+pub fn check_answers(ruleset: &Ruleset, corpus: &[Case]) -> Result<()> {
+    let mut scratch = Scratch::default();
+    for Case { name, request, expect } in corpus {
+        let got = request.with(NOW_US, |request| VerdictJson::from(&ruleset.decide(request, &mut scratch)));
+        ensure!(got == *expect, "`{name}` is decided as {got:?}, not as {expect:?}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_storefront_corpus_gets_its_reviewed_verdicts() {
+        let ruleset = load_ruleset(&testdata("rulesets/storefront")).unwrap();
+        let corpus = load_corpus(&testdata("requests/storefront.jsonl")).unwrap();
+        assert!(ruleset.rule_count() >= 40, "{} rules", ruleset.rule_count());
+        assert!(corpus.len() >= 300, "{} requests", corpus.len());
+        check_answers(&ruleset, &corpus).unwrap();
+    }
+}

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The crate `proxy-wasm` exports the callbacks and finds the context each one belongs to. Nothing else of it is used
-//! to talk to the host, because its calls panic on an answer they do not know: [`abi`] has bindings that do not.
+//! to talk to the host, because its calls panic on an answer they do not know; the module `abi` has bindings that do not.
 
 mod abi;
 

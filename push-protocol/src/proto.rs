@@ -78,9 +78,15 @@ pub enum ProtoError {
 }
 
 /// Decodes one message of a stream.
-pub(crate) fn decode<M: prost::Message + Default>(bytes: &[u8], limit: usize) -> Result<M, ProtoError> {
+pub(crate) fn decode<M: prost::Message + Default>(
+    bytes: &[u8],
+    limit: usize,
+) -> Result<M, ProtoError> {
     if bytes.len() > limit {
-        return Err(ProtoError::MessageTooLong { len: bytes.len(), limit });
+        return Err(ProtoError::MessageTooLong {
+            len: bytes.len(),
+            limit,
+        });
     }
     M::decode(bytes).map_err(ProtoError::Malformed)
 }

@@ -1,6 +1,8 @@
 //! What a filter says.
 
-use crate::{BundleId, Digest, InstanceId, ProtoError, VmId, limits::SUBSCRIBER_MESSAGE_LEN_MAX, proto};
+use crate::{
+    BundleId, Digest, InstanceId, ProtoError, VmId, limits::SUBSCRIBER_MESSAGE_LEN_MAX, proto,
+};
 
 /// A message of a filter. The first one on a stream is [`Hello`], and only that one.
 #[derive(Clone, Debug, PartialEq, Eq)]

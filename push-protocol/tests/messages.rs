@@ -319,9 +319,18 @@ fn a_message_of_no_kind_is_refused() {
 #[test]
 fn a_message_that_is_too_long_is_refused_unread() {
     let bytes = vec![0; MESSAGE_LEN_MAX + 1];
-    let too_long = |limit| ProtoError::MessageTooLong { len: bytes.len(), limit };
-    assert_eq!(SubscriberMessage::decode(&bytes), Err(too_long(SUBSCRIBER_MESSAGE_LEN_MAX)));
-    assert_eq!(PusherMessage::decode(&bytes), Err(too_long(MESSAGE_LEN_MAX)));
+    let too_long = |limit| ProtoError::MessageTooLong {
+        len: bytes.len(),
+        limit,
+    };
+    assert_eq!(
+        SubscriberMessage::decode(&bytes),
+        Err(too_long(SUBSCRIBER_MESSAGE_LEN_MAX))
+    );
+    assert_eq!(
+        PusherMessage::decode(&bytes),
+        Err(too_long(MESSAGE_LEN_MAX))
+    );
 }
 
 /// A full chunk must fit into a message.

@@ -72,7 +72,7 @@ fn attributes_have_the_same_values() {
         prop_assert_eq!(verdict.matched, ["0"], "values: {:?}", values);
         Ok(())
     };
-    hold(runner(2000), &derivation(), same);
+    hold(runner(3000), &derivation(), same);
 }
 
 #[test]

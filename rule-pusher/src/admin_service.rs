@@ -40,10 +40,16 @@ impl AdminService for Admin {
             Status::resource_exhausted("too many publications arrive at once; publish again later")
         })?;
         let limit = self.config.publish_timeout;
-        let file = time::timeout(limit, receive_file(request.into_inner())).await.map_err(|_| {
-            Status::deadline_exceeded(format!("the bundle did not arrive within {limit:?}"))
-        })??;
-        let accepted = self.publisher.publish(file).await.map_err(|error| refused(&error))?;
+        let file = time::timeout(limit, receive_file(request.into_inner()))
+            .await
+            .map_err(|_| {
+                Status::deadline_exceeded(format!("the bundle did not arrive within {limit:?}"))
+            })??;
+        let accepted = self
+            .publisher
+            .publish(file)
+            .await
+            .map_err(|error| refused(&error))?;
         Ok(Response::new(self.published(accepted).into()))
     }
 
@@ -59,11 +65,21 @@ impl AdminService for Admin {
 
 impl Admin {
     fn published(&self, accepted: Accepted) -> Published {
-        let Accepted { publication, unchanged } = accepted;
-        let subscribers = u32::try_from(self.registry.count(&publication.topic)).unwrap_or(u32::MAX);
+        let Accepted {
+            publication,
+            unchanged,
+        } = accepted;
+        let subscribers =
+            u32::try_from(self.registry.count(&publication.topic)).unwrap_or(u32::MAX);
         let topic = publication.topic.clone();
         let (ruleset, audience, bundle) = (topic.ruleset, topic.audience, publication.bundle);
-        Published { ruleset, audience, bundle, subscribers, unchanged }
+        Published {
+            ruleset,
+            audience,
+            bundle,
+            subscribers,
+            unchanged,
+        }
     }
 
     fn status_of(&self, ruleset: Option<&str>) -> PusherStatus {
@@ -72,7 +88,11 @@ impl Admin {
             ruleset.is_none_or(|ruleset| publication.topic.ruleset == ruleset)
         };
         PusherStatus {
-            rulesets: snapshot.values().filter(wanted).map(|publication| described(publication)).collect(),
+            rulesets: snapshot
+                .values()
+                .filter(wanted)
+                .map(|publication| described(publication))
+                .collect(),
             vms: self.registry.vms(ruleset),
             now_ms: self.clock.now_ms(),
         }
@@ -80,7 +100,14 @@ impl Admin {
 }
 
 fn described(publication: &Publication) -> PublishedRuleset {
-    let Publication { topic, bundle, payload: _, published_at_ms, issued_at_s: _, expires_at_s } = publication;
+    let Publication {
+        topic,
+        bundle,
+        payload: _,
+        published_at_ms,
+        issued_at_s: _,
+        expires_at_s,
+    } = publication;
     PublishedRuleset {
         ruleset: topic.ruleset.clone(),
         audience: topic.audience.clone(),
@@ -94,7 +121,9 @@ async fn receive_file(mut pieces: Streaming<proto::PublishRequest>) -> Result<Ve
     let mut file = Vec::new();
     while let Some(proto::PublishRequest { data }) = pieces.message().await? {
         if file.len() + data.len() > BUNDLE_LEN_MAX {
-            let message = format!("too-large: the bundle is longer than {BUNDLE_LEN_MAX} bytes; split the ruleset");
+            let message = format!(
+                "too-large: the bundle is longer than {BUNDLE_LEN_MAX} bytes; split the ruleset"
+            );
             return Err(Status::invalid_argument(message));
         }
         file.extend_from_slice(&data);
@@ -107,11 +136,15 @@ fn refused(refusal: &PublishError) -> Status {
     let message = refusal.to_string();
     match refusal {
         PublishError::Refused(refusal) => {
-            warn!(code = refusal.code(), "a publication was refused: {refusal}");
+            warn!(
+                code = refusal.code(),
+                "a publication was refused: {refusal}"
+            );
             match refusal {
-                Refusal::Malformed(_) | Refusal::BadSignature | Refusal::BadHash(_) | Refusal::BadSection(_) => {
-                    Status::invalid_argument(message)
-                }
+                Refusal::Malformed(_)
+                | Refusal::BadSignature
+                | Refusal::BadHash(_)
+                | Refusal::BadSection(_) => Status::invalid_argument(message),
                 _ => Status::failed_precondition(message),
             }
         }

@@ -19,7 +19,9 @@ pub struct Topic {
 impl fmt::Display for Topic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}`", self.ruleset)?;
-        self.audience.iter().try_for_each(|audience| write!(f, " for `{audience}`"))
+        self.audience
+            .iter()
+            .try_for_each(|audience| write!(f, " for `{audience}`"))
     }
 }
 
@@ -45,7 +47,11 @@ impl Publication {
     #[must_use]
     pub fn mark(&self) -> Mark {
         let BundleId { revision, digest } = self.bundle;
-        Mark { revision, digest: bundle::Digest(digest.0), issued_at_s: self.issued_at_s }
+        Mark {
+            revision,
+            digest: bundle::Digest(digest.0),
+            issued_at_s: self.issued_at_s,
+        }
     }
 }
 
@@ -60,9 +66,12 @@ pub(crate) struct Catalogue {
 
 impl Catalogue {
     pub(crate) fn new(publications: impl IntoIterator<Item = Publication>) -> Self {
-        let by_topic = |publication: Publication| (publication.topic.clone(), Arc::new(publication));
+        let by_topic =
+            |publication: Publication| (publication.topic.clone(), Arc::new(publication));
         let current = Arc::new(publications.into_iter().map(by_topic).collect());
-        Self { current: watch::Sender::new(current) }
+        Self {
+            current: watch::Sender::new(current),
+        }
     }
 
     /// Replaces the topic's publication and wakes every stream.

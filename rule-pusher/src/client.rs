@@ -40,7 +40,9 @@ pub enum ClientError {
         address: String,
     },
     /// Nothing answers there.
-    #[error("no pusher answers at {address}: {cause}; is `rule-pusher serve` running, with that `--admin` address?")]
+    #[error(
+        "no pusher answers at {address}: {cause}; is `rule-pusher serve` running, with that `--admin` address?"
+    )]
     Unreachable {
         /// The address.
         address: String,
@@ -59,7 +61,9 @@ pub enum ClientError {
         message: String,
     },
     /// The answer makes no sense.
-    #[error("the pusher at {address} answered with something unknown: {error}; is it of another version?")]
+    #[error(
+        "the pusher at {address} answered with something unknown: {error}; is it of another version?"
+    )]
     BadAnswer {
         /// The address.
         address: String,
@@ -75,19 +79,33 @@ impl AdminClient {
     ///
     /// If the address is none, or nothing listens there.
     pub async fn connect(address: &str) -> Result<Self, ClientError> {
-        let bad_address = || ClientError::BadAddress { address: address.to_owned() };
-        let uri = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+        let bad_address = || ClientError::BadAddress {
+            address: address.to_owned(),
+        };
+        let uri = if address.contains("://") {
+            address.to_owned()
+        } else {
+            format!("http://{address}")
+        };
         if !uri.starts_with("http://") {
             return Err(bad_address());
         }
         let endpoint = Endpoint::from_shared(uri).map_err(|_| bad_address())?;
-        let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(ANSWER_TIMEOUT);
-        let channel = endpoint.connect().await.map_err(|error| ClientError::Unreachable {
-            address: address.to_owned(),
-            cause: root_cause(&error),
-        })?;
+        let endpoint = endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT);
+        let channel = endpoint
+            .connect()
+            .await
+            .map_err(|error| ClientError::Unreachable {
+                address: address.to_owned(),
+                cause: root_cause(&error),
+            })?;
         let client = AdminServiceClient::new(channel).max_decoding_message_size(STATUS_LEN_MAX);
-        Ok(Self { address: address.to_owned(), client })
+        Ok(Self {
+            address: address.to_owned(),
+            client,
+        })
     }
 
     /// Publishes a bundle file.
@@ -96,8 +114,12 @@ impl AdminClient {
     ///
     /// If the pusher refuses it, or the call fails.
     pub async fn publish(&mut self, file: &[u8]) -> Result<Published, ClientError> {
-        let pieces: Vec<_> =
-            file.chunks(PIECE_LEN).map(|piece| proto::PublishRequest { data: piece.to_vec() }).collect();
+        let pieces: Vec<_> = file
+            .chunks(PIECE_LEN)
+            .map(|piece| proto::PublishRequest {
+                data: piece.to_vec(),
+            })
+            .collect();
         let answer = self.client.publish(tokio_stream::iter(pieces)).await;
         let answer = answer.map_err(|status| self.failed(&status))?.into_inner();
         answer.try_into().map_err(|error| self.bad_answer(error))
@@ -109,7 +131,9 @@ impl AdminClient {
     ///
     /// If the call fails.
     pub async fn status(&mut self, ruleset: Option<&str>) -> Result<PusherStatus, ClientError> {
-        let request = proto::StatusRequest { ruleset: ruleset.unwrap_or_default().to_owned() };
+        let request = proto::StatusRequest {
+            ruleset: ruleset.unwrap_or_default().to_owned(),
+        };
         let answer = self.client.status(request).await;
         let answer = answer.map_err(|status| self.failed(&status))?.into_inner();
         answer.try_into().map_err(|error| self.bad_answer(error))
@@ -119,13 +143,19 @@ impl AdminClient {
         let (address, message) = (self.address.clone(), status.message().to_owned());
         match status.code() {
             Code::InvalidArgument | Code::FailedPrecondition => ClientError::Refused(message),
-            Code::Unavailable => ClientError::Unreachable { address, cause: message },
+            Code::Unavailable => ClientError::Unreachable {
+                address,
+                cause: message,
+            },
             _ => ClientError::Failed { address, message },
         }
     }
 
     fn bad_answer(&self, error: ProtoError) -> ClientError {
-        ClientError::BadAnswer { address: self.address.clone(), error }
+        ClientError::BadAnswer {
+            address: self.address.clone(),
+            error,
+        }
     }
 }
 

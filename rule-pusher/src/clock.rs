@@ -20,7 +20,9 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     /// A clock before 1970 reads 0, at which every bundle is issued in the future.
     fn now_ms(&self) -> u64 {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -29,13 +29,17 @@ pub enum KeysError {
         /// The file.
         path: PathBuf,
     },
-    /// The keys make no set to trust.
-    #[error("{error}; the keys are numbered in the order of `--trust`")]
-    Set {
+    /// One of the keys cannot be trusted beside the others.
+    #[error("{error} ({path:?})", path = .path.display())]
+    Key {
+        /// Its file.
+        path: PathBuf,
         /// Why.
-        #[from]
         error: KeyError,
     },
+    /// The keys make no set to trust.
+    #[error("{0}; give `--trust` more often, or another `--threshold`")]
+    Set(KeyError),
 }
 
 /// Reads public keys in PEM (SubjectPublicKeyInfo), of which `threshold` must have signed.
@@ -44,14 +48,40 @@ pub enum KeysError {
 ///
 /// Names the file that is unreadable or no public key, or tells why the set is unusable.
 pub fn read_trusted_keys(paths: &[PathBuf], threshold: u32) -> Result<TrustedKeys, KeysError> {
-    let keys = paths.iter().map(|path| read_public_key(path)).collect::<Result<Vec<_>, _>>()?;
-    Ok(TrustedKeys::new(&keys, threshold)?)
+    let keys = paths
+        .iter()
+        .map(|path| read_public_key(path))
+        .collect::<Result<Vec<_>, _>>()?;
+    TrustedKeys::new(&keys, threshold).map_err(|error| blame(paths, error))
 }
 
 fn read_public_key(path: &Path) -> Result<[u8; 32], KeysError> {
-    let pem = fs::read_to_string(path).map_err(|error| KeysError::Read { path: path.to_owned(), error })?;
-    match VerifyingKey::from_public_key_pem(&pem) {
-        Ok(key) => Ok(key.to_bytes()),
-        Err(_) => Err(KeysError::NotAPublicKey { path: path.to_owned() }),
+    let file = fs::read(path).map_err(|error| KeysError::Read {
+        path: path.to_owned(),
+        error,
+    })?;
+    let key = str::from_utf8(&file)
+        .ok()
+        .and_then(|pem| VerifyingKey::from_public_key_pem(pem).ok());
+    key.map(|key| key.to_bytes())
+        .ok_or_else(|| KeysError::NotAPublicKey {
+            path: path.to_owned(),
+        })
+}
+
+/// Names the file of the key that is wrong, where it is one of them.
+fn blame(paths: &[PathBuf], error: KeyError) -> KeysError {
+    let index = match error {
+        KeyError::NotAKey { index } | KeyError::Weak { index } | KeyError::Duplicate { index } => {
+            Some(index)
+        }
+        KeyError::Empty | KeyError::Threshold { .. } => None,
+    };
+    match index.and_then(|index| paths.get(index)) {
+        Some(path) => KeysError::Key {
+            path: path.clone(),
+            error,
+        },
+        None => KeysError::Set(error),
     }
 }

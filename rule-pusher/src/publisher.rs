@@ -44,7 +44,11 @@ pub(crate) enum PublishError {
 
 impl Publisher {
     /// Verifies again whatever the store holds; what no longer verifies is not served.
-    pub(crate) fn restore(store: Store, verifier: Verifier, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+    pub(crate) fn restore(
+        store: Store,
+        verifier: Verifier,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
         let mut marks = Marks::new();
         let mut publications = Vec::new();
         for stored in store.bundles()? {
@@ -54,7 +58,13 @@ impl Publisher {
             marks.extend(mark.map(|mark| (topic, mark)));
         }
         let (catalogue, marks) = (Catalogue::new(publications), Arc::new(Mutex::new(marks)));
-        Ok(Self { store, verifier, clock, catalogue, marks })
+        Ok(Self {
+            store,
+            verifier,
+            clock,
+            catalogue,
+            marks,
+        })
     }
 
     pub(crate) fn catalogue(&self) -> &Catalogue {
@@ -72,16 +82,26 @@ impl Publisher {
     fn publish_blocking(&self, file: &[u8], marks: &mut Marks) -> Result<Accepted, PublishError> {
         let topic = Verifier::claimed_topic(file).map_err(PublishError::Refused)?;
         let mark = marks.get(&topic).copied();
-        let publication =
-            self.verifier.accept(file, mark, self.clock.now_ms()).map_err(PublishError::Refused)?;
+        let publication = self
+            .verifier
+            .accept(file, mark, self.clock.now_ms())
+            .map_err(PublishError::Refused)?;
         if let Some(current) = self.served_already(&publication) {
-            return Ok(Accepted { publication: current, unchanged: true });
+            return Ok(Accepted {
+                publication: current,
+                unchanged: true,
+            });
         }
-        self.store.put(&topic, file, publication.published_at_ms).map_err(PublishError::Store)?;
+        self.store
+            .put(&topic, file, publication.published_at_ms)
+            .map_err(PublishError::Store)?;
         marks.insert(topic, publication.mark());
         info!(topic = %publication.topic, bundle = %publication.bundle, bytes = file.len(), "published");
         let publication = self.catalogue.publish(publication);
-        Ok(Accepted { publication, unchanged: false })
+        Ok(Accepted {
+            publication,
+            unchanged: false,
+        })
     }
 
     /// The same contents with other signatures are news: filters may trust those only.
@@ -91,15 +111,25 @@ impl Publisher {
     }
 }
 
-fn resume(verifier: &Verifier, stored: StoredBundle, now_ms: u64) -> (Option<Mark>, Option<Publication>) {
-    let StoredBundle { topic, published_at_ms, file } = stored;
+fn resume(
+    verifier: &Verifier,
+    stored: StoredBundle,
+    now_ms: u64,
+) -> (Option<Mark>, Option<Publication>) {
+    let StoredBundle {
+        topic,
+        published_at_ms,
+        file,
+    } = stored;
     if Verifier::claimed_topic(&file).is_ok_and(|claimed| claimed != topic) {
         warn!(%topic, "a stored bundle is of another topic and is not served; was the store altered?");
         return (None, None);
     }
     let resumed = verifier.resume(&file, published_at_ms, now_ms);
     match &resumed.publication {
-        Err(refusal) => warn!(%topic, code = refusal.code(), "a stored bundle is not served: {refusal}"),
+        Err(refusal) => {
+            warn!(%topic, code = refusal.code(), "a stored bundle is not served: {refusal}")
+        }
         Ok(publication) if publication.expires_at_s <= now_ms / 1000 => {
             warn!(%topic, bundle = %publication.bundle, "a stored bundle has expired; publish a new one");
         }

@@ -45,9 +45,15 @@ type Outgoing = mpsc::Sender<Result<proto::PusherMessage, Status>>;
 impl PushService for Subscriptions {
     type SubscribeStream = Pin<Box<dyn Stream<Item = Result<proto::PusherMessage, Status>> + Send>>;
 
-    async fn subscribe(&self, request: Request<Incoming>) -> Result<Response<Self::SubscribeStream>, Status> {
+    async fn subscribe(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Self::SubscribeStream>, Status> {
         let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(|_| {
-            warn!("a subscriber was turned away: all {} seats are taken", self.config.subscribers_max);
+            warn!(
+                "a subscriber was turned away: all {} seats are taken",
+                self.config.subscribers_max
+            );
             Status::resource_exhausted("no more subscribers fit; connect again later")
         })?;
         let (outgoing, receiver) = mpsc::channel(OUTGOING_MAX);
@@ -67,19 +73,32 @@ impl Subscriptions {
         drop(seat);
     }
 
-    async fn greet_and_drive(mut self, mut incoming: Incoming, outgoing: &Outgoing) -> Result<(), Status> {
+    async fn greet_and_drive(
+        mut self,
+        mut incoming: Incoming,
+        outgoing: &Outgoing,
+    ) -> Result<(), Status> {
         let hello = tokio::select! {
             hello = receive_hello(&mut incoming, self.config.hello_timeout) => hello?,
             stopping = stopped(&mut self.stopping) => return Err(stopping),
         };
-        let topic = Topic { ruleset: hello.ruleset.clone(), audience: hello.audience.clone() };
+        let topic = Topic {
+            ruleset: hello.ruleset.clone(),
+            audience: hello.audience.clone(),
+        };
         let retries = Retries::new(self.config.retry_first, self.config.retry_max);
         let session = Session::new(hello, retries, self.now());
         let listed = self.registry.list(session.status().clone());
         let catalogue = self.publisher.catalogue().watch();
         let vm = session.status();
         info!(node = ?vm.node, instance = %vm.instance, vm = %vm.vm, %topic, held = ?vm.held, "connected");
-        let mut stream = VmStream { subscriptions: self, session, topic, listed, catalogue };
+        let mut stream = VmStream {
+            subscriptions: self,
+            session,
+            topic,
+            listed,
+            catalogue,
+        };
         let end = stream.drive(incoming, outgoing).await;
         let vm = stream.session.status();
         info!(node = ?vm.node, instance = %vm.instance, vm = %vm.vm, topic = %stream.topic, "disconnected");
@@ -87,7 +106,10 @@ impl Subscriptions {
     }
 
     fn now(&self) -> Now {
-        Now { monotonic: Instant::now(), wall_ms: self.clock.now_ms() }
+        Now {
+            monotonic: Instant::now(),
+            wall_ms: self.clock.now_ms(),
+        }
     }
 }
 
@@ -137,7 +159,9 @@ impl VmStream {
     fn on_message(&mut self, message: proto::SubscriberMessage) -> Result<(), Status> {
         let message = SubscriberMessage::try_from(message).map_err(invalid)?;
         self.log_answer(&message);
-        self.session.on_message(message, random(), self.subscriptions.now()).map_err(invalid)
+        self.session
+            .on_message(message, random(), self.subscriptions.now())
+            .map_err(invalid)
     }
 
     fn log_answer(&self, message: &SubscriberMessage) {
@@ -159,8 +183,10 @@ impl VmStream {
 
 async fn receive_hello(incoming: &mut Incoming, limit: Duration) -> Result<Hello, Status> {
     let first = time::timeout(limit, incoming.message()).await;
-    let first = first.map_err(|_| Status::deadline_exceeded(format!("no hello came within {limit:?}")))??;
-    let first = first.ok_or_else(|| Status::invalid_argument("the stream ended without a hello"))?;
+    let first = first
+        .map_err(|_| Status::deadline_exceeded(format!("no hello came within {limit:?}")))??;
+    let first =
+        first.ok_or_else(|| Status::invalid_argument("the stream ended without a hello"))?;
     match SubscriberMessage::try_from(first).map_err(invalid)? {
         SubscriberMessage::Hello(hello) => Ok(hello),
         _ => Err(Status::invalid_argument("the first message is no hello")),

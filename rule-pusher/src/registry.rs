@@ -34,7 +34,10 @@ impl Registry {
         let number = streams.next;
         streams.next += 1;
         streams.vms.insert(number, vm);
-        Listed { registry: Arc::clone(self), number }
+        Listed {
+            registry: Arc::clone(self),
+            number,
+        }
     }
 
     /// Ordered by node, instance and VM; of one ruleset only, if it is given.
@@ -47,7 +50,8 @@ impl Registry {
 
     /// How many streams subscribe to a topic.
     pub(crate) fn count(&self, topic: &Topic) -> usize {
-        let of_topic = |vm: &&VmStatus| vm.ruleset == topic.ruleset && vm.audience == topic.audience;
+        let of_topic =
+            |vm: &&VmStatus| vm.ruleset == topic.ruleset && vm.audience == topic.audience;
         self.lock().vms.values().filter(of_topic).count()
     }
 

@@ -86,7 +86,14 @@ impl Server {
         let admin = Listener::bind(admin, &config)?;
         let publisher = Arc::new(Publisher::restore(store, verifier, Arc::clone(&clock))?);
         let registry = Arc::new(Registry::default());
-        Ok(Self { subscribers, admin, publisher, registry, clock, config: Arc::new(config) })
+        Ok(Self {
+            subscribers,
+            admin,
+            publisher,
+            registry,
+            clock,
+            config: Arc::new(config),
+        })
     }
 
     /// Where filters connect to.
@@ -112,7 +119,10 @@ impl Server {
         let grace = self.config.shutdown_grace;
         let serve_both = async {
             tokio::try_join!(
-                push.serve_with_incoming_shutdown(self.subscribers.incoming, told(stopping.clone())),
+                push.serve_with_incoming_shutdown(
+                    self.subscribers.incoming,
+                    told(stopping.clone())
+                ),
                 admin.serve_with_incoming_shutdown(self.admin.incoming, told(stopping)),
             )
         };
@@ -138,8 +148,8 @@ impl Server {
             seats: Arc::new(Semaphore::new(self.config.subscribers_max)),
             stopping,
         };
-        let service =
-            PushServiceServer::new(subscriptions).max_decoding_message_size(SUBSCRIBER_MESSAGE_LEN_MAX);
+        let service = PushServiceServer::new(subscriptions)
+            .max_decoding_message_size(SUBSCRIBER_MESSAGE_LEN_MAX);
         self.transport().add_service(service)
     }
 
@@ -169,7 +179,9 @@ impl Listener {
             return Err(ServerError::NotLoopback(addr));
         }
         let bind_error = |error| ServerError::Bind { addr, error };
-        let incoming = TcpIncoming::bind(addr).map_err(bind_error)?.with_nodelay(Some(true));
+        let incoming = TcpIncoming::bind(addr)
+            .map_err(bind_error)?
+            .with_nodelay(Some(true));
         let addr = incoming.local_addr().map_err(bind_error)?;
         Ok(Self { incoming, addr })
     }

@@ -61,14 +61,41 @@ struct Transfer {
 
 impl Session {
     pub(crate) fn new(hello: Hello, retries: Retries, now: Now) -> Self {
-        let Hello { node, instance, vm, serves_requests, ruleset, audience, held } = hello;
-        let answer = held.map_or(LastAnswer::Pending, |held| LastAnswer::Ack { revision: held.revision });
+        let Hello {
+            node,
+            instance,
+            vm,
+            serves_requests,
+            ruleset,
+            audience,
+            held,
+        } = hello;
+        let answer = held.map_or(LastAnswer::Pending, |held| LastAnswer::Ack {
+            revision: held.revision,
+        });
         let (since_ms, connected_at_ms) = (now.wall_ms, now.wall_ms);
         let status = VmStatus {
-            node, instance, vm, serves_requests, ruleset, audience, held, answer, since_ms, connected_at_ms,
+            node,
+            instance,
+            vm,
+            serves_requests,
+            ruleset,
+            audience,
+            held,
+            answer,
+            since_ms,
+            connected_at_ms,
         };
         let answered = held.map(|held| held.digest);
-        Self { retries, status, status_changed: false, answered, newest: None, transfer: None, refused: None }
+        Self {
+            retries,
+            status,
+            status_changed: false,
+            answered,
+            newest: None,
+            transfer: None,
+            refused: None,
+        }
     }
 
     pub(crate) fn status(&self) -> &VmStatus {
@@ -139,13 +166,24 @@ impl Session {
         self.status_changed = true;
         if self.is_answer(bundle.digest) {
             self.retries.forget();
-            self.answer(bundle.digest, LastAnswer::Ack { revision: bundle.revision }, now);
+            self.answer(
+                bundle.digest,
+                LastAnswer::Ack {
+                    revision: bundle.revision,
+                },
+                now,
+            );
         }
         self.offer(now);
     }
 
     fn on_nack(&mut self, nack: Nack, random: u32, now: Now) {
-        let Nack { bundle: BundleId { revision, digest }, reason, detail, permanent } = nack;
+        let Nack {
+            bundle: BundleId { revision, digest },
+            reason,
+            detail,
+            permanent,
+        } = nack;
         if !self.is_answer(digest) {
             return;
         }
@@ -154,13 +192,23 @@ impl Session {
             Some(_) => self.retries.schedule(random, now.monotonic),
             None => {}
         }
-        self.answer(digest, LastAnswer::Nack { revision, reason, detail }, now);
+        self.answer(
+            digest,
+            LastAnswer::Nack {
+                revision,
+                reason,
+                detail,
+            },
+            now,
+        );
         self.offer(now);
     }
 
     /// While a bundle is on its way, an answer to another one is a late one.
     fn is_answer(&self, digest: Digest) -> bool {
-        self.transfer.as_ref().is_none_or(|transfer| transfer.digest() == digest)
+        self.transfer
+            .as_ref()
+            .is_none_or(|transfer| transfer.digest() == digest)
     }
 
     fn answer(&mut self, digest: Digest, answer: LastAnswer, now: Now) {
@@ -174,7 +222,9 @@ impl Session {
     /// Credit for a bundle that was abandoned says nothing.
     fn on_chunk_taken(&mut self, taken: ChunkTaken) -> Result<(), Violation> {
         match &mut self.transfer {
-            Some(transfer) if transfer.digest() == taken.digest => transfer.on_taken(taken.received),
+            Some(transfer) if transfer.digest() == taken.digest => {
+                transfer.on_taken(taken.received)
+            }
             _ => Ok(()),
         }
     }
@@ -182,11 +232,18 @@ impl Session {
     /// Starts sending the newest bundle, if the VM lacks it and has not refused it.
     fn offer(&mut self, now: Now) {
         let Some(newest) = &self.newest else { return };
-        if self.transfer.as_ref().is_some_and(|transfer| transfer.digest() == newest.bundle.digest) {
+        if self
+            .transfer
+            .as_ref()
+            .is_some_and(|transfer| transfer.digest() == newest.bundle.digest)
+        {
             return;
         }
         self.transfer = None;
-        let refused = self.refused.as_ref().is_some_and(|refused| Arc::ptr_eq(refused, newest));
+        let refused = self
+            .refused
+            .as_ref()
+            .is_some_and(|refused| Arc::ptr_eq(refused, newest));
         if refused || self.retries.at.is_some() || !self.is_news(newest.bundle) {
             return;
         }
@@ -200,13 +257,20 @@ impl Session {
     }
 
     fn is_news(&self, bundle: BundleId) -> bool {
-        self.status.held.is_none_or(|held| bundle.revision > held.revision)
+        self.status
+            .held
+            .is_none_or(|held| bundle.revision > held.revision)
     }
 }
 
 impl Retries {
     pub(crate) fn new(first: Duration, longest: Duration) -> Self {
-        Self { first, longest, failures: 0, at: None }
+        Self {
+            first,
+            longest,
+            failures: 0,
+            at: None,
+        }
     }
 
     fn forget(&mut self) {
@@ -225,7 +289,12 @@ impl Retries {
 
 impl Transfer {
     fn new(publication: Arc<Publication>) -> Self {
-        Self { publication, started: false, sent: 0, taken: 0 }
+        Self {
+            publication,
+            started: false,
+            sent: 0,
+            taken: 0,
+        }
     }
 
     fn digest(&self) -> Digest {
@@ -234,26 +303,38 @@ impl Transfer {
 
     fn has_message(&self) -> bool {
         let in_flight = (self.sent - self.taken).div_ceil(CHUNK_LEN_MAX);
-        !self.started || (self.sent < self.publication.payload.len() && in_flight < CHUNKS_IN_FLIGHT_MAX)
+        !self.started
+            || (self.sent < self.publication.payload.len() && in_flight < CHUNKS_IN_FLIGHT_MAX)
     }
 
     fn next_message(&mut self) -> Option<PusherMessage> {
         if !self.has_message() {
             return None;
         }
-        Some(if self.started { PusherMessage::Chunk(self.next_chunk()) } else { PusherMessage::Start(self.start()) })
+        Some(if self.started {
+            PusherMessage::Chunk(self.next_chunk())
+        } else {
+            PusherMessage::Start(self.start())
+        })
     }
 
     fn start(&mut self) -> BundleStart {
         self.started = true;
-        BundleStart { bundle: self.publication.bundle, total_len: offset(self.publication.payload.len()) }
+        BundleStart {
+            bundle: self.publication.bundle,
+            total_len: offset(self.publication.payload.len()),
+        }
     }
 
     fn next_chunk(&mut self) -> BundleChunk {
         let begin = self.sent;
         self.sent = self.end_after(begin);
         let data = self.publication.payload.slice(begin..self.sent);
-        BundleChunk { digest: self.digest(), offset: offset(begin), data }
+        BundleChunk {
+            digest: self.digest(),
+            offset: offset(begin),
+            data,
+        }
     }
 
     /// Where the chunk ends that begins there.
@@ -276,3 +357,6 @@ impl Transfer {
 fn offset(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

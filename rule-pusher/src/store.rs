@@ -51,7 +51,9 @@ pub enum StoreError {
         error: Box<DatabaseError>,
     },
     /// The file was written by a newer version.
-    #[error("the store has format {0}, this version knows {FORMAT}; use the newer `rule-pusher`, or another `--store`")]
+    #[error(
+        "the store has format {0}, this version knows {FORMAT}; use the newer `rule-pusher`, or another `--store`"
+    )]
     NewerFormat(u64),
     /// Reading or writing failed.
     #[error("the store failed: {0}")]
@@ -71,10 +73,17 @@ impl Store {
     ///
     /// If the file is in use, is no store, or is of a newer version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let database =
-            Database::builder().set_cache_size(CACHE_LEN).create(path).map_err(|error| match error {
-                DatabaseError::DatabaseAlreadyOpen => StoreError::InUse { path: path.to_owned() },
-                error => StoreError::Open { path: path.to_owned(), error: Box::new(error) },
+        let database = Database::builder()
+            .set_cache_size(CACHE_LEN)
+            .create(path)
+            .map_err(|error| match error {
+                DatabaseError::DatabaseAlreadyOpen => StoreError::InUse {
+                    path: path.to_owned(),
+                },
+                error => StoreError::Open {
+                    path: path.to_owned(),
+                    error: Box::new(error),
+                },
             })?;
         let store = Self { database };
         store.check_format()?;
@@ -94,8 +103,15 @@ impl Store {
             let (ruleset, audience) = key.value();
             let (published_at_ms, file) = value.value();
             let audience = Some(audience).filter(|audience| !audience.is_empty());
-            let topic = Topic { ruleset: ruleset.to_owned(), audience: audience.map(ToOwned::to_owned) };
-            bundles.push(StoredBundle { topic, published_at_ms, file: file.to_owned() });
+            let topic = Topic {
+                ruleset: ruleset.to_owned(),
+                audience: audience.map(ToOwned::to_owned),
+            };
+            bundles.push(StoredBundle {
+                topic,
+                published_at_ms,
+                file: file.to_owned(),
+            });
         }
         Ok(bundles)
     }
@@ -106,9 +122,14 @@ impl Store {
     ///
     /// If writing fails.
     pub fn put(&self, topic: &Topic, file: &[u8], published_at_ms: u64) -> Result<(), StoreError> {
-        let key = (topic.ruleset.as_str(), topic.audience.as_deref().unwrap_or_default());
+        let key = (
+            topic.ruleset.as_str(),
+            topic.audience.as_deref().unwrap_or_default(),
+        );
         let transaction = self.database.begin_write()?;
-        transaction.open_table(BUNDLES)?.insert(key, (published_at_ms, file))?;
+        transaction
+            .open_table(BUNDLES)?
+            .insert(key, (published_at_ms, file))?;
         transaction.commit()?;
         Ok(())
     }
@@ -138,11 +159,18 @@ mod tests {
     use super::*;
 
     fn topic(audience: Option<&str>) -> Topic {
-        Topic { ruleset: "storefront".to_owned(), audience: audience.map(ToOwned::to_owned) }
+        Topic {
+            ruleset: "storefront".to_owned(),
+            audience: audience.map(ToOwned::to_owned),
+        }
     }
 
     fn stored(audience: Option<&str>, file: &[u8], published_at_ms: u64) -> StoredBundle {
-        StoredBundle { topic: topic(audience), published_at_ms, file: file.to_vec() }
+        StoredBundle {
+            topic: topic(audience),
+            published_at_ms,
+            file: file.to_vec(),
+        }
     }
 
     #[test]
@@ -157,7 +185,10 @@ mod tests {
             store.put(&topic(None), b"three", 3).unwrap();
         }
         let bundles = Store::open(&path).unwrap().bundles().unwrap();
-        assert_eq!(bundles, [stored(None, b"three", 3), stored(Some("eu"), b"two", 2)]);
+        assert_eq!(
+            bundles,
+            [stored(None, b"three", 3), stored(Some("eu"), b"two", 2)]
+        );
     }
 
     #[test]
@@ -184,9 +215,16 @@ mod tests {
         {
             let store = Store::open(&path).unwrap();
             let transaction = store.database.begin_write().unwrap();
-            transaction.open_table(META).unwrap().insert("format", FORMAT + 1).unwrap();
+            transaction
+                .open_table(META)
+                .unwrap()
+                .insert("format", FORMAT + 1)
+                .unwrap();
             transaction.commit().unwrap();
         }
-        assert!(matches!(Store::open(&path), Err(StoreError::NewerFormat(2))));
+        assert!(matches!(
+            Store::open(&path),
+            Err(StoreError::NewerFormat(2))
+        ));
     }
 }

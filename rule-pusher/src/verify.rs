@@ -38,7 +38,9 @@ impl Verifier {
     ///
     /// If the bytes are no bundle.
     pub fn claimed_topic(file: &[u8]) -> Result<Topic, Refusal> {
-        Bundle::parse(file).map(|bundle| topic(bundle.manifest())).map_err(Refusal::Malformed)
+        Bundle::parse(file)
+            .map(|bundle| topic(bundle.manifest()))
+            .map_err(Refusal::Malformed)
     }
 
     /// Takes a new bundle if every filter of its topic would, given the highest one accepted before.
@@ -46,7 +48,12 @@ impl Verifier {
     /// # Errors
     ///
     /// What a filter would refuse it with. An expired one is refused even as the first.
-    pub fn accept(&self, file: &[u8], mark: Option<Mark>, now_ms: u64) -> Result<Publication, Refusal> {
+    pub fn accept(
+        &self,
+        file: &[u8],
+        mark: Option<Mark>,
+        now_ms: u64,
+    ) -> Result<Publication, Refusal> {
         let publication = self.load(file, mark, now_ms)?;
         let ago_s = (now_ms / 1000).checked_sub(publication.expires_at_s);
         ago_s.map_or(Ok(publication), |ago_s| Err(Refusal::Expired { ago_s }))
@@ -59,15 +66,29 @@ impl Verifier {
     pub fn resume(&self, file: &[u8], published_at_ms: u64, now_ms: u64) -> Stored {
         let mark = self.mark_of(file);
         let publication = self.load(file, mark, now_ms);
-        Stored { mark, publication: publication.map(|fresh| Publication { published_at_ms, ..fresh }) }
+        Stored {
+            mark,
+            publication: publication.map(|fresh| Publication {
+                published_at_ms,
+                ..fresh
+            }),
+        }
     }
 
     /// A stored bundle whose signatures count no more, because a key was withdrawn, holds nothing back.
     fn mark_of(&self, file: &[u8]) -> Option<Mark> {
         let bundle = Bundle::parse(file).ok()?;
         self.trust.verify(&bundle).ok()?;
-        let Manifest { revision, issued_at_s, .. } = *bundle.manifest();
-        Some(Mark { revision, digest: bundle.digest(), issued_at_s })
+        let Manifest {
+            revision,
+            issued_at_s,
+            ..
+        } = *bundle.manifest();
+        Some(Mark {
+            revision,
+            digest: bundle.digest(),
+            issued_at_s,
+        })
     }
 
     /// The whole file is checked, and then what filters get of it, as they will check it.
@@ -84,13 +105,28 @@ impl Verifier {
         let payload = admission.admit(file)?.bundle().without_detached();
         let admitted = admission.admit(&payload)?;
         Ruleset::load(&admitted)?;
-        let Manifest { revision, issued_at_s, expires_at_s, .. } = *admitted.bundle().manifest();
+        let Manifest {
+            revision,
+            issued_at_s,
+            expires_at_s,
+            ..
+        } = *admitted.bundle().manifest();
         let digest = Digest(admitted.bundle().digest().0);
         let bundle = BundleId { revision, digest };
-        Ok(Publication { topic, bundle, payload: payload.into(), published_at_ms: now_ms, issued_at_s, expires_at_s })
+        Ok(Publication {
+            topic,
+            bundle,
+            payload: payload.into(),
+            published_at_ms: now_ms,
+            issued_at_s,
+            expires_at_s,
+        })
     }
 }
 
 fn topic(manifest: &Manifest<'_>) -> Topic {
-    Topic { ruleset: manifest.ruleset.to_owned(), audience: manifest.audience.map(ToOwned::to_owned) }
+    Topic {
+        ruleset: manifest.ruleset.to_owned(),
+        audience: manifest.audience.map(ToOwned::to_owned),
+    }
 }

@@ -342,11 +342,11 @@ codes! {
     /// Regexes have the syntax of Rust's `regex` crate over bytes, with Unicode off: no look-around, no
     /// back-references, no non-ASCII characters in a class.
     InvalidPattern = 36 Error,
-    /// A regex whose automaton would take more than 1 MB. Counted repetitions of classes that overlap multiply its
-    /// states.
+    /// A regex whose automaton would take more than 1 MB. Counted repetitions
+    /// multiply its states.
     ///
     /// ```yaml
-    /// when: request.path.matches("a.{1000}[ab]{1000}b")
+    /// when: request.path.matches("^(?:/[a-z]{9}){9000}$")
     /// ```
     ///
     /// Use smaller counts or `*`, or split the pattern into several conditions joined with `&&` or `||`.

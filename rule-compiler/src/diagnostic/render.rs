@@ -11,6 +11,9 @@ use super::{Diagnostic, Severity, SourceFile, SourceMap, Span, source_map::floor
 /// More than this many are counted, not shown: nobody reads on, and terminals are slow.
 const MAX_SHOWN: usize = 200;
 
+/// A longer caret would push the message beside it off the screen.
+const MAX_CARET_LEN: usize = 80;
+
 /// Diagnostics as text, in the order given, with a blank line after each.
 ///
 /// Without `color` the text is plain, fit for logs and snapshots.
@@ -109,6 +112,7 @@ impl<'a> Window<'a> {
         let first = floor_char_boundary(text, range.start);
         let last = floor_char_boundary(text, range.end).max(first);
         let last = trim_line_ends(text, first, last);
+        let last = floor_char_boundary(text, last.min(first + MAX_CARET_LEN));
         let start = text
             .get(..first)
             .and_then(|before| before.rfind('\n'))

@@ -74,7 +74,7 @@ struct Search<'w> {
 
 impl Search<'_> {
     /// `trusted` is false below an odd number of negations: there, a further value can only keep the rule from matching.
-    fn walk(&mut self, condition: &Condition, trusted: bool, counted: &HashSet<&Base>) {
+    fn walk<'c>(&mut self, condition: &'c Condition, trusted: bool, counted: &HashSet<&'c Base>) {
         match condition {
             Condition::Constant(_) => {}
             Condition::Not(inner) => self.walk(inner, !trusted, &HashSet::new()),
@@ -83,7 +83,7 @@ impl Search<'_> {
                 .for_each(|operand| self.walk(operand, trusted, counted)),
             Condition::All(operands) => {
                 let mut counted = counted.clone();
-                counted.extend(operands.iter().filter_map(counted_base));
+                collect_counted(operands, &mut counted);
                 operands
                     .iter()
                     .for_each(|operand| self.walk(operand, trusted, &counted));
@@ -104,16 +104,18 @@ fn trusts_a_value(atom: &Atom) -> bool {
         && atom.test != Test::Present
 }
 
-/// The attribute that `size(a) == 1` is about.
-fn counted_base(condition: &Condition) -> Option<&Base> {
-    match condition {
-        Condition::Atom(Atom {
-            attribute,
-            test: Test::Compare(Comparison::Equal, Number::Int(1)),
-        }) if attribute.view == View::Size && attribute.transforms.is_empty() => {
-            Some(&attribute.base)
+/// The attributes that `size(a) == 1` is about, among conditions that all hold.
+fn collect_counted<'c>(operands: &'c [Condition], counted: &mut HashSet<&'c Base>) {
+    for operand in operands {
+        match operand {
+            Condition::All(inner) => collect_counted(inner, counted),
+            Condition::Atom(Atom { attribute, test: Test::Compare(Comparison::Equal, Number::Int(1)) })
+                if attribute.view == View::Size && attribute.transforms.is_empty() =>
+            {
+                counted.insert(&attribute.base);
+            }
+            _ => {}
         }
-        _ => None,
     }
 }
 

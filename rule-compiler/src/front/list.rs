@@ -1,7 +1,7 @@
 //! Lists: their values, and which of them conditions use.
 
 use core::ops::Range;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     cidr,
@@ -39,6 +39,7 @@ pub(crate) struct Definition {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lists {
     pub(crate) definitions: Vec<Definition>,
+    by_name: HashMap<String, usize>,
 }
 
 /// The texts of list files, by the path that lists give.
@@ -47,7 +48,7 @@ pub(crate) type ListFiles = BTreeMap<String, (FileId, ListText)>;
 impl Lists {
     /// The index and kind of the list of that name, which is in use from now on.
     pub(crate) fn use_named(&mut self, name: &str) -> Option<(usize, Option<ListKind>)> {
-        let index = self.definitions.iter().position(|list| list.name == name)?;
+        let index = *self.by_name.get(name)?;
         let list = self.definitions.get_mut(index)?;
         list.used = true;
         Some((index, list.kind))
@@ -88,8 +89,9 @@ pub(crate) fn read(cx: &mut Context<'_>, node: &Node, files: &ListFiles) -> List
     {
         return Lists::default();
     }
-    let definitions = entries.iter().map(|entry| cx.list(entry, files)).collect();
-    Lists { definitions }
+    let definitions: Vec<Definition> = entries.iter().map(|entry| cx.list(entry, files)).collect();
+    let by_name = definitions.iter().enumerate().map(|(index, list)| (list.name.clone(), index)).collect();
+    Lists { definitions, by_name }
 }
 
 impl Context<'_> {

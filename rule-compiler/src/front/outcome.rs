@@ -40,7 +40,7 @@ impl Context<'_> {
             score: score?,
             tags: tags?,
         };
-        if outcome == Outcome::default() {
+        if fields.is_empty() {
             let help = format!("write one or more of {}", listing(&ACTIONS, "and"));
             self.report(
                 self.diagnostic(Code::InvalidOutcome, &node.range, "`then` does nothing")
@@ -58,7 +58,7 @@ impl Context<'_> {
         }
         let fields = self.fields(node, what, &TERMINALS)?;
         let terminal = self.terminal_of(&fields, node, false)?;
-        if terminal.is_none() {
+        if fields.is_empty() {
             let message = format!("{what} does nothing");
             let help = format!("write one of {}", listing(&TERMINALS, "and"));
             self.report(
@@ -70,6 +70,9 @@ impl Context<'_> {
     }
 
     fn bare_terminal(&mut self, node: &Node, what: &str) -> Option<Terminal> {
+        if node.is_null() {
+            return self.wrong_shape(node, what, "an action such as `deny`, or a map of actions");
+        }
         #[derive(Clone, Copy)]
         enum Word {
             Allow,

@@ -3,22 +3,16 @@
 /// What an author wrote, in backticks, on one line and not too long.
 pub(crate) fn quoted(text: &str) -> String {
     const SHOWN: usize = 60;
-    let shown: String = text
-        .chars()
-        .take(SHOWN)
-        .flat_map(|c| {
-            if c == '\'' || c == '"' {
-                c.to_string().chars().collect::<Vec<_>>()
-            } else {
-                c.escape_debug().collect()
-            }
-        })
-        .collect();
-    if text.chars().nth(SHOWN).is_some() {
-        format!("`{shown}...`")
-    } else {
-        format!("`{shown}`")
+    let mut shown = String::new();
+    for character in text.chars().take(SHOWN) {
+        if matches!(character, '"' | '\'' | '\\') {
+            shown.push(character);
+        } else {
+            shown.extend(character.escape_debug());
+        }
     }
+    let more = if text.chars().nth(SHOWN).is_some() { "..." } else { "" };
+    format!("`{shown}{more}`")
 }
 
 /// `a`, `b` and `c`, each in backticks.
@@ -77,6 +71,7 @@ mod tests {
     #[test]
     fn quotes_on_one_line() {
         assert_eq!(quoted("a\nb"), r"`a\nb`");
+        assert_eq!(quoted(r"\d"), r"`\d`");
         assert_eq!(quoted("say \"x\""), "`say \"x\"`");
         assert_eq!(quoted(&"x".repeat(61)), format!("`{}...`", "x".repeat(60)));
     }

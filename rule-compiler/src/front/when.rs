@@ -94,7 +94,12 @@ fn condition(
                 key_range,
                 "a map in `when` has the key `all`, `any` or `not`",
             );
-            cx.report(diagnostic.help(did_you_mean(other, &OPERATORS)));
+            let help = match other {
+                "and" => "write `all`".to_owned(),
+                "or" => "write `any`".to_owned(),
+                _ => did_you_mean(other, &OPERATORS),
+            };
+            cx.report(diagnostic.help(help));
             None
         }
     }

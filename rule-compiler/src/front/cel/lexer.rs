@@ -68,10 +68,9 @@ fn token(text: &str, start: usize) -> Result<Token, SyntaxError> {
     let rest = text.get(start..).unwrap_or("");
     let mut characters = rest.chars();
     let Some(first) = characters.next() else {
-        return Ok(Token {
-            kind: TokenKind::End,
-            range: start..start,
-        });
+        // The last line break of a block belongs to nothing that a caret could point at.
+        let end = text.trim_end().len();
+        return Ok(Token { kind: TokenKind::End, range: end..end });
     };
     let second = characters.next();
     let quote = |character: Option<char>| matches!(character, Some('"' | '\''));

@@ -5,7 +5,7 @@
 use core::ops::Range;
 
 use super::error::SyntaxError;
-use crate::diagnostic::Code;
+use crate::{diagnostic::Code, front::text::quoted};
 
 /// The value of the string literal that starts at `start`, and where it ends.
 pub(crate) fn read_string(text: &str, start: usize) -> Result<(String, usize), SyntaxError> {
@@ -120,8 +120,8 @@ impl<'a> Units<'a> {
         };
         found.ok_or_else(|| {
             let range = start..self.at.max(start + 1);
-            let written = self.text.get(range.clone()).unwrap_or("\\").to_owned();
-            let message = format!("there is no escape `{}`", written.escape_debug());
+            let written = self.text.get(range.clone()).unwrap_or_default();
+            let message = format!("there is no escape {}", quoted(written));
             let help = "write `\\\\` for a backslash, or a raw string such as r\"\\d+\"; \
                         escapes are \\n \\t \\r \\\\ \\\" \\' \\xHH \\uHHHH \\UHHHHHHHH";
             SyntaxError::new(Code::InvalidString, range, message, help)

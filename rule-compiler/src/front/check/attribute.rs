@@ -203,17 +203,10 @@ impl Checker<'_, '_> {
         }
         if let Some((map, field)) = path.rsplit_once('.') {
             match attribute(map) {
-                Some(Spec {
-                    source: Source::Keyed(_),
-                    ..
-                }) => {
+                Some(Spec { source: Source::Keyed(kind), .. }) => {
                     let message = format!("`{map}` takes its key in brackets");
-                    return self.error(
-                        Code::InvalidKey,
-                        range,
-                        message,
-                        format!("write `{map}[\"{}\"]`", field.to_ascii_lowercase()),
-                    );
+                    let key = if *kind == KeyKind::Header { field.to_ascii_lowercase().replace('_', "-") } else { field.to_owned() };
+                    return self.error(Code::InvalidKey, range, message, format!("write `{map}[\"{key}\"]`"));
                 }
                 Some(_) if methods().contains(&field) => {
                     let message = format!("`.{field}` is a method");
@@ -227,17 +220,26 @@ impl Checker<'_, '_> {
                 _ => {}
             }
         }
-        let help = match closest(path, ATTRIBUTES.iter().map(|spec| spec.name)) {
-            Some(name) => format!("did you mean `{name}`?"),
-            None if !path.contains('.') => "put text into quotes; attributes begin with `request.`, `source.`, `client.`, `connection.` or `auth.`".to_owned(),
-            None => "attributes begin with `request.`, `source.`, `client.`, `connection.` or `auth.`".to_owned(),
-        };
+        let help = suggestion(path);
         self.error(
             Code::UnknownAttribute,
             range,
             format!("there is no attribute {}", quoted(path)),
             help,
         )
+    }
+}
+
+/// The attribute that was most likely meant: one whose name ends in what was written, or is close to it.
+fn suggestion(path: &str) -> String {
+    let is_end = |name: &&str| name.strip_suffix(path).is_some_and(|start| start.ends_with('.'));
+    let names = || ATTRIBUTES.iter().map(|spec| spec.name);
+    match names().find(is_end).or_else(|| closest(path, names())) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => {
+            let quotes = if path.contains('.') { "" } else { "put text into quotes; " };
+            format!("{quotes}attributes begin with `request.`, `source.`, `client.`, `connection.` or `auth.`")
+        }
     }
 }
 

@@ -85,6 +85,7 @@ fn hostile_to(step: Transform) -> BoxedStrategy<Vec<u8>> {
             "%25",
             "%2525",
             "%25252525",
+            "%252525252541",
             "%32",
             "%35",
             "41",

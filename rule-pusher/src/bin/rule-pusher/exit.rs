@@ -2,7 +2,9 @@
 
 use std::{io, path::PathBuf, process::ExitCode};
 
-use riskgate_pusher::{client::ClientError, keys::KeysError, server::ServerError, store::StoreError};
+use riskgate_pusher::{
+    client::ClientError, keys::KeysError, server::ServerError, store::StoreError,
+};
 
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +27,9 @@ pub(crate) enum Failure {
 
 /// 0 fine, 1 the pusher refused the bundle, 2 usage or I/O.
 pub(crate) fn code(outcome: Result<(), Failure>) -> ExitCode {
-    let Err(failure) = outcome else { return ExitCode::SUCCESS };
+    let Err(failure) = outcome else {
+        return ExitCode::SUCCESS;
+    };
     eprintln!("error: {failure}");
     match failure {
         Failure::Client(ClientError::Refused(_)) => ExitCode::from(1),

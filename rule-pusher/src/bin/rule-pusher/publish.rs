@@ -16,8 +16,15 @@ use crate::{
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: &PublishArgs) -> Result<(), Failure> {
-    let PublishArgs { bundle: path, to, format } = args;
-    let file = fs::read(path).map_err(|error| Failure::ReadBundle { path: path.clone(), error })?;
+    let PublishArgs {
+        bundle: path,
+        to,
+        format,
+    } = args;
+    let file = fs::read(path).map_err(|error| Failure::ReadBundle {
+        path: path.clone(),
+        error,
+    })?;
     let published = AdminClient::connect(to).await?.publish(&file).await?;
     let text = match format {
         Format::Human => human(&published),
@@ -27,13 +34,26 @@ pub(crate) async fn run(args: &PublishArgs) -> Result<(), Failure> {
 }
 
 fn human(published: &Published) -> String {
-    let Published { ruleset, audience, bundle: BundleId { revision, digest }, subscribers, unchanged } = published;
-    let audience = audience.as_ref().map(|audience| format!(" for `{audience}`")).unwrap_or_default();
+    let Published {
+        ruleset,
+        audience,
+        bundle: BundleId { revision, digest },
+        subscribers,
+        unchanged,
+    } = published;
+    let audience = audience
+        .as_ref()
+        .map(|audience| format!(" for `{audience}`"))
+        .unwrap_or_default();
     let subscribers = match subscribers {
         1 => "1 subscriber".to_owned(),
         subscribers => format!("{subscribers} subscribers"),
     };
-    let verb = if *unchanged { "was published already" } else { "published" };
+    let verb = if *unchanged {
+        "was published already"
+    } else {
+        "published"
+    };
     format!("{verb}: `{ruleset}`{audience} revision {revision} to {subscribers}\ndigest: {digest}")
 }
 
@@ -49,10 +69,22 @@ struct Shape<'a> {
 }
 
 fn json(published: &Published) -> String {
-    let Published { ruleset, audience, bundle: BundleId { revision, digest }, subscribers, unchanged } = published;
+    let Published {
+        ruleset,
+        audience,
+        bundle: BundleId { revision, digest },
+        subscribers,
+        unchanged,
+    } = published;
     let (audience, digest) = (audience.as_deref(), digest.to_string());
-    let shape =
-        Shape { ruleset, audience, revision: *revision, digest, subscribers: *subscribers, unchanged: *unchanged };
+    let shape = Shape {
+        ruleset,
+        audience,
+        revision: *revision,
+        digest,
+        subscribers: *subscribers,
+        unchanged: *unchanged,
+    };
     serde_json::to_string_pretty(&shape).unwrap_or_default()
 }
 
@@ -67,7 +99,10 @@ mod tests {
         Published {
             ruleset: "storefront".to_owned(),
             audience: Some("eu-prod".to_owned()),
-            bundle: BundleId { revision: 7, digest: Digest([0xab; 32]) },
+            bundle: BundleId {
+                revision: 7,
+                digest: Digest([0xab; 32]),
+            },
             subscribers: 1,
             unchanged: false,
         }
@@ -75,13 +110,33 @@ mod tests {
 
     #[test]
     fn for_people() {
-        assert_snapshot!(human(&published()), @"");
-        let again = Published { audience: None, subscribers: 3, unchanged: true, ..published() };
-        assert_snapshot!(human(&again), @"");
+        assert_snapshot!(human(&published()), @r#"
+        published: `storefront` for `eu-prod` revision 7 to 1 subscriber
+        digest: abababababababababababababababababababababababababababababababab
+        "#);
+        let again = Published {
+            audience: None,
+            subscribers: 3,
+            unchanged: true,
+            ..published()
+        };
+        assert_snapshot!(human(&again), @r#"
+        was published already: `storefront` revision 7 to 3 subscribers
+        digest: abababababababababababababababababababababababababababababababab
+        "#);
     }
 
     #[test]
     fn for_programs() {
-        assert_snapshot!(json(&published()), @"");
+        assert_snapshot!(json(&published()), @r#"
+        {
+          "ruleset": "storefront",
+          "audience": "eu-prod",
+          "revision": 7,
+          "digest": "abababababababababababababababababababababababababababababababab",
+          "subscribers": 1,
+          "unchanged": false
+        }
+        "#);
     }
 }

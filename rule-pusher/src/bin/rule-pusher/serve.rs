@@ -6,7 +6,8 @@ use std::{
 };
 
 use riskgate_pusher::{
-    clock::SystemClock, config::Config, keys::read_trusted_keys, server::Server, store::Store, verify::Verifier,
+    clock::SystemClock, config::Config, keys::read_trusted_keys, server::Server, store::Store,
+    verify::Verifier,
 };
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,12 +24,30 @@ struct Ready {
 
 #[tokio::main]
 pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
-    let ServeArgs { subscribers, admin, store, trust, threshold, allow_non_loopback, log } = args;
+    let ServeArgs {
+        subscribers,
+        admin,
+        store,
+        trust,
+        threshold,
+        allow_non_loopback,
+        log,
+    } = args;
     log_to_stderr(log);
     let verifier = Verifier::new(read_trusted_keys(&trust, threshold)?);
     let store = Store::open(&store)?;
-    let config = Config { allow_non_loopback, ..Config::default() };
-    let server = Server::bind(subscribers, admin, store, verifier, Arc::new(SystemClock), config)?;
+    let config = Config {
+        allow_non_loopback,
+        ..Config::default()
+    };
+    let server = Server::bind(
+        subscribers,
+        admin,
+        store,
+        verifier,
+        Arc::new(SystemClock),
+        config,
+    )?;
     // The signals are caught before the line is printed: whoever waits for it may stop the service at once.
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Start)?;
@@ -43,14 +62,20 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
 }
 
 fn announce(server: &Server) -> io::Result<()> {
-    let ready =
-        Ready { subscribers: server.subscribers_addr().to_string(), admin: server.admin_addr().to_string() };
+    let ready = Ready {
+        subscribers: server.subscribers_addr().to_string(),
+        admin: server.admin_addr().to_string(),
+    };
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{}", serde_json::to_string(&ready)?)?;
     stdout.flush()
 }
 
 fn log_to_stderr(level: LevelFilter) {
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr);
-    log.with_ansi(io::stderr().is_terminal()).with_target(false).init();
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr);
+    log.with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .init();
 }

@@ -15,8 +15,15 @@ use crate::{
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: &StatusArgs) -> Result<(), Failure> {
-    let StatusArgs { to, ruleset, format } = args;
-    let status = AdminClient::connect(to).await?.status(ruleset.as_deref()).await?;
+    let StatusArgs {
+        to,
+        ruleset,
+        format,
+    } = args;
+    let status = AdminClient::connect(to)
+        .await?
+        .status(ruleset.as_deref())
+        .await?;
     let text = match format {
         Format::Human => human(&status),
         Format::Json => json(&status) + "\n",
@@ -28,18 +35,52 @@ fn human(status: &Status) -> String {
     if status.rulesets.is_empty() && status.vms.is_empty() {
         return "nothing is published, and no VM is connected\n".to_owned();
     }
-    let now_ms = status.now_ms;
-    let rulesets: Vec<_> = status.rulesets.iter().map(|ruleset| ruleset_row(ruleset, now_ms)).collect();
-    let vms: Vec<_> = status.vms.iter().map(|vm| vm_row(vm, now_ms)).collect();
-    let rulesets = table(["RULESET", "AUDIENCE", "REVISION", "DIGEST", "PUBLISHED", "EXPIRES"], &rulesets);
-    let header = ["NODE", "INSTANCE", "VM", "RULESET", "SERVES", "REVISION", "ANSWER", "REASON", "SINCE"];
-    let vms = if vms.is_empty() { "no VM is connected\n".to_owned() } else { table(header, &vms) };
-    format!("{rulesets}\n{vms}")
+    format!("{}\n{}", rulesets_table(status), vms_table(status))
+}
+
+fn rulesets_table(
+    Status {
+        rulesets, now_ms, ..
+    }: &Status,
+) -> String {
+    if rulesets.is_empty() {
+        return "nothing is published\n".to_owned();
+    }
+    let rows: Vec<_> = rulesets
+        .iter()
+        .map(|ruleset| ruleset_row(ruleset, *now_ms))
+        .collect();
+    table(
+        [
+            "RULESET",
+            "AUDIENCE",
+            "REVISION",
+            "DIGEST",
+            "PUBLISHED",
+            "EXPIRES",
+        ],
+        &rows,
+    )
+}
+
+fn vms_table(Status { vms, now_ms, .. }: &Status) -> String {
+    if vms.is_empty() {
+        return "no VM is connected\n".to_owned();
+    }
+    let rows: Vec<_> = vms.iter().map(|vm| vm_row(vm, *now_ms)).collect();
+    let header = [
+        "NODE", "INSTANCE", "VM", "RULESET", "SERVES", "REVISION", "ANSWER", "REASON", "SINCE",
+    ];
+    table(header, &rows)
 }
 
 fn ruleset_row(published: &PublishedRuleset, now_ms: u64) -> [String; 6] {
     let expires_ms = published.expires_at_s.saturating_mul(1000);
-    let expired = if expires_ms <= now_ms { " (expired)" } else { "" };
+    let expired = if expires_ms <= now_ms {
+        " (expired)"
+    } else {
+        ""
+    };
     [
         published.ruleset.clone(),
         published.audience.clone().unwrap_or_default(),
@@ -54,7 +95,9 @@ fn vm_row(vm: &VmStatus, now_ms: u64) -> [String; 9] {
     let (answer, reason) = match &vm.answer {
         LastAnswer::Pending => ("pending".to_owned(), String::new()),
         LastAnswer::Ack { revision } => (format!("ack {revision}"), String::new()),
-        LastAnswer::Nack { revision, reason, .. } => (format!("nack {revision}"), reason.clone()),
+        LastAnswer::Nack {
+            revision, reason, ..
+        } => (format!("nack {revision}"), reason.clone()),
     };
     let ruleset = match &vm.audience {
         Some(audience) => format!("{}/{audience}", vm.ruleset),
@@ -66,7 +109,9 @@ fn vm_row(vm: &VmStatus, now_ms: u64) -> [String; 9] {
         short(&vm.vm),
         ruleset,
         if vm.serves_requests { "yes" } else { "no" }.to_owned(),
-        vm.held.map(|held| held.revision.to_string()).unwrap_or_default(),
+        vm.held
+            .map(|held| held.revision.to_string())
+            .unwrap_or_default(),
         answer,
         reason,
         since(vm.since_ms, now_ms),
@@ -79,12 +124,21 @@ fn short(id: &impl ToString) -> String {
 }
 
 fn since(at_ms: u64, now_ms: u64) -> String {
-    format!("{} ({})", rfc3339(at_ms), age(now_ms.saturating_sub(at_ms) / 1000))
+    format!(
+        "{} ({})",
+        rfc3339(at_ms),
+        age(now_ms.saturating_sub(at_ms) / 1000)
+    )
 }
 
 fn rfc3339(at_ms: u64) -> String {
-    let timestamp = i64::try_from(at_ms).ok().and_then(|at_ms| Timestamp::from_millisecond(at_ms).ok());
-    timestamp.map_or_else(|| format!("{at_ms} ms"), |timestamp| format!("{timestamp:.0}"))
+    let timestamp = i64::try_from(at_ms)
+        .ok()
+        .and_then(|at_ms| Timestamp::from_millisecond(at_ms).ok());
+    timestamp.map_or_else(
+        || format!("{at_ms} ms"),
+        |timestamp| format!("{timestamp:.0}"),
+    )
 }
 
 fn age(seconds: u64) -> String {
@@ -133,7 +187,11 @@ struct VmShape<'a> {
 }
 
 fn json(status: &Status) -> String {
-    let Status { rulesets, vms, now_ms } = status;
+    let Status {
+        rulesets,
+        vms,
+        now_ms,
+    } = status;
     let shape = StatusShape {
         now_ms: *now_ms,
         rulesets: rulesets.iter().map(ruleset_shape).collect(),
@@ -143,7 +201,13 @@ fn json(status: &Status) -> String {
 }
 
 fn ruleset_shape(published: &PublishedRuleset) -> RulesetShape<'_> {
-    let PublishedRuleset { ruleset, audience, bundle, published_at_ms, expires_at_s } = published;
+    let PublishedRuleset {
+        ruleset,
+        audience,
+        bundle,
+        published_at_ms,
+        expires_at_s,
+    } = published;
     RulesetShape {
         ruleset,
         audience: audience.as_deref(),
@@ -156,14 +220,30 @@ fn ruleset_shape(published: &PublishedRuleset) -> RulesetShape<'_> {
 
 fn vm_shape(status: &VmStatus) -> VmShape<'_> {
     let VmStatus {
-        node, instance, vm, serves_requests, ruleset, audience, held, answer, since_ms, connected_at_ms,
+        node,
+        instance,
+        vm,
+        serves_requests,
+        ruleset,
+        audience,
+        held,
+        answer,
+        since_ms,
+        connected_at_ms,
     } = status;
     let (answer, answered_revision, reason, detail) = match answer {
         LastAnswer::Pending => ("pending", None, None, None),
         LastAnswer::Ack { revision } => ("ack", Some(*revision), None, None),
-        LastAnswer::Nack { revision, reason, detail } => {
-            ("nack", Some(*revision), Some(reason.as_str()), Some(detail.as_str()))
-        }
+        LastAnswer::Nack {
+            revision,
+            reason,
+            detail,
+        } => (
+            "nack",
+            Some(*revision),
+            Some(reason.as_str()),
+            Some(detail.as_str()),
+        ),
     };
     VmShape {
         node,
@@ -193,7 +273,10 @@ mod tests {
     const NOW_MS: u64 = 1_795_000_000_500;
 
     fn held(revision: u64) -> BundleId {
-        BundleId { revision, digest: Digest([0xab; 32]) }
+        BundleId {
+            revision,
+            digest: Digest([0xab; 32]),
+        }
     }
 
     fn vm(number: u8, answer: LastAnswer) -> VmStatus {
@@ -225,20 +308,101 @@ mod tests {
                 published_at_ms: NOW_MS - 200_000_000,
                 expires_at_s: NOW_MS / 1000 - 9,
             }],
-            vms: vec![vm(1, LastAnswer::Ack { revision: 6 }), vm(2, nack), vm(3, LastAnswer::Pending)],
+            vms: vec![
+                vm(1, LastAnswer::Ack { revision: 6 }),
+                vm(2, nack),
+                vm(3, LastAnswer::Pending),
+            ],
             now_ms: NOW_MS,
         }
     }
 
     #[test]
     fn for_people() {
-        assert_snapshot!(human(&status()), @"");
-        assert_snapshot!(human(&Status { vms: Vec::new(), ..status() }), @"");
-        assert_snapshot!(human(&Status::default()), @"");
+        assert_snapshot!(human(&status()), @r#"
+        RULESET     AUDIENCE  REVISION  DIGEST    PUBLISHED                   EXPIRES
+        storefront  -         7         abababab  2026-11-16T03:33:20Z (2 d)  2026-11-18T11:06:31Z (expired)
+
+        NODE       INSTANCE  VM        RULESET             SERVES  REVISION  ANSWER   REASON   SINCE
+        sidecar-1  11111111  01010101  storefront          no      6         ack 6    -        2026-11-18T11:05:05Z (1 min)
+        sidecar-1  11111111  02020202  storefront          yes     6         nack 7   expired  2026-11-18T11:05:05Z (1 min)
+        sidecar-1  11111111  03030303  storefront/eu-prod  yes     -         pending  -        2026-11-18T11:05:05Z (1 min)
+        "#);
+        assert_snapshot!(human(&Status { vms: Vec::new(), ..status() }), @r#"
+        RULESET     AUDIENCE  REVISION  DIGEST    PUBLISHED                   EXPIRES
+        storefront  -         7         abababab  2026-11-16T03:33:20Z (2 d)  2026-11-18T11:06:31Z (expired)
+
+        no VM is connected
+        "#);
+        assert_snapshot!(human(&Status::default()), @"nothing is published, and no VM is connected");
     }
 
     #[test]
     fn for_programs() {
-        assert_snapshot!(json(&status()), @"");
+        assert_snapshot!(json(&status()), @r#"
+        {
+          "now_ms": 1795000000500,
+          "rulesets": [
+            {
+              "ruleset": "storefront",
+              "audience": null,
+              "revision": 7,
+              "digest": "abababababababababababababababababababababababababababababababab",
+              "published_at_ms": 1794800000500,
+              "expires_at_s": 1794999991
+            }
+          ],
+          "vms": [
+            {
+              "node": "sidecar-1",
+              "instance": "11111111111111111111111111111111",
+              "vm": "01010101010101010101010101010101",
+              "serves_requests": false,
+              "ruleset": "storefront",
+              "audience": null,
+              "held_revision": 6,
+              "held_digest": "abababababababababababababababababababababababababababababababab",
+              "answer": "ack",
+              "answered_revision": 6,
+              "reason": null,
+              "detail": null,
+              "since_ms": 1794999905500,
+              "connected_at_ms": 1794992800500
+            },
+            {
+              "node": "sidecar-1",
+              "instance": "11111111111111111111111111111111",
+              "vm": "02020202020202020202020202020202",
+              "serves_requests": true,
+              "ruleset": "storefront",
+              "audience": null,
+              "held_revision": 6,
+              "held_digest": "abababababababababababababababababababababababababababababababab",
+              "answer": "nack",
+              "answered_revision": 7,
+              "reason": "expired",
+              "detail": "expired 9 s ago; build it again",
+              "since_ms": 1794999905500,
+              "connected_at_ms": 1794992800500
+            },
+            {
+              "node": "sidecar-1",
+              "instance": "11111111111111111111111111111111",
+              "vm": "03030303030303030303030303030303",
+              "serves_requests": true,
+              "ruleset": "storefront",
+              "audience": "eu-prod",
+              "held_revision": null,
+              "held_digest": null,
+              "answer": "pending",
+              "answered_revision": null,
+              "reason": null,
+              "detail": null,
+              "since_ms": 1794999905500,
+              "connected_at_ms": 1794992800500
+            }
+          ]
+        }
+        "#);
     }
 }

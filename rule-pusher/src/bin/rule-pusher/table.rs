@@ -3,10 +3,16 @@
 /// A table whose columns are as wide as their longest cell; the last one is not padded.
 ///
 /// Control characters are escaped: what a peer calls itself must not move the cursor.
-pub(crate) fn table<const COLUMNS: usize>(header: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
+pub(crate) fn table<const COLUMNS: usize>(
+    header: [&str; COLUMNS],
+    rows: &[[String; COLUMNS]],
+) -> String {
     let header = header.map(str::to_owned);
-    let rows: Vec<Vec<String>> =
-        [&header].into_iter().chain(rows).map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+    let rows: Vec<Vec<String>> = [&header]
+        .into_iter()
+        .chain(rows)
+        .map(|row| row.iter().map(|cell| printable(cell)).collect())
+        .collect();
     let mut widths = vec![0; COLUMNS];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -31,7 +37,13 @@ fn printable(cell: &str) -> String {
         return "-".to_owned();
     }
     cell.chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
         .collect()
 }
 
@@ -41,8 +53,14 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = [["a".to_owned(), "long cell".to_owned()], ["grün".to_owned(), String::new()]];
-        assert_eq!(table(["one", "two"], &rows), "one   two\na     long cell\ngrün  -\n");
+        let rows = [
+            ["a".to_owned(), "long cell".to_owned()],
+            ["grün".to_owned(), String::new()],
+        ];
+        assert_eq!(
+            table(["one", "two"], &rows),
+            "one   two\na     long cell\ngrün  -\n"
+        );
     }
 
     #[test]

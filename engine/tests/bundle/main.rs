@@ -1,0 +1,15 @@
+//! What a bundle file must be before it may decide anything.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it fails"
+)]
+
+mod admission;
+mod decisions;
+mod fixture;
+mod malformed;
+mod tamper;
+mod trust;
