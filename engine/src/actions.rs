@@ -152,14 +152,13 @@ impl Actions {
             section.check(&action, strings)?;
         }
         for (name, value) in records::<(StringId, StringId)>(section.headers.view(bytes)) {
-            strings.check_text(name, what)?;
-            strings.check_text(value, what)?;
+            strings.check_header(name, value, what)?;
         }
         let template = section.template.view(bytes);
         for index in 0..section.template.len() {
             let part =
                 record::<TemplatePart>(template, index).ok_or(BundleError::BadValue { what })?;
-            strings.check_text(part.text, what)?;
+            strings.check_header_value(part.text, what)?;
         }
         Ok(section)
     }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::attributes::{AttributeId, Attributes, ValueKind};
 use crate::bundle::BundleError;
 use crate::codec::{
-    ArrayRange, Cursor, Record, check_index, check_slice, record, records, slice, write_array,
+    ArrayRange, Cursor, Partition, Record, check_index, record, records, slice, write_array,
 };
 use crate::number::Number;
 
@@ -229,15 +229,11 @@ impl Atoms {
             atoms,
             postings,
         };
+        let mut postings = Partition::default();
         for id in 0..section.count() {
             let atom = section.get(id).ok_or(BundleError::BadValue { what })?;
             atom.check(targets)?;
-            check_slice(
-                atom.postings.0,
-                atom.postings.1,
-                section.postings.len(),
-                what,
-            )?;
+            postings.next(atom.postings, section.postings.len(), what)?;
         }
         for rule in records::<u32>(section.postings.view(bytes)) {
             check_index(rule, targets.rules, what)?;

@@ -19,6 +19,9 @@ pub const NO_KEY: StringId = u32::MAX;
 /// More transforms in a chain are refused.
 pub const MAX_TRANSFORMS: usize = 16;
 
+/// How many attributes may share a base and a key, each with another chain: a value of a request is copied once for each.
+pub const MAX_CHAINS: usize = 64;
+
 /// Where an attribute's values come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
@@ -167,7 +170,23 @@ impl Attributes {
             let attribute = attributes.get(id).ok_or(BundleError::BadValue { what })?;
             attribute.check(strings)?;
         }
+        attributes.check_chains(strings)?;
         Ok(attributes)
+    }
+
+    /// Without this a bundle could make a decision need more memory than there is.
+    fn check_chains(&self, strings: &Strings) -> Result<(), BundleError> {
+        let what = "chains of transforms on one attribute";
+        let mut sources: Vec<(Base, &[u8])> = self
+            .iter()
+            .map(|attribute| (attribute.base, strings.get(attribute.key)))
+            .collect();
+        sources.sort_unstable();
+        let mut runs = sources.chunk_by(|a, b| a == b);
+        if runs.any(|run| run.len() > MAX_CHAINS) {
+            return Err(BundleError::OverLimit { what });
+        }
+        Ok(())
     }
 
     pub(crate) fn count(&self) -> u32 {

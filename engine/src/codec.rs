@@ -195,6 +195,33 @@ pub(crate) fn check_slice(
     }
 }
 
+/// Checks that slices stand one behind the other, so that all of them together are no longer than their array: what
+/// walks every slice takes no more steps than there are bytes in the bundle. An empty slice may stand anywhere.
+#[derive(Debug, Default)]
+pub(crate) struct Partition {
+    end: u32,
+}
+
+impl Partition {
+    /// The next slice, of an array of `count`.
+    pub(crate) fn next(
+        &mut self,
+        (start, length): (u32, u32),
+        count: u32,
+        what: &'static str,
+    ) -> Result<(), BundleError> {
+        check_slice(start, length, count, what)?;
+        if length == 0 {
+            return Ok(());
+        }
+        if start != self.end {
+            return Err(BundleError::BadValue { what });
+        }
+        self.end = start + length;
+        Ok(())
+    }
+}
+
 /// Checks that `index` lies inside an array of `count`.
 pub(crate) fn check_index(index: u32, count: u32, what: &'static str) -> Result<(), BundleError> {
     if index < count {

@@ -262,3 +262,146 @@ fn without_port(host: &[u8]) -> &[u8] {
     let before = host.get(..host.len() - digits).unwrap_or_default();
     before.strip_suffix(b":").unwrap_or(host)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attributes::NO_KEY;
+    use crate::strings::StringsWriter;
+
+    /// The values of `base[key]`, each followed by `|`, so that none and one empty value differ.
+    fn values(base: Base, key: &str, request: &Request<'_>) -> Vec<u8> {
+        let mut writer = StringsWriter::default();
+        let transforms = writer.intern(b"");
+        let key_id = writer.intern(key.as_bytes());
+        let strings = Strings::read(&writer.write()).unwrap();
+        let attribute = Attribute {
+            base,
+            key: if key.is_empty() { NO_KEY } else { key_id },
+            transforms,
+        };
+        let mut values = Values::default();
+        values.clear(1);
+        values.derive(0, attribute, request, &strings);
+        values
+            .get(0)
+            .flat_map(|value| [value, b"|"].concat())
+            .collect()
+    }
+
+    #[test]
+    fn query_arguments() {
+        let cases = [
+            ("/", ""),
+            ("/?", ""),
+            ("/?id", "|"),
+            ("/?id=", "|"),
+            ("/?id=1", "1|"),
+            ("/?id=1&x=2&id=3", "1|3|"),
+            ("/?&&id=1&", "1|"),
+            ("/?id=a=b", "a=b|"),
+            ("/?id=a+b%2B%20c", "a b+ c|"),
+            ("/?%69d=1", "1|"),
+            ("/?id=%zz%4", "%zz%4|"),
+            ("/?ID=1", ""),
+            ("/?id=1?id=2", "1?id=2|"),
+            ("/?x=1;id=2", ""),
+            ("/?id=1#id=2", "1#id=2|"),
+        ];
+        for (path, expected) in cases {
+            let request = Request {
+                path: Some(path.as_bytes()),
+                ..Request::default()
+            };
+            assert_eq!(
+                values(Base::Param, "id", &request),
+                expected.as_bytes(),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn cookies() {
+        let cases: [(&[&str], &str); 8] = [
+            (&[], ""),
+            (&["id"], ""),
+            (&["id="], "|"),
+            (&["id=1; x=2; id=3"], "1|3|"),
+            (&["id=1", "id=2;id=3"], "1|2|3|"),
+            (&[" id=1 ;\tid=2\t"], "1|2|"),
+            (&["id=a=b; ID=c"], "a=b|"),
+            (&["id=%31+"], "%31+|"),
+        ];
+        for (headers, expected) in cases {
+            let headers: Vec<(&[u8], &[u8])> = headers
+                .iter()
+                .map(|value| (b"cookie".as_slice(), value.as_bytes()))
+                .collect();
+            let request = Request {
+                headers: &headers,
+                ..Request::default()
+            };
+            assert_eq!(
+                values(Base::Cookie, "id", &request),
+                expected.as_bytes(),
+                "{headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn parts_of_path_and_host() {
+        let cases = [
+            (Base::UrlPath, "/a?b?c", "/a|"),
+            (Base::Query, "/a?b?c", "b?c|"),
+            (Base::UrlPath, "/a", "/a|"),
+            (Base::Query, "/a", ""),
+            (Base::Query, "/a?", "|"),
+            (Base::UrlPath, "", "|"),
+            (Base::Path, "/a?b", "/a?b|"),
+            (Base::Hostname, "Shop.Example.com:8443", "shop.example.com|"),
+            (Base::Hostname, "shop.example.com:", "shop.example.com|"),
+            (Base::Hostname, "[2001:DB8::1]:443", "[2001:db8::1]|"),
+            (Base::Hostname, "[2001:db8::1]", "[2001:db8::1]|"),
+            (Base::Hostname, "shop8080", "shop8080|"),
+            (Base::Host, "Shop:80", "Shop:80|"),
+        ];
+        for (base, text, expected) in cases {
+            let request = Request {
+                path: Some(text.as_bytes()),
+                host: Some(text.as_bytes()),
+                ..Request::default()
+            };
+            assert_eq!(
+                values(base, "", &request),
+                expected.as_bytes(),
+                "{base:?} of {text}"
+            );
+        }
+        assert_eq!(values(Base::Hostname, "", &Request::default()), b"");
+    }
+
+    #[test]
+    fn a_cleared_arena_derives_the_next_request() {
+        let mut writer = StringsWriter::default();
+        let (transforms, key) = (writer.intern(b""), writer.intern(b"id"));
+        let strings = Strings::read(&writer.write()).unwrap();
+        let attribute = Attribute {
+            base: Base::Param,
+            key,
+            transforms,
+        };
+        let mut values = Values::default();
+        for (path, expected) in [("/?id=1&id=2", 2), ("/", 0), ("/?id=3", 1)] {
+            let request = Request {
+                path: Some(path.as_bytes()),
+                ..Request::default()
+            };
+            values.clear(1);
+            values.derive(0, attribute, &request, &strings);
+            values.derive(0, attribute, &request, &strings);
+            assert_eq!(values.get(0).len(), expected, "{path}");
+        }
+    }
+}

@@ -186,3 +186,85 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Dfa>, BundleError> {
     cursor.finish()?;
     Ok(dfas)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Finds `ab` anywhere (2 and 3), or `b` at the very end (4); padded to `state_count` with states nobody reaches.
+    fn automaton(state_count: u32) -> Vec<u8> {
+        let mut classes = [0; 256];
+        for (byte, class) in [(b'a', 1), (b'b', 2)] {
+            if let Some(slot) = classes.get_mut(usize::from(byte)) {
+                *slot = class;
+            }
+        }
+        let mut accepts_at_end = alloc::vec![false, true, false, false, true];
+        let mut transitions = alloc::vec![
+            DEAD, DEAD, DEAD, ACCEPT, ACCEPT, ACCEPT, 2, 3, 4, 2, 3, ACCEPT, 2, 3, 4,
+        ];
+        accepts_at_end.resize(state_count as usize, false);
+        transitions.resize(3 * state_count as usize, DEAD);
+        let start = 2;
+        DfaWriter {
+            classes,
+            class_count: 3,
+            start,
+            accepts_at_end,
+            transitions,
+        }
+        .write()
+    }
+
+    #[test]
+    fn walks() {
+        let cases = [
+            ("", false),
+            ("a", false),
+            ("b", true),
+            ("ab", true),
+            ("xaab", true),
+            ("abxx", true),
+            ("ba", false),
+            ("bx", false),
+            ("axb", true),
+            ("\u{e9}b", true),
+        ];
+        // On both sides of the limit up to which a next state takes two bytes.
+        for state_count in [5, NARROW_STATES, NARROW_STATES + 1] {
+            let dfa = Dfa::read(&automaton(state_count)).unwrap();
+            for (value, expected) in cases {
+                assert_eq!(
+                    dfa.is_match(value.as_bytes()),
+                    expected,
+                    "{value:?} of {state_count}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_start_that_accepts_or_rejects_looks_at_nothing() {
+        for (start, expected) in [(DEAD, false), (ACCEPT, true)] {
+            let mut bytes = automaton(5);
+            bytes.splice(6..10, start.to_le_bytes());
+            let dfa = Dfa::read(&bytes).unwrap();
+            assert_eq!(
+                (dfa.is_match(b""), dfa.is_match(b"ab")),
+                (expected, expected)
+            );
+        }
+    }
+
+    #[test]
+    fn the_section_is_taken_apart() {
+        assert_eq!(
+            read(&write(&[automaton(5), automaton(6)])).unwrap().len(),
+            2
+        );
+        assert_eq!(read(&write(&[])).unwrap().len(), 0);
+        assert!(read(&[]).is_err());
+        assert!(read(&write(&[alloc::vec![]])).is_err());
+        assert!(read(&write(&[alloc::vec![0; MAX_LEN + 1]])).is_err());
+    }
+}

@@ -7,6 +7,8 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use memchr::memmem;
+
 use crate::atoms::{Atom, AtomId, Test, View};
 use crate::attributes::{Base, ValueKind};
 use crate::derive::Values;
@@ -14,6 +16,7 @@ use crate::number::{Number, parse_double, parse_int};
 use crate::request::Request;
 use crate::rules::Stage;
 use crate::ruleset::Sections;
+use crate::strings::StringId;
 
 /// What is known of an atom for this request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,6 +42,8 @@ pub struct Scratch {
     pub(crate) shadowed: Vec<u32>,
     /// Enforced matches in the order of decision.
     pub(crate) by_rank: Vec<(u32, u32)>,
+    /// Name, place in the order of decision and value, in that order; each name once.
+    pub(crate) tags: Vec<(StringId, u32, StringId)>,
 }
 
 impl Scratch {
@@ -62,6 +67,7 @@ impl Scratch {
         self.matched.clear();
         self.shadowed.clear();
         self.by_rank.clear();
+        self.tags.clear();
     }
 }
 
@@ -79,6 +85,7 @@ pub(crate) fn evaluate(sections: &Sections, request: &Request<'_>, scratch: &mut
         evaluation.add_candidate(rule);
     }
     evaluation.check_candidates();
+    evaluation.collect_tags();
 }
 
 struct Evaluation<'a> {
@@ -160,6 +167,22 @@ impl Evaluation<'_> {
         self.scratch.candidates = candidates;
     }
 
+    /// Of several values for one name the first in the order of decision stands.
+    fn collect_tags(&mut self) {
+        let rules = &self.sections.rules;
+        let Scratch { by_rank, tags, .. } = self.scratch;
+        let matched = by_rank.iter().filter_map(|(_, index)| rules.get(*index));
+        let all = matched.flat_map(|rule| rules.tags(&rule));
+        tags.extend(
+            (0..)
+                .zip(all)
+                .map(|(place, (name, value))| (name, place, value)),
+        );
+        tags.sort_unstable();
+        tags.dedup_by_key(|(name, ..)| *name);
+        tags.sort_unstable_by_key(|(_, place, _)| *place);
+    }
+
     fn is_true(&mut self, id: AtomId) -> bool {
         match self.scratch.truths.get(id as usize) {
             Some(Truth::True) => return true,
@@ -236,7 +259,7 @@ impl Evaluation<'_> {
                 .is_some_and(|list| list.contains_bytes(value)),
             Test::StartsWith(string) => value.starts_with(sections.strings.get(string)),
             Test::EndsWith(string) => value.ends_with(sections.strings.get(string)),
-            Test::Contains(string) => contains(value, sections.strings.get(string)),
+            Test::Contains(string) => memmem::find(value, sections.strings.get(string)).is_some(),
             Test::Matches(dfa) => sections.dfa(dfa).is_some_and(|dfa| dfa.is_match(value)),
             // Every atom of this kind that holds was found when the values were looked up.
             Test::OneOf => false,
@@ -310,8 +333,4 @@ fn test_number(test: Test, value: Number) -> bool {
 
 fn length(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn contains(value: &[u8], needle: &[u8]) -> bool {
-    needle.is_empty() || value.windows(needle.len()).any(|window| window == needle)
 }

@@ -13,7 +13,7 @@ use crate::atoms::{AtomId, Atoms, Test};
 use crate::attributes::AttributeId;
 use crate::bundle::BundleError;
 use crate::codec::{
-    ArrayRange, Cursor, Record, check_index, check_slice, record, records, slice, write_array,
+    ArrayRange, Cursor, Partition, Record, check_index, record, records, slice, write_array,
 };
 use crate::strings::{StringId, Strings};
 
@@ -162,6 +162,20 @@ impl Exact {
         records(slice::<u32>(self.atoms.view(&self.bytes), start, length))
     }
 
+    /// Binary search: the attributes ascend.
+    fn looks_up(&self, attribute: AttributeId) -> bool {
+        let view = self.attributes.view(&self.bytes);
+        let (mut low, mut high) = (0, self.attributes.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match record::<u32>(view, middle) {
+                Some(found) if found < attribute => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        record::<u32>(view, low) == Some(attribute)
+    }
+
     fn check_starts(&self) -> Result<(), BundleError> {
         let view = self.starts.view(&self.bytes);
         let last = self
@@ -182,27 +196,125 @@ impl Exact {
 
     fn check_entries(&self, strings: &Strings, atoms: &Atoms) -> Result<(), BundleError> {
         let what = "exact";
-        if !records::<u32>(self.attributes.view(&self.bytes)).is_sorted_by(|a, b| a < b) {
+        if !self.attributes().is_sorted_by(|a, b| a < b) {
             return Err(BundleError::BadValue { what });
         }
+        let mut slices = Partition::default();
         for entry in records::<Entry>(self.entries.view(&self.bytes)) {
             strings.check(entry.string, what)?;
-            check_slice(entry.atoms.0, entry.atoms.1, self.atoms.len(), what)?;
+            slices.next(entry.atoms, self.atoms.len(), what)?;
             let named = slice::<u32>(self.atoms.view(&self.bytes), entry.atoms.0, entry.atoms.1);
             for atom in records::<u32>(named) {
                 check_index(atom, atoms.count(), what)?;
                 let fits = atoms.get(atom).is_some_and(|atom| {
                     atom.attribute == entry.attribute && atom.test == Test::OneOf
                 });
-                if !fits
-                    || !self
-                        .attributes()
-                        .any(|attribute| attribute == entry.attribute)
-                {
+                if !fits {
                     return Err(BundleError::BadValue { what });
                 }
             }
+            if !self.looks_up(entry.attribute) {
+                return Err(BundleError::BadValue { what });
+            }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::atoms::{Atom, Targets, View};
+    use crate::attributes::{Attribute, Attributes, Base, NO_KEY};
+    use crate::strings::StringsWriter;
+
+    #[test]
+    fn values_find_their_atoms_by_attribute() {
+        let mut strings = StringsWriter::default();
+        let transforms = strings.intern(b"");
+        let mut exact = ExactWriter::default();
+        // Attribute, value, atom; atoms 0 and 1 test attribute 0, atom 2 attribute 1.
+        let truths = [
+            (0, "a", 0),
+            (0, "b", 0),
+            (0, "b", 1),
+            (1, "a", 2),
+            (0, "", 1),
+        ];
+        for (attribute, value, atom) in truths {
+            exact.add(
+                attribute,
+                strings.intern(value.as_bytes()),
+                value.as_bytes(),
+                atom,
+            );
+        }
+        let strings = Strings::read(&strings.write()).unwrap();
+        let attribute = |base| Attribute {
+            base,
+            key: NO_KEY,
+            transforms,
+        };
+        let attributes = crate::attributes::write(&[attribute(Base::Path), attribute(Base::Host)]);
+        let attributes = Attributes::read(&attributes, &strings).unwrap();
+        let targets = Targets {
+            attributes: &attributes,
+            strings: strings.count(),
+            list_is_addresses: &|_| None,
+            prefix_sets: 0,
+            dfas: 0,
+            rules: 0,
+        };
+        let atom = |attribute| Atom {
+            attribute,
+            view: View::Value,
+            test: Test::OneOf,
+            postings: (0, 0),
+        };
+        let atoms = crate::atoms::write(&[atom(0), atom(0), atom(1)], &[]);
+        let atoms = Atoms::read(&atoms, &targets).unwrap();
+        let section = Exact::read(&exact.write(), &strings, &atoms).unwrap();
+        let found = |attribute, value: &str| -> Vec<AtomId> {
+            section
+                .lookup(attribute, value.as_bytes(), &strings)
+                .collect()
+        };
+        assert_eq!(section.attributes().collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(found(0, "a"), [0]);
+        assert_eq!(found(0, "b"), [0, 1]);
+        assert_eq!(found(0, ""), [1]);
+        assert_eq!(found(1, "a"), [2]);
+        for (attribute, value) in [(1, "b"), (1, ""), (0, "c"), (2, "a"), (0, "aa")] {
+            assert!(found(attribute, value).is_empty(), "{attribute} {value:?}");
+        }
+        // The same table over atoms that test another attribute, or otherwise.
+        let mut wrong = [atom(1), atom(0), atom(1)];
+        let refused = |atoms: &[Atom]| {
+            let atoms = Atoms::read(&crate::atoms::write(atoms, &[]), &targets).unwrap();
+            Exact::read(&exact.write(), &strings, &atoms).is_err()
+        };
+        assert!(refused(&wrong));
+        wrong = [
+            Atom {
+                test: Test::Present,
+                ..atom(0)
+            },
+            atom(0),
+            atom(1),
+        ];
+        assert!(refused(&wrong));
+    }
+
+    #[test]
+    fn an_empty_table_finds_nothing() {
+        let section = Exact::read(
+            &ExactWriter::default().write(),
+            &Strings::default(),
+            &Atoms::default(),
+        );
+        assert_eq!(
+            section.unwrap().lookup(0, b"", &Strings::default()).count(),
+            0
+        );
     }
 }

@@ -176,3 +176,65 @@ fn blob_slice(blob: &[u8], offset: u32, length: u32) -> Option<&[u8]> {
     let offset = offset as usize;
     blob.get(offset..offset.checked_add(length as usize)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn a_list_holds_its_values_and_nothing_else() {
+        for count in [0, 1, 2, 3, 7, 8, 9, 500] {
+            let values: Vec<Vec<u8>> = (0..count)
+                .map(|index| format!("v{index}").into_bytes())
+                .collect();
+            let list = List::read(&write_strings(&values)).unwrap();
+            assert!(!list.is_addresses());
+            assert!(
+                values.iter().all(|value| list.contains_bytes(value)),
+                "{count} values"
+            );
+            for other in ["", "v", "V0", "v0 ", "v501", "v00"] {
+                assert!(
+                    !list.contains_bytes(other.as_bytes()),
+                    "{other:?} of {count}"
+                );
+            }
+            assert!(!list.contains_address(IpAddr::from([0, 0, 0, 0])));
+        }
+    }
+
+    #[test]
+    fn values_are_any_bytes() {
+        let values = [
+            b"".to_vec(),
+            b"\0".to_vec(),
+            b"\xff\xfe".to_vec(),
+            b"a\nb".to_vec(),
+        ];
+        let list = List::read(&write_strings(&values)).unwrap();
+        assert!(values.iter().all(|value| list.contains_bytes(value)));
+        assert!(!list.contains_bytes(b"\0\0"));
+    }
+
+    #[test]
+    fn the_order_of_values_does_not_show() {
+        let values = [b"a".to_vec(), b"b".to_vec(), b"c".to_vec()];
+        let turned = [b"c".to_vec(), b"b".to_vec(), b"a".to_vec()];
+        assert_eq!(write_strings(&values), write_strings(&turned));
+    }
+
+    #[test]
+    fn unknown_types_and_set_padding_are_refused() {
+        let list = write_strings(&[b"a".to_vec()]);
+        for (at, value) in [(0, 2), (0, 0xff), (1, 1), (7, 0x80)] {
+            let mut altered = list.clone();
+            if let Some(byte) = altered.get_mut(at) {
+                *byte = value;
+            }
+            assert!(List::read(&altered).is_err(), "{value} at {at}");
+        }
+        assert!(List::read(&[]).is_err());
+    }
+}

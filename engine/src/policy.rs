@@ -1,8 +1,8 @@
 //! Section `policy`: what holds for the ruleset as a whole.
 //!
 //! Layout: default action (u32), zero (u32), count and bands (at_least i64, action u32, zero u32; highest first), count
-//! and the rules that are checked on every request, count and the atoms that are evaluated on every request because
-//! they are access predicates without an index.
+//! and the rules that are checked on every request (ascending), count and the atoms that are evaluated on every request
+//! because they are access predicates without an index (ascending).
 
 use alloc::vec::Vec;
 
@@ -101,6 +101,12 @@ impl Policy {
             check_index(band.action, action_count, what)?;
         }
         if !section.bands().is_sorted_by(|a, b| a.at_least > b.at_least) {
+            return Err(BundleError::BadValue { what });
+        }
+        // Ascending, so none stands twice.
+        if !section.always().is_sorted_by(|a, b| a < b)
+            || !section.scanned().is_sorted_by(|a, b| a < b)
+        {
             return Err(BundleError::BadValue { what });
         }
         section

@@ -136,3 +136,82 @@ where
         .and_then(|index| record::<Interval<T>>(array, index));
     candidate.is_some_and(|(_, end)| address <= end)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_hold_both_their_ends() {
+        let v4 = [
+            (0, 0),
+            (10, 20),
+            (21, 21),
+            (0x0a00_0000, 0x0aff_ffff),
+            (u32::MAX, u32::MAX),
+        ];
+        let v6 = [(2, 3), (0x2001_0db8 << 96, (0x2001_0db9 << 96) - 1)];
+        let set = PrefixSet::read(&write_set(&v4, &v6)).unwrap();
+        let cases = [
+            ("0.0.0.0", true),
+            ("0.0.0.1", false),
+            ("0.0.0.9", false),
+            ("0.0.0.10", true),
+            ("0.0.0.20", true),
+            ("0.0.0.21", true),
+            ("0.0.0.22", false),
+            ("10.0.0.0", true),
+            ("10.255.255.255", true),
+            ("11.0.0.0", false),
+            ("255.255.255.255", true),
+            ("255.255.255.254", false),
+            ("::ffff:10.1.2.3", true),
+            ("::ffff:11.0.0.0", false),
+            ("::1", false),
+            ("::2", true),
+            ("::3", true),
+            ("::4", false),
+            ("2001:db8::", true),
+            ("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", true),
+            ("2001:db9::", false),
+        ];
+        for (address, expected) in cases {
+            assert_eq!(
+                set.contains(address.parse().unwrap()),
+                expected,
+                "{address}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_set_holds_nothing() {
+        let set = PrefixSet::read(&write_set(&[], &[])).unwrap();
+        assert!(!set.contains("0.0.0.0".parse().unwrap()) && !set.contains("::".parse().unwrap()));
+    }
+
+    #[test]
+    fn intervals_that_overlap_touch_ends_or_go_backwards_are_refused() {
+        let cases: [&[Interval<u32>]; 4] = [
+            &[(5, 4)],
+            &[(1, 5), (5, 9)],
+            &[(3, 4), (1, 2)],
+            &[(1, 9), (2, 3)],
+        ];
+        for intervals in cases {
+            assert!(
+                PrefixSet::read(&write_set(intervals, &[])).is_err(),
+                "{intervals:?}"
+            );
+            let wide: Vec<Interval<u128>> = intervals
+                .iter()
+                .map(|&(a, b)| (a.into(), b.into()))
+                .collect();
+            assert!(
+                PrefixSet::read(&write_set(&[], &wide)).is_err(),
+                "{intervals:?}"
+            );
+        }
+        assert!(PrefixSet::read(&write_set(&[(1, 4), (5, 9)], &[])).is_ok());
+    }
+}

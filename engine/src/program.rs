@@ -1,14 +1,15 @@
 //! Section `programs`: the conditions of all rules, as decision sequences over atoms.
 //!
 //! Layout: count and nodes of (atom, next if true, next if false). Every next node comes later in the section, or is
-//! [`ACCEPT`] or [`REJECT`], so a walk ends after at most as many steps as there are nodes. A condition takes one node
+//! [`ACCEPT`] or [`REJECT`], so a walk ends after at most as many steps as there are nodes. The
+//! conditions stand in the order of the rules and none reaches into the next. A condition takes one node
 //! for each place where it names an atom, however deeply its `&&`, `||` and `!` are nested.
 
 use alloc::vec::Vec;
 
 use crate::atoms::AtomId;
 use crate::bundle::BundleError;
-use crate::codec::{ArrayRange, Cursor, Record, check_index, record, records, write_array};
+use crate::codec::{ArrayRange, Cursor, Record, check_index, record, records, slice, write_array};
 
 /// The condition is true.
 pub const ACCEPT: u32 = u32::MAX;
@@ -88,6 +89,38 @@ impl Programs {
         }
     }
 
+    /// Checks that conditions that start at `entries` stand one behind the other and that none reaches into the next:
+    /// all walks of a request together take no more steps than there are nodes.
+    pub(crate) fn check_conditions(
+        &self,
+        entries: impl Iterator<Item = u32>,
+    ) -> Result<(), BundleError> {
+        let what = "programs";
+        let is_node = |next: &u32| !matches!(*next, ACCEPT | REJECT);
+        let mut starts = entries
+            .filter(is_node)
+            .chain(core::iter::once(self.nodes.len()));
+        let Some(mut start) = starts.next().filter(|first| *first == 0) else {
+            return Err(BundleError::BadValue { what });
+        };
+        for end in starts {
+            let nodes = slice::<Node>(
+                self.nodes.view(&self.bytes),
+                start,
+                end.saturating_sub(start),
+            );
+            let stays = |node: Node| {
+                let mut next = [node.on_true, node.on_false].into_iter().filter(is_node);
+                next.all(|next| next < end)
+            };
+            if nodes.is_empty() || !records::<Node>(nodes).all(stays) {
+                return Err(BundleError::BadValue { what });
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
     /// Walks from `entry` on; `is_true` tells an atom's value.
     pub(crate) fn run(&self, entry: u32, mut is_true: impl FnMut(AtomId) -> bool) -> bool {
         let nodes = self.nodes.view(&self.bytes);
@@ -100,5 +133,76 @@ impl Programs {
             };
         }
         at == ACCEPT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(atom: AtomId, on_true: u32, on_false: u32) -> Node {
+        Node {
+            atom,
+            on_true,
+            on_false,
+        }
+    }
+
+    #[test]
+    fn a_walk_takes_the_place_that_the_atom_names() {
+        // 0 && (1 || !2)
+        let nodes = [
+            node(0, 1, REJECT),
+            node(1, ACCEPT, 2),
+            node(2, REJECT, ACCEPT),
+        ];
+        let programs = Programs::read(&write(&nodes), 3).unwrap();
+        for bits in 0..8_u32 {
+            let is_true = |atom: AtomId| bits >> atom & 1 == 1;
+            let expected = is_true(0) && (is_true(1) || !is_true(2));
+            assert_eq!(programs.run(0, is_true), expected, "{bits:03b}");
+        }
+        assert!(programs.run(ACCEPT, |_| false));
+        assert!(!programs.run(REJECT, |_| true));
+    }
+
+    #[test]
+    fn walks_that_might_not_end_are_refused() {
+        let cases: [&[Node]; 5] = [
+            &[node(0, 0, REJECT)],
+            &[node(0, 1, REJECT), node(0, ACCEPT, 0)],
+            &[node(0, 1, REJECT)],
+            &[node(0, ACCEPT, REJECT - 1)],
+            &[node(1, ACCEPT, REJECT)],
+        ];
+        for nodes in cases {
+            assert!(Programs::read(&write(nodes), 1).is_err(), "{nodes:?}");
+        }
+    }
+
+    #[test]
+    fn conditions_stand_one_behind_the_other() {
+        let nodes = [
+            node(0, 1, REJECT),
+            node(0, ACCEPT, REJECT),
+            node(0, ACCEPT, REJECT),
+        ];
+        let programs = Programs::read(&write(&nodes), 1).unwrap();
+        let cases: [(&[u32], bool); 8] = [
+            (&[0, 2], true),
+            (&[ACCEPT, 0, REJECT, 2, ACCEPT], true),
+            (&[0], true),
+            (&[0, 1], false),
+            (&[0, 0, 2], false),
+            (&[2, 0], false),
+            (&[1, 2], false),
+            (&[ACCEPT], false),
+        ];
+        for (entries, expected) in cases {
+            let found = programs.check_conditions(entries.iter().copied());
+            assert_eq!(found.is_ok(), expected, "{entries:?}");
+        }
+        let none = Programs::read(&write(&[]), 0).unwrap();
+        assert!(none.check_conditions([ACCEPT, REJECT].into_iter()).is_ok());
     }
 }

@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 
 use crate::bundle::BundleError;
-use crate::codec::{ArrayRange, Cursor, Record, check_slice, record, records, slice, write_array};
+use crate::codec::{ArrayRange, Cursor, Partition, Record, record, records, slice, write_array};
 use crate::program::Programs;
 use crate::strings::{StringId, Strings};
 
@@ -133,20 +133,22 @@ impl Rules {
             rules,
             tags,
         };
+        let mut tags_of_rules = Partition::default();
         for index in 0..section.count() {
             let rule = section.get(index).ok_or(BundleError::BadValue { what })?;
             strings.check_text(rule.id, what)?;
             programs.check_entry(rule.entry)?;
-            check_slice(rule.tags.0, rule.tags.1, section.tags.len(), what)?;
+            tags_of_rules.next(rule.tags, section.tags.len(), what)?;
             let has_action = rule.action == NO_ACTION || rule.action < action_count;
             if !has_action || rule.rank >= section.count() {
                 return Err(BundleError::IndexOutOfRange { what });
             }
         }
         for (name, value) in records::<(StringId, StringId)>(section.tags.view(bytes)) {
-            strings.check_text(name, what)?;
-            strings.check_text(value, what)?;
+            strings.check_header(name, value, what)?;
         }
+        let entries = (0..section.count()).filter_map(|index| section.get(index));
+        programs.check_conditions(entries.map(|rule| rule.entry))?;
         Ok(section)
     }
 

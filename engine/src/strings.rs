@@ -103,9 +103,41 @@ impl Strings {
         crate::codec::check_index(id, self.count(), what)
     }
 
+    /// Checks what becomes a header: a name in lower case, and a value that cannot start another header.
+    pub(crate) fn check_header(
+        &self,
+        name: StringId,
+        value: StringId,
+        what: &'static str,
+    ) -> Result<(), BundleError> {
+        self.check_text(name, what)?;
+        let name = self.get(name);
+        if name.is_empty() || !name.iter().all(|&byte| is_header_name_byte(byte)) {
+            return Err(BundleError::BadValue { what });
+        }
+        self.check_header_value(value, what)
+    }
+
+    pub(crate) fn check_header_value(
+        &self,
+        value: StringId,
+        what: &'static str,
+    ) -> Result<(), BundleError> {
+        self.check_text(value, what)?;
+        if self.get(value).iter().any(u8::is_ascii_control) {
+            return Err(BundleError::BadValue { what });
+        }
+        Ok(())
+    }
+
     pub(crate) fn check_text(&self, id: StringId, what: &'static str) -> Result<(), BundleError> {
         self.check(id, what)?;
         core::str::from_utf8(self.get(id)).map_err(|_| BundleError::BadValue { what })?;
         Ok(())
     }
+}
+
+/// A `token` of RFC 9110 without capitals.
+fn is_header_name_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -399,3 +399,120 @@ fn hex(byte: u8) -> Option<u8> {
         .to_digit(16)
         .and_then(|digit| u8::try_from(digit).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+
+    use super::*;
+
+    const CORPUS: [(Transform, &str); 9] = [
+        (
+            Transform::LowerAscii,
+            include_str!("../../testdata/transforms/lowerAscii.txt"),
+        ),
+        (
+            Transform::Trim,
+            include_str!("../../testdata/transforms/trim.txt"),
+        ),
+        (
+            Transform::UrlDecode,
+            include_str!("../../testdata/transforms/urlDecode.txt"),
+        ),
+        (
+            Transform::UrlDecodeAll,
+            include_str!("../../testdata/transforms/urlDecodeAll.txt"),
+        ),
+        (
+            Transform::NormalizePath,
+            include_str!("../../testdata/transforms/normalizePath.txt"),
+        ),
+        (
+            Transform::CompressSpaces,
+            include_str!("../../testdata/transforms/compressSpaces.txt"),
+        ),
+        (
+            Transform::RemoveNulls,
+            include_str!("../../testdata/transforms/removeNulls.txt"),
+        ),
+        (
+            Transform::HtmlUnescape,
+            include_str!("../../testdata/transforms/htmlUnescape.txt"),
+        ),
+        (
+            Transform::Base64Decode,
+            include_str!("../../testdata/transforms/base64Decode.txt"),
+        ),
+    ];
+
+    #[test]
+    fn every_line_of_the_corpus_holds() {
+        for (transform, corpus) in CORPUS {
+            let lines = corpus
+                .lines()
+                .filter(|line| !line.is_empty() && !line.starts_with('#'));
+            let mut count = 0;
+            for line in lines {
+                let (input, output) = line.split_once(" -> ").unwrap();
+                let expected = (output != "dropped").then(|| unquote(output));
+                // What lies before the value belongs to others.
+                let mut buffer = b"before".to_vec();
+                buffer.extend_from_slice(&unquote(input));
+                let kept = transform.apply(&mut buffer, 6);
+                let value = buffer.get(6..).map(<[u8]>::to_vec).filter(|_| kept);
+                assert_eq!(value, expected, "{transform:?} {line}");
+                assert_eq!(
+                    buffer.get(..6),
+                    Some(b"before".as_slice()),
+                    "{transform:?} {line}"
+                );
+                count += 1;
+            }
+            assert!(count > 5, "{transform:?} has {count} lines");
+        }
+    }
+
+    #[test]
+    fn codes_are_positions() {
+        for (code, transform) in (0..).zip(Transform::ALL) {
+            assert_eq!(transform as u8, code);
+            assert_eq!(Transform::from_code(code), Some(transform));
+        }
+        assert_eq!(Transform::from_code(9), None);
+    }
+
+    #[test]
+    fn only_form_decoding_takes_plus_for_a_space() {
+        for (plus_is_space, expected) in [(true, "a b"), (false, "a+b")] {
+            let mut buffer = b"a+b".to_vec();
+            assert!(!url_decode(&mut buffer, 0, plus_is_space));
+            assert_eq!(buffer, expected.as_bytes());
+        }
+    }
+
+    /// The bytes of a quoted string.
+    fn unquote(quoted: &str) -> Vec<u8> {
+        let inner = quoted
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'));
+        let mut bytes = Vec::new();
+        let mut chars = inner.unwrap().chars();
+        while let Some(char) = chars.next() {
+            if char != '\\' {
+                bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+                continue;
+            }
+            bytes.push(match chars.next().unwrap() {
+                't' => b'\t',
+                'n' => b'\n',
+                'r' => b'\r',
+                'x' => {
+                    let digits: String = chars.by_ref().take(2).collect();
+                    u8::from_str_radix(&digits, 16).unwrap()
+                }
+                other => u8::try_from(other).unwrap(),
+            });
+        }
+        bytes
+    }
+}

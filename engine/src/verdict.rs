@@ -137,41 +137,9 @@ impl<'a> Verdict<'a> {
 
     /// Name and value; of several values for one name only the first in the order of decision.
     pub fn tags(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let sections = self.sections;
-        let order = &self.scratch.by_rank;
-        let all = order
-            .iter()
-            .enumerate()
-            .flat_map(move |(place, (_, index))| {
-                let rule = sections.rules.get(*index);
-                rule.into_iter()
-                    .flat_map(move |rule| sections.rules.tags(&rule))
-                    .enumerate()
-                    .map(move |(nth, tag)| (place, nth, tag))
-            });
-        let stands = move |&(place, nth, (name, _)): &(usize, usize, (u32, u32))| {
-            let earlier = order
-                .iter()
-                .take(place)
-                .filter_map(|(_, index)| sections.rules.get(*index));
-            let named_earlier = earlier
-                .into_iter()
-                .any(|rule| sections.rules.tags(&rule).any(|tag| tag.0 == name));
-            let same_rule = order
-                .get(place)
-                .and_then(|(_, index)| sections.rules.get(*index));
-            let named_before = same_rule.is_some_and(|rule| {
-                sections
-                    .rules
-                    .tags(&rule)
-                    .take(nth)
-                    .any(|tag| tag.0 == name)
-            });
-            !named_earlier && !named_before
-        };
-        all.filter(stands).map(move |(_, _, (name, value))| {
-            (sections.strings.text(name), sections.strings.text(value))
-        })
+        let strings = &self.sections.strings;
+        let tags = self.scratch.tags.iter();
+        tags.map(|(name, _, value)| (strings.text(*name), strings.text(*value)))
     }
 
     /// The enforced matches, in source order.

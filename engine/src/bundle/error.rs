@@ -20,6 +20,8 @@ pub enum BundleError {
     UnknownVersion { version: u16 },
     #[error("unknown flags {flags:#06x} in the header")]
     UnknownFlags { flags: u16 },
+    #[error("the header says that sections were left out, but none were; the file was altered")]
+    NothingLeftOut,
     #[error("the {what} is larger than the format allows")]
     OverLimit { what: &'static str },
     #[error("the {what} ends too early; the file was cut short or altered")]

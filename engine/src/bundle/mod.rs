@@ -97,6 +97,10 @@ impl<'a> Bundle<'a> {
         cursor.padding(padding_after(prefix_len))?;
         let sections = read_sections(&mut cursor, table_bytes, header.detached_left_out)?;
         cursor.finish()?;
+        // There is one way to write a file: the flag stands exactly where bytes are missing.
+        if header.detached_left_out && !can_leave_out(&sections) {
+            return Err(BundleError::NothingLeftOut);
+        }
         Ok(Bundle {
             manifest: Manifest::read(manifest_bytes)?,
             manifest_bytes,
@@ -179,8 +183,18 @@ impl<'a> Bundle<'a> {
     pub fn with_signatures(&self, mut signatures: Vec<Signature>) -> Result<Vec<u8>, BundleError> {
         signatures.sort_by_key(|signature| signature.key_id);
         let present = self.sections.iter().filter_map(|section| section.bytes);
-        let flags = if self.complete { 0 } else { FLAG_DETACHED_LEFT_OUT };
-        let file = writer::write_file(self.manifest_bytes, &signatures, self.table_bytes, present, flags);
+        let flags = if self.complete {
+            0
+        } else {
+            FLAG_DETACHED_LEFT_OUT
+        };
+        let file = writer::write_file(
+            self.manifest_bytes,
+            &signatures,
+            self.table_bytes,
+            present,
+            flags,
+        );
         Bundle::parse(&file)?;
         Ok(file)
     }
@@ -197,7 +211,11 @@ impl<'a> Bundle<'a> {
             &self.signatures,
             self.table_bytes,
             attached.filter_map(|section| section.bytes),
-            FLAG_DETACHED_LEFT_OUT,
+            if can_leave_out(&self.sections) {
+                FLAG_DETACHED_LEFT_OUT
+            } else {
+                0
+            },
         )
     }
 }
@@ -305,6 +323,13 @@ fn read_sections<'a>(
         });
     }
     Ok(sections)
+}
+
+/// Whether a file with these sections is shorter without the detached ones.
+fn can_leave_out(sections: &[Section<'_>]) -> bool {
+    sections
+        .iter()
+        .any(|section| section.flags.is_detached() && section.length > 0)
 }
 
 /// Zero bytes after something `length` long, up to the next aligned offset.

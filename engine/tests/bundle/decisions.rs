@@ -19,7 +19,7 @@ fn verdicts() {
         "deny 429 rule-5 - 0 [rule-4, rule-5, rule-10] [] deny",
         "challenge 401 rule-7 - -5 [rule-5, rule-7, rule-10] [] challenge",
         "allow - - - 0 [rule-8, rule-9, rule-10] [] allow",
-        "allow - - - 0 [rule-8, rule-10, rule-11] [] allow",
+        "allow - - - 0 [rule-8, rule-11] [] allow",
         "allow - - - 0 [rule-10, rule-12] [] allow",
     ];
     let ruleset = load(&bundle()).unwrap();
@@ -48,7 +48,10 @@ fn verdicts() {
 fn what_a_ruleset_says_of_itself() {
     let ruleset = load(&bundle()).unwrap();
     assert_eq!((ruleset.name(), ruleset.audience()), ("storefront", None));
-    assert_eq!((ruleset.revision(), ruleset.mark().revision), (REVISION, REVISION));
+    assert_eq!(
+        (ruleset.revision(), ruleset.mark().revision),
+        (REVISION, REVISION)
+    );
     assert_eq!((ruleset.rule_count(), ruleset.atom_count()), (13, 16));
     assert_eq!(ruleset.always_checked_count(), 1);
     assert_eq!(ruleset.claims().collect::<Vec<_>>(), ["sub"]);
@@ -67,12 +70,23 @@ fn replies() {
     let mut tags: Vec<Vec<String>> = Vec::new();
     for_each_request(|request| {
         let verdict = ruleset.decide(request, &mut scratch);
-        tags.push(verdict.tags().map(|(name, value)| format!("{name}={value}")).collect());
+        tags.push(
+            verdict
+                .tags()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
+        );
         replies.push(verdict.reply(request));
     });
     let reply = |status, headers: &[(&str, &str)], body: &str| {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
-        Some(LocalReply { status, headers: headers.collect(), body: body.as_bytes().to_vec() })
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()));
+        Some(LocalReply {
+            status,
+            headers: headers.collect(),
+            body: body.as_bytes().to_vec(),
+        })
     };
     assert_eq!(replies[1], None);
     assert_eq!(replies[2], reply(403, &[], ""));

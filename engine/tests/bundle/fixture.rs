@@ -116,14 +116,21 @@ pub(crate) fn sections() -> Vec<NewSection> {
     let policy = PolicyWriter {
         default: 0,
         bands: vec![
-            Band { at_least: 80, action: 1 },
-            Band { at_least: 50, action: 3 },
+            Band {
+                at_least: 80,
+                action: 1,
+            },
+            Band {
+                at_least: 50,
+                action: 3,
+            },
         ],
         always: vec![6],
         scanned: vec![2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15],
     };
     let listed = [b"13".to_vec(), b"42".to_vec(), b"".to_vec()];
-    let networks = prefixes::write_set(&[(0x0a00_0000, 0x0aff_ffff)], &[(1, 1), (1 << 64, 1 << 65)]);
+    let networks =
+        prefixes::write_set(&[(0x0a00_0000, 0x0aff_ffff)], &[(1, 1), (1 << 64, 1 << 65)]);
     let inline = prefixes::write_set(&[(0xc000_0200, 0xc000_02ff)], &[]);
     let section = |kind, bytes| NewSection { kind, bytes };
     vec![
@@ -159,7 +166,11 @@ fn write_attributes(strings: &mut StringsWriter, none: u32) -> Vec<u8> {
     let mut attribute = |base, key: Option<&str>, transforms: &[u8]| Attribute {
         base,
         key: key.map_or(NO_KEY, |key| strings.intern(key.as_bytes())),
-        transforms: if transforms.is_empty() { none } else { strings.intern(transforms) },
+        transforms: if transforms.is_empty() {
+            none
+        } else {
+            strings.intern(transforms)
+        },
     };
     attributes::write(&[
         attribute(Base::Method, None, &[]),
@@ -172,7 +183,7 @@ fn write_attributes(strings: &mut StringsWriter, none: u32) -> Vec<u8> {
         attribute(Base::Mtls, None, &[]),
         attribute(Base::Claim, Some("sub"), &[]),
         attribute(Base::Path, None, &[3, 4, 7, 6, 5, 1]),
-        attribute(Base::Hostname, None, &[8]),
+        attribute(Base::Hostname, None, &[2]),
     ])
 }
 
@@ -188,13 +199,38 @@ fn write_atoms(strings: &mut StringsWriter) -> (Vec<u8>, Vec<u8>) {
         (PATH, View::Value, Test::StartsWith(text("/api/")), 1),
         (USER_AGENT, View::Value, Test::Contains(text("sqlmap")), 1),
         (DECODED_PATH, View::Value, Test::Matches(0), 1),
-        (PATH, View::Length, Test::Compare(Comparison::Greater, Number::Int(60)), 1),
-        (TIME, View::Value, Test::Compare(Comparison::Less, Number::Int(1_000)), 1),
+        (
+            PATH,
+            View::Length,
+            Test::Compare(Comparison::Greater, Number::Int(60)),
+            1,
+        ),
+        (
+            TIME,
+            View::Value,
+            Test::Compare(Comparison::Less, Number::Int(1_000)),
+            1,
+        ),
         (MTLS, View::Value, Test::IsTrue, 0),
         (SUBJECT, View::Value, Test::Present, 0),
-        (SESSION, View::Size, Test::Compare(Comparison::Equal, Number::Int(2)), 1),
-        (ID, View::Int, Test::Compare(Comparison::GreaterOrEqual, Number::Double(6.5)), 1),
-        (ID, View::Double, Test::Compare(Comparison::LessOrEqual, Number::Int(-3)), 1),
+        (
+            SESSION,
+            View::Size,
+            Test::Compare(Comparison::Equal, Number::Int(2)),
+            1,
+        ),
+        (
+            ID,
+            View::Int,
+            Test::Compare(Comparison::GreaterOrEqual, Number::Double(6.5)),
+            1,
+        ),
+        (
+            ID,
+            View::Double,
+            Test::Compare(Comparison::LessOrEqual, Number::Int(-3)),
+            1,
+        ),
         (HOSTNAME, View::Value, Test::EndsWith(text(".internal")), 1),
     ];
     let postings = [0, 5, 2, 2, 4, 1, 7, 3, 8, 9, 10, 11, 12];
@@ -204,13 +240,23 @@ fn write_atoms(strings: &mut StringsWriter) -> (Vec<u8>, Vec<u8>) {
         .map(|(attribute, view, test, length)| {
             let postings = (start, length);
             start += length;
-            Atom { attribute, view, test, postings }
+            Atom {
+                attribute,
+                view,
+                test,
+                postings,
+            }
         })
         .collect();
     assert_eq!(start as usize, postings.len());
     let mut exact = ExactWriter::default();
     let mut exactly = |attribute, value: &str, atom| {
-        exact.add(attribute, strings.intern(value.as_bytes()), value.as_bytes(), atom);
+        exact.add(
+            attribute,
+            strings.intern(value.as_bytes()),
+            value.as_bytes(),
+            atom,
+        );
     };
     exactly(METHOD, "POST", 0);
     exactly(PATH, "/.env", 1);
@@ -264,7 +310,10 @@ fn write_actions(strings: &mut StringsWriter, none: u32) -> Vec<u8> {
         (text("retry-after"), text("10")),
         (text("content-type"), text("application/json")),
     ];
-    let mut part = |kind, literal: &str| TemplatePart { kind, text: text(literal) };
+    let mut part = |kind, literal: &str| TemplatePart {
+        kind,
+        text: text(literal),
+    };
     let template = [
         part(TemplateKind::Literal, "https://verify.example.com/?return="),
         part(TemplateKind::Path, ""),
@@ -277,7 +326,11 @@ fn write_actions(strings: &mut StringsWriter, none: u32) -> Vec<u8> {
 
 fn write_rules(strings: &mut StringsWriter) -> (Vec<u8>, Vec<u8>) {
     use program::{ACCEPT, REJECT};
-    let node = |atom, on_true, on_false| Node { atom, on_true, on_false };
+    let node = |atom, on_true, on_false| Node {
+        atom,
+        on_true,
+        on_false,
+    };
     let accept_if = |atom| node(atom, ACCEPT, REJECT);
     // Conditions of one atom, but: 2 is a3 || a4, 4 is a5 && a0, 5 is a2 && !a10, 6 is !a11.
     let conditions = [
@@ -303,7 +356,11 @@ fn write_rules(strings: &mut StringsWriter) -> (Vec<u8>, Vec<u8>) {
             id: strings.intern(format!("rule-{index}").as_bytes()),
             entry,
             rank: rule_count - 1 - index,
-            stage: if index == 3 { Stage::Shadow } else { Stage::Enforce },
+            stage: if index == 3 {
+                Stage::Shadow
+            } else {
+                Stage::Enforce
+            },
             score: [None, Some(50), Some(40), None, None, None, None, Some(-5)]
                 .get(index as usize)
                 .copied()
@@ -312,7 +369,16 @@ fn write_rules(strings: &mut StringsWriter) -> (Vec<u8>, Vec<u8>) {
                 .get(index as usize)
                 .copied()
                 .unwrap_or(NO_ACTION),
-            tags: (if index > 6 { 2 } else if index > 1 { 1 } else { 0 }, u32::from(matches!(index, 1 | 6))),
+            tags: (
+                if index > 6 {
+                    2
+                } else if index > 1 {
+                    1
+                } else {
+                    0
+                },
+                u32::from(matches!(index, 1 | 6)),
+            ),
             from_us: if index == 8 { -5 } else { i64::MIN },
             until_us: if index == 8 { 500 } else { i64::MAX },
         });
@@ -320,14 +386,18 @@ fn write_rules(strings: &mut StringsWriter) -> (Vec<u8>, Vec<u8>) {
     }
     let tag = (strings.intern(b"client"), strings.intern(b"scanner"));
     let other = (tag.0, strings.intern(b"unknown"));
-    (program::write(&conditions.concat()), rules::write(&rules, &[tag, other]))
+    (
+        program::write(&conditions.concat()),
+        rules::write(&rules, &[tag, other]),
+    )
 }
 
 /// Requests that between them match every rule.
 pub(crate) fn for_each_request(mut visit: impl FnMut(&Request<'_>)) {
     const CLAIMS: &[(&[u8], &[u8])] = &[(b"sub", b"42")];
     const SCANNER: &[(&[u8], &[u8])] = &[(b"user-agent", b"SqlMap/1.8"), (b"user-agent", b"\xff")];
-    const SESSIONS: &[(&[u8], &[u8])] = &[(b"cookie", b"session=1; session=2; x"), (b"cookie", b"y")];
+    const SESSIONS: &[(&[u8], &[u8])] =
+        &[(b"cookie", b"session=1; session=2; x"), (b"cookie", b"y")];
     let plain = Request {
         method: Some(b"GET"),
         host: Some(b"shop.example.com:8080"),
@@ -337,20 +407,57 @@ pub(crate) fn for_each_request(mut visit: impl FnMut(&Request<'_>)) {
         claims: CLAIMS,
         ..Request::default()
     };
-    let long = [b"/%61%62/../".as_slice(), &[b'x'; 90]].concat();
+    let long = [b"/%61%62/./".as_slice(), &[b'x'; 90]].concat();
     let requests = [
         Request::default(),
         plain,
-        Request { path: Some(b"/.env"), claims: &[], ..plain },
-        Request { headers: SCANNER, client_ip: Some(IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3))), ..plain },
-        Request { client_ip: Some("::1".parse().unwrap()), mtls: Some(true), ..plain },
-        Request { client_ip: Some("::ffff:192.0.2.1".parse().unwrap()), ..plain },
-        Request { path: Some(&long), ..plain },
-        Request { method: Some(b"POST"), path: Some(b"/api/login?id=%34%32&id=&&x"), ..plain },
-        Request { path: Some(b"/%2561b?id=13"), mtls: Some(false), ..plain },
-        Request { headers: SESSIONS, time_us: -1, ..plain },
-        Request { path: Some(b"?id=-9&id=1e999"), time_us: 499, ..plain },
-        Request { host: Some(b"YS5pbnRlcm5hbA=="), ..plain },
+        Request {
+            path: Some(b"/.env"),
+            claims: &[],
+            ..plain
+        },
+        Request {
+            headers: SCANNER,
+            client_ip: Some(IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3))),
+            ..plain
+        },
+        Request {
+            client_ip: Some("::1".parse().unwrap()),
+            mtls: Some(true),
+            ..plain
+        },
+        Request {
+            client_ip: Some("::ffff:192.0.2.1".parse().unwrap()),
+            ..plain
+        },
+        Request {
+            path: Some(&long),
+            ..plain
+        },
+        Request {
+            method: Some(b"POST"),
+            path: Some(b"/api/login?id=%34%32&id=&&x"),
+            ..plain
+        },
+        Request {
+            path: Some(b"/%2561b?id=13"),
+            mtls: Some(false),
+            ..plain
+        },
+        Request {
+            headers: SESSIONS,
+            time_us: -1,
+            ..plain
+        },
+        Request {
+            path: Some(b"?id=-9&id=1e999"),
+            time_us: 499,
+            ..plain
+        },
+        Request {
+            host: Some(b"A%2Einternal:80"),
+            ..plain
+        },
     ];
     requests.iter().for_each(&mut visit);
 }

@@ -84,18 +84,38 @@ fn survives(sections: Vec<NewSection>, scratch: &mut Scratch) -> bool {
     };
     for_each_request(|request| {
         let verdict = ruleset.decide(request, scratch);
-        let texts = verdict.matched().chain(verdict.shadowed()).chain(verdict.rule());
-        let length = texts.chain(verdict.tags().map(|(name, _)| name)).map(str::len).sum::<usize>();
+        let texts = verdict
+            .matched()
+            .chain(verdict.shadowed())
+            .chain(verdict.rule());
+        let length = texts
+            .chain(verdict.tags().map(|(name, _)| name))
+            .map(str::len)
+            .sum::<usize>();
         assert!(length < 1 << 20);
-        let _ = (verdict.action(), verdict.status(), verdict.band(), verdict.score(), verdict.would());
+        let _ = (
+            verdict.action(),
+            verdict.status(),
+            verdict.band(),
+            verdict.score(),
+            verdict.would(),
+        );
         let _ = verdict.reply(request);
     });
-    let _ = (ruleset.needs(), ruleset.claims().count(), ruleset.rule_ids().count());
+    let _ = (
+        ruleset.needs(),
+        ruleset.claims().count(),
+        ruleset.rule_ids().count(),
+    );
     true
 }
 
 fn config(cases: u32) -> Config {
-    Config { cases, failure_persistence: None, ..Config::default() }
+    Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    }
 }
 
 #[test]
@@ -123,7 +143,10 @@ fn altered_sections_are_refused_or_decide() {
         .unwrap();
     // Were all of one kind, this test would show nothing.
     let (loaded, refused) = (loaded.get(), refused.get());
-    assert!(loaded > cases / 50 && refused > cases / 50, "{loaded} loaded, {refused} refused");
+    assert!(
+        loaded > cases / 50 && refused > cases / 50,
+        "{loaded} loaded, {refused} refused"
+    );
 }
 
 #[test]

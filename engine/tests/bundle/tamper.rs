@@ -2,7 +2,7 @@
 
 use riskgate_engine::bundle::{Bundle, SectionKind};
 
-use crate::fixture::{bundle, build, load, manifest, sections, SIGNER};
+use crate::fixture::{SIGNER, build, bundle, load, manifest, sections};
 
 /// The complete file, the file as it is sent, and one that never had a detached section.
 fn files() -> [Vec<u8>; 3] {
@@ -26,7 +26,12 @@ fn every_flipped_bit_is_refused() {
         let mut altered = file.clone();
         for bit in 0..file.len() * 8 {
             altered[bit / 8] ^= 1 << (bit % 8);
-            assert!(load(&altered).is_err(), "bit {} of byte {}", bit % 8, bit / 8);
+            assert!(
+                load(&altered).is_err(),
+                "bit {} of byte {}",
+                bit % 8,
+                bit / 8
+            );
             altered[bit / 8] = file[bit / 8];
         }
     }
@@ -70,7 +75,9 @@ fn inserted_and_removed_bytes_are_refused() {
 fn sections_of_another_bundle_are_refused() {
     let file = bundle();
     let mut other = sections();
-    let list = other.iter_mut().find(|section| section.kind == SectionKind::List);
+    let list = other
+        .iter_mut()
+        .find(|section| section.kind == SectionKind::List);
     let list = &mut list.unwrap().bytes;
     let last = list.len() - 1;
     list[last] ^= 1;

@@ -5,7 +5,8 @@ use riskgate_engine::bundle::{Bundle, BundleError, Signature};
 use riskgate_engine::trust::{KeyError, PAYLOAD_TYPE, TrustedKeys, key_id, signing_payload};
 
 use crate::fixture::{
-    EXPIRES_AT_S, admission, build, bundle, key, manifest, payload_of, public_key, sections, sign, trust,
+    EXPIRES_AT_S, admission, build, bundle, key, manifest, payload_of, public_key, sections, sign,
+    trust,
 };
 
 /// What a filter says to the fixture's bundle, signed by `signers`.
@@ -23,7 +24,10 @@ fn verdict_on(file: &[u8], trusted: &[u8], threshold: u32) -> &'static str {
 /// The fixture's bundle with these signatures and no others.
 fn with(signatures: Vec<Signature>) -> Vec<u8> {
     let file = bundle();
-    Bundle::parse(&file).unwrap().with_signatures(signatures).unwrap()
+    Bundle::parse(&file)
+        .unwrap()
+        .with_signatures(signatures)
+        .unwrap()
 }
 
 #[test]
@@ -39,11 +43,19 @@ fn the_threshold_counts_distinct_trusted_keys() {
         (&[1, 3], &[1, 2], 2, "untrusted"),
         (&[1, 2, 3], &[1, 3], 2, "ok"),
         (&[3, 4, 5], &[1, 2], 1, "untrusted"),
-        (&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], &[7, 16], 2, "ok"),
+        (
+            &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16],
+            &[7, 16],
+            2,
+            "ok",
+        ),
     ];
     for (signers, trusted, threshold, expected) in cases {
         let found = verdict(signers, trusted, threshold);
-        assert_eq!(found, expected, "signed by {signers:?}, {threshold} of {trusted:?}");
+        assert_eq!(
+            found, expected,
+            "signed by {signers:?}, {threshold} of {trusted:?}"
+        );
     }
 }
 
@@ -62,7 +74,10 @@ fn a_17th_signature_is_refused() {
     let payload = payload_of(&file);
     let signatures = (1..=17).map(|seed| sign(seed, &payload)).collect();
     let refused = Bundle::parse(&file).unwrap().with_signatures(signatures);
-    assert_eq!(refused.unwrap_err(), BundleError::OverLimit { what: "signatures" });
+    assert_eq!(
+        refused.unwrap_err(),
+        BundleError::OverLimit { what: "signatures" }
+    );
 }
 
 #[test]
@@ -79,7 +94,10 @@ fn signatures_of_unknown_keys_are_ignored_and_bad_ones_of_trusted_keys_refuse() 
         (vec![bad(1)], &[2], "untrusted"),
         // The name of one key over the signature of another.
         (
-            vec![Signature { bytes: sign(1, &payload).bytes, ..sign(2, &payload) }],
+            vec![Signature {
+                bytes: sign(1, &payload).bytes,
+                ..sign(2, &payload)
+            }],
             &[1, 2],
             "bad-signature",
         ),
@@ -104,15 +122,33 @@ fn a_signature_counts_for_its_payload_type_and_manifest_only() {
     let file = bundle();
     let bundle = Bundle::parse(&file).unwrap();
     let raw = bundle.manifest_bytes();
-    let other_type = [b"DSSEv1 10 text/plain ".as_slice(), raw.len().to_string().as_bytes(), b" ", raw].concat();
+    let other_type = [
+        b"DSSEv1 10 text/plain ".as_slice(),
+        raw.len().to_string().as_bytes(),
+        b" ",
+        raw,
+    ]
+    .concat();
     let mut other_manifest = manifest();
     other_manifest.expires_at_s = EXPIRES_AT_S + 1;
     let other_file = build(other_manifest, sections(), &[1]);
-    let payloads = [raw.to_vec(), other_type, payload_of(&other_file), file.clone(), Vec::new()];
+    let payloads = [
+        raw.to_vec(),
+        other_type,
+        payload_of(&other_file),
+        file.clone(),
+        Vec::new(),
+    ];
     for payload in payloads {
-        assert_eq!(verdict_on(&with(vec![sign(1, &payload)]), &[1], 1), "bad-signature");
+        assert_eq!(
+            verdict_on(&with(vec![sign(1, &payload)]), &[1], 1),
+            "bad-signature"
+        );
     }
-    assert_eq!(verdict_on(&with(vec![sign(1, &signing_payload(raw))]), &[1], 1), "ok");
+    assert_eq!(
+        verdict_on(&with(vec![sign(1, &signing_payload(raw))]), &[1], 1),
+        "ok"
+    );
 }
 
 #[test]
@@ -127,7 +163,10 @@ fn resigning_keeps_the_digest() {
     let file = bundle();
     let other = with(vec![sign(9, &payload_of(&file))]);
     assert_ne!(file, other);
-    assert_eq!(Bundle::parse(&file).unwrap().digest(), Bundle::parse(&other).unwrap().digest());
+    assert_eq!(
+        Bundle::parse(&file).unwrap().digest(),
+        Bundle::parse(&other).unwrap().digest()
+    );
 }
 
 #[test]
@@ -148,7 +187,10 @@ fn a_weak_key_signs_for_nobody() {
     // The neutral element: every message has a signature that a lax verifier takes.
     let mut weak = [0; 32];
     weak[0] = 1;
-    assert_eq!(TrustedKeys::new(&[weak], 1).unwrap_err(), KeyError::Weak { index: 0 });
+    assert_eq!(
+        TrustedKeys::new(&[weak], 1).unwrap_err(),
+        KeyError::Weak { index: 0 }
+    );
     assert_eq!(
         TrustedKeys::new(&[public_key(1), weak], 1).unwrap_err(),
         KeyError::Weak { index: 1 }
@@ -165,9 +207,30 @@ fn sets_of_keys_that_no_bundle_or_every_bundle_would_meet_are_errors() {
         (&[], 1, KeyError::Empty),
         (&[a, b, a], 1, KeyError::Duplicate { index: 2 }),
         (&[a, off_curve], 1, KeyError::NotAKey { index: 1 }),
-        (&[a], 0, KeyError::Threshold { threshold: 0, keys: 1 }),
-        (&[a, b], 3, KeyError::Threshold { threshold: 3, keys: 2 }),
-        (&[a], u32::MAX, KeyError::Threshold { threshold: u32::MAX, keys: 1 }),
+        (
+            &[a],
+            0,
+            KeyError::Threshold {
+                threshold: 0,
+                keys: 1,
+            },
+        ),
+        (
+            &[a, b],
+            3,
+            KeyError::Threshold {
+                threshold: 3,
+                keys: 2,
+            },
+        ),
+        (
+            &[a],
+            u32::MAX,
+            KeyError::Threshold {
+                threshold: u32::MAX,
+                keys: 1,
+            },
+        ),
     ];
     for (keys, threshold, expected) in cases {
         assert_eq!(TrustedKeys::new(keys, threshold).unwrap_err(), expected);
@@ -178,7 +241,10 @@ fn sets_of_keys_that_no_bundle_or_every_bundle_would_meet_are_errors() {
 fn a_key_is_named_by_the_hash_of_its_raw_bytes() {
     // SHA-256 of 32 zero bytes.
     let hash = "66687aadf862bd776c8fc18b8e9f8e20089714856ee233b3902a591d0d5f2925";
-    let id: String = key_id(&[0; 32]).iter().map(|byte| format!("{byte:02x}")).collect();
+    let id: String = key_id(&[0; 32])
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     assert_eq!(id, hash);
     // A signature names its key so, and the signing key itself is the one expected here.
     let signature = sign(1, b"x");

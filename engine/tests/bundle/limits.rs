@@ -1,0 +1,250 @@
+//! What a signed bundle may not hold, because it would cost a filter more than its size, or change more than headers.
+
+use riskgate_engine::attributes::{self, Attribute, Base, MAX_CHAINS, NO_KEY};
+use riskgate_engine::bundle::SectionKind;
+use riskgate_engine::dfa::{self, DfaWriter};
+use riskgate_engine::strings::StringsWriter;
+
+use crate::fixture::{SIGNER, build, load, manifest, section_mut, sections};
+
+/// Signs the fixture with one section altered, and checks that loading fails with these words.
+fn refuses(kind: SectionKind, alter: impl FnOnce(&mut Vec<u8>), words: &str) {
+    let mut altered = sections();
+    let bytes = section_mut(&mut altered, kind);
+    let before = bytes.clone();
+    alter(bytes);
+    assert!(*bytes != before, "nothing was altered for {words:?}");
+    let refusal = load(&build(manifest(), altered, &[SIGNER])).expect_err(words);
+    assert_eq!(refusal.code(), "bad-section", "{words}");
+    assert!(
+        refusal.to_string().contains(words),
+        "{refusal} lacks {words:?}"
+    );
+}
+
+fn set_word(bytes: &mut [u8], at: usize, value: u32) {
+    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+}
+
+/// Slices that overlapped would make a walk over all of them quadratic in the size of the bundle.
+#[test]
+fn slices_that_overlap() {
+    // The postings of atom 2 start where those of atom 1 do.
+    refuses(
+        SectionKind::Atoms,
+        |bytes| set_word(bytes, 4 + 2 * 24 + 16, 0),
+        "atoms",
+    );
+    // The tags of rule 6 are those of rule 1.
+    refuses(
+        SectionKind::Rules,
+        |bytes| set_word(bytes, 4 + 6 * 48 + 24, 0),
+        "rules",
+    );
+    // The second entry names the atoms of the first; five bucket starts stand before the entries.
+    refuses(
+        SectionKind::Exact,
+        |bytes| set_word(bytes, 4 + 5 * 4 + 4 + 16 + 8, 0),
+        "exact",
+    );
+}
+
+#[test]
+fn rules_and_atoms_that_stand_twice() {
+    let always_at = 8 + 4 + 2 * 16;
+    let scanned_at = always_at + 4 + 4;
+    let twice = |bytes: &mut Vec<u8>| set_word(bytes, scanned_at + 4 + 4, 2);
+    refuses(SectionKind::Policy, twice, "policy");
+    let twice = |bytes: &mut Vec<u8>| {
+        set_word(bytes, always_at, 2);
+        bytes.splice(always_at + 4..always_at + 4, 6_u32.to_le_bytes());
+    };
+    refuses(SectionKind::Policy, twice, "policy");
+}
+
+#[test]
+fn conditions_that_share_nodes_or_go_backwards() {
+    // Rule 1 starts where rule 0 does.
+    refuses(
+        SectionKind::Rules,
+        |bytes| set_word(bytes, 4 + 48 + 4, 0),
+        "programs",
+    );
+    // Node 0, the condition of rule 0, goes on in that of rule 1.
+    refuses(
+        SectionKind::Programs,
+        |bytes| set_word(bytes, 4 + 4, 1),
+        "programs",
+    );
+    // Node 5 goes on at itself, and at the node before.
+    refuses(
+        SectionKind::Programs,
+        |bytes| set_word(bytes, 4 + 5 * 12 + 4, 5),
+        "programs",
+    );
+    refuses(
+        SectionKind::Programs,
+        |bytes| set_word(bytes, 4 + 5 * 12 + 8, 4),
+        "programs",
+    );
+}
+
+/// Each chain of transforms copies the value it starts from.
+#[test]
+fn chains_without_end() {
+    let load_with = |count: usize| {
+        let mut altered = sections();
+        let mut strings = StringsWriter::default();
+        strings.intern(b"");
+        let attribute = |index: usize| Attribute {
+            base: Base::Path,
+            key: NO_KEY,
+            transforms: strings.intern(&vec![0; index % 16]),
+        };
+        let many: Vec<Attribute> = (0..count).map(attribute).collect();
+        // Nothing else is left that names a string or an attribute.
+        let empty = 0_u32.to_le_bytes().to_vec();
+        let none = |arrays: usize| empty.repeat(arrays);
+        *section_mut(&mut altered, SectionKind::Strings) = strings.write();
+        *section_mut(&mut altered, SectionKind::Attributes) = attributes::write(&many);
+        *section_mut(&mut altered, SectionKind::Atoms) = none(2);
+        *section_mut(&mut altered, SectionKind::Exact) =
+            riskgate_engine::exact::ExactWriter::default().write();
+        *section_mut(&mut altered, SectionKind::Programs) = none(1);
+        *section_mut(&mut altered, SectionKind::Rules) = none(2);
+        let allow = riskgate_engine::actions::Action {
+            kind: riskgate_engine::actions::ActionKind::Allow,
+            status: 0,
+            body: 0,
+            headers: (0, 0),
+            template: (0, 0),
+        };
+        *section_mut(&mut altered, SectionKind::Actions) =
+            riskgate_engine::actions::write(&[allow], &[], &[]);
+        *section_mut(&mut altered, SectionKind::Policy) =
+            riskgate_engine::policy::PolicyWriter::default().write();
+        load(&build(manifest(), altered, &[SIGNER]))
+    };
+    load_with(MAX_CHAINS).unwrap();
+    let refusal = load_with(MAX_CHAINS + 1).unwrap_err();
+    assert_eq!(refusal.code(), "bad-section");
+    assert!(
+        refusal.to_string().contains("chains of transforms"),
+        "{refusal}"
+    );
+}
+
+/// An automaton's counts are multiplied: neither product nor sum may wrap or be trusted.
+#[test]
+fn automata_that_are_not_as_large_as_they_say() {
+    let dfa = DfaWriter {
+        classes: [0; 256],
+        class_count: 1,
+        start: 2,
+        accepts_at_end: vec![false, true, true],
+        transitions: vec![0, 1, 2],
+    };
+    let altered = |alter: &dyn Fn(&mut DfaWriter)| {
+        let mut dfa = dfa.clone();
+        alter(&mut dfa);
+        let bytes = dfa.write();
+        move |section: &mut Vec<u8>| *section = dfa::write(&[bytes])
+    };
+    refuses(
+        SectionKind::Dfas,
+        altered(&|dfa| dfa.start = 3),
+        "automaton",
+    );
+    refuses(
+        SectionKind::Dfas,
+        altered(&|dfa| dfa.classes[9] = 1),
+        "automaton",
+    );
+    refuses(
+        SectionKind::Dfas,
+        altered(&|dfa| dfa.class_count = 0),
+        "automaton",
+    );
+    refuses(
+        SectionKind::Dfas,
+        altered(&|dfa| dfa.class_count = u16::MAX),
+        "automaton",
+    );
+    refuses(
+        SectionKind::Dfas,
+        altered(&|dfa| dfa.transitions[2] = 3),
+        "automaton",
+    );
+    refuses(
+        SectionKind::Dfas,
+        altered(&|dfa| dfa.accepts_at_end.truncate(1)),
+        "automaton",
+    );
+    refuses(
+        SectionKind::Dfas,
+        altered(&|dfa| dfa.transitions.push(0)),
+        "automaton",
+    );
+    for states in [5, u32::MAX / 2, u32::MAX] {
+        // Behind the section's count, the automaton's length and its number of classes.
+        refuses(
+            SectionKind::Dfas,
+            |bytes| set_word(bytes, 4 + 4 + 2, states),
+            "automaton",
+        );
+    }
+}
+
+/// Counts of records are checked against the bytes that are there before anything is sized by them.
+#[test]
+fn counts_beyond_the_section() {
+    let kinds = sections().into_iter().map(|section| section.kind);
+    for kind in kinds.filter(|kind| *kind != SectionKind::Provenance) {
+        let count_at = match kind {
+            SectionKind::Policy | SectionKind::List => 8,
+            _ => 0,
+        };
+        for count in [100_000, u32::MAX / 4, u32::MAX] {
+            let name = match kind {
+                SectionKind::List => "a list".to_owned(),
+                kind => kind.to_string(),
+            };
+            refuses(kind, |bytes| set_word(bytes, count_at, count), &name);
+        }
+    }
+}
+
+/// Tags and headers are written to requests and replies as they are.
+#[test]
+fn text_that_would_start_another_header() {
+    let replaced = |old: &'static [u8], new: &'static [u8]| {
+        move |bytes: &mut Vec<u8>| {
+            assert_eq!(old.len(), new.len());
+            let at = bytes
+                .windows(old.len())
+                .position(|window| window == old)
+                .unwrap();
+            bytes[at..at + old.len()].copy_from_slice(new);
+        }
+    };
+    let strings = SectionKind::Strings;
+    refuses(strings, replaced(b"scanner", b"scan\r\nr"), "rules");
+    refuses(strings, replaced(b"clientsc", b"clien:sc"), "rules");
+    refuses(strings, replaced(b"retry-after", b"Retry-after"), "actions");
+    refuses(strings, replaced(b"retry-after", b"retry after"), "actions");
+    refuses(
+        strings,
+        replaced(b"application/json", b"application\njson"),
+        "actions",
+    );
+    refuses(
+        strings,
+        replaced(b"verify.example", b"verify\0example"),
+        "actions",
+    );
+    refuses(
+        strings,
+        replaced(b"verify.example", b"verify\xffexample"),
+        "actions",
+    );
+}
