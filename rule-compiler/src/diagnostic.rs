@@ -123,7 +123,7 @@ impl Diagnostic {
 
 /// Sorts by file, then by position, then errors first.
 pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
-    diagnostics.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
+    diagnostics.sort_by_key(sort_key);
 }
 
 fn sort_key(diagnostic: &Diagnostic) -> (FileId, usize, usize, Severity, Code) {

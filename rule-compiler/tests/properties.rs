@@ -14,19 +14,23 @@ mod oracle;
 #[path = "oracle/tables/mod.rs"]
 mod tables;
 
+use std::cell::Cell;
+use std::net::IpAddr;
+
 use oracle::builder::{atom, rules, ruleset, value_of, with_x, x_header};
-use oracle::check::Both;
+use oracle::check::{Both, decide_damaged};
 use oracle::coverage::Coverage;
 use oracle::exactly::exactly;
 use oracle::generate::{
-    Bytes, Case, RequestCase, case, derivation, number_comparisons, pattern, text,
+    Bytes, Case, Damage, RequestCase, case, crowded_prefixes, crowded_strings, damage, derivation,
+    number_comparisons, pattern, text,
 };
 use oracle::{OracleVerdict, values};
 use proptest::collection::vec;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use proptest::{prop_assert, prop_assert_eq};
-use riskgate_compiler::ir::{Attribute, Condition, Ruleset, Test};
+use riskgate_compiler::ir::{Attribute, Base, Condition, Prefix, Ruleset, Test};
 use riskgate_engine::ruleset::Scratch;
 
 #[test]
@@ -61,6 +65,20 @@ fn one_scratch_serves_rulesets_in_turn() {
         Ok(())
     };
     hold(runner(100), &[case(), case()], same);
+}
+
+/// A filter fetches only what the ruleset says it reads.
+#[test]
+fn what_a_ruleset_does_not_need_does_not_count() {
+    let same = |case: Case| {
+        let both = Both::new(&case.ruleset);
+        case.requests.iter().try_for_each(|request| {
+            let (_, engine) = both.verdicts(request, &mut Scratch::default());
+            prop_assert_eq!(both.verdict_of_needed(request), engine, "{:#?}", request);
+            Ok(())
+        })
+    };
+    hold(runner(100), &case(), same);
 }
 
 /// The engine derives from hostile requests the values that the oracle derives.
@@ -103,10 +121,62 @@ fn patterns_are_found_alike() {
 }
 
 #[test]
+fn crowds_of_string_tests_hold_alike() {
+    let same = |(tests, texts): (Vec<Test>, Vec<Bytes>)| {
+        let holds = |test| atom(value_of(x_header()), test);
+        let ruleset = ruleset(rules(tests.into_iter().map(holds)));
+        let both = Both::new(&ruleset);
+        texts.iter().try_for_each(|text| {
+            let (oracle, engine) = both.verdicts(&with_x(&[&text.0]), &mut Scratch::default());
+            prop_assert_eq!(engine.matched, oracle.matched, "{:?}", text);
+            Ok(())
+        })
+    };
+    hold(runner(20), &crowded_strings(), same);
+}
+
+#[test]
+fn crowds_of_prefixes_hold_alike() {
+    let same = |(sets, addresses): (Vec<Vec<Prefix>>, Vec<IpAddr>)| {
+        let holds = |set| atom(value_of(Base::SourceIp), Test::InPrefixes(set));
+        let ruleset = ruleset(rules(sets.into_iter().map(holds)));
+        let both = Both::new(&ruleset);
+        addresses.iter().try_for_each(|address| {
+            let request = RequestCase {
+                source_ip: Some(*address),
+                ..RequestCase::default()
+            };
+            let (oracle, engine) = both.verdicts(&request, &mut Scratch::default());
+            prop_assert_eq!(engine.matched, oracle.matched, "{}", address);
+            Ok(())
+        })
+    };
+    hold(runner(100), &crowded_prefixes(), same);
+}
+
+/// A signer's mistake, or a signer's key in the wrong hands, must not stop a proxy.
+#[test]
+fn damaged_sections_are_refused_or_decide_without_a_panic() {
+    let loaded = Cell::new(0);
+    let survives = |(case, damages): (Case, Vec<Damage>)| {
+        prop_assert!(decide_damaged(&case.ruleset, &[], &case.requests));
+        if decide_damaged(&case.ruleset, &damages, &case.requests) {
+            loaded.set(loaded.get() + 1);
+        }
+        Ok(())
+    };
+    hold(runner(400), &(case(), vec(damage(), 1..4)), survives);
+    assert!(
+        loaded.get() > 0,
+        "nothing damaged was loaded, so nothing was shown"
+    );
+}
+
+#[test]
 fn generated_cases_exercise_every_kind_of_test_and_action() {
     let mut runner = runner(0);
     let mut coverage = Coverage::default();
-    for _ in 0..400 {
+    for _ in 0..700 {
         let Case { ruleset, requests } = case().new_tree(&mut runner).unwrap().current();
         for request in requests {
             request.with(|request| coverage.record(&ruleset, request));

@@ -10,23 +10,18 @@ use serde::Serialize;
 
 use crate::args::{Format, InspectArgs};
 use crate::failure::Failure;
-use crate::output::{describe_time, read_bundle};
+use crate::output::{describe_time, print_line, read_bundle};
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let bytes = read_bundle(&args.bundle)?;
     let report = Report::new(&bytes).map_err(|reason| {
         Failure::finding(format!("cannot use `{}`: {reason}", args.bundle.display()))
     })?;
-    match args.format {
-        Format::Human => print!("{}", report.human()),
-        Format::Json => {
-            println!(
-                "{}",
-                serde_json::to_string_pretty(&report).map_err(Failure::unable)?
-            );
-        }
-    }
-    Ok(())
+    let text = match args.format {
+        Format::Human => report.human(),
+        Format::Json => serde_json::to_string_pretty(&report).map_err(Failure::unable)?,
+    };
+    print_line(&mut std::io::stdout().lock(), text.trim_end())
 }
 
 /// What a bundle holds. The JSON form is stable: keys are added, never renamed.

@@ -8,7 +8,7 @@ use riskgate_engine::trust::TrustedKeys;
 
 use crate::args::VerifyArgs;
 use crate::failure::Failure;
-use crate::output::{describe_time, now_s, parse_time_s, read_bundle};
+use crate::output::{describe_time, now_s, parse_time_s, print_line, read_bundle};
 
 pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
     let keys = args
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
     let ruleset = load(args, &trust, now_s, &bytes).map_err(|reason| {
         Failure::finding(format!("`{}` is refused: {reason}", args.bundle.display()))
     })?;
-    println!(
+    let line = format!(
         "ok: {} revision {}, {} rules, valid until {}, digest {}",
         ruleset.name(),
         ruleset.revision(),
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
         describe_time(ruleset.expires_at_s()),
         ruleset.digest(),
     );
-    Ok(())
+    print_line(&mut std::io::stdout().lock(), &line)
 }
 
 /// What a filter with these settings would do that holds no bundle yet; but an expired one is refused.

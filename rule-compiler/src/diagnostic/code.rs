@@ -133,7 +133,7 @@ codes! {
     /// slip nor an attack can make a build or a proxy slow.
     ///
     /// ```yaml
-    /// then: { tag: { note: "…a value of 300 characters…" } }
+    /// then: { tag: { note: "…300 characters…" } }
     /// ```
     ///
     /// The message gives the limit. Long `in [..]` lists belong under `lists`.
@@ -365,7 +365,9 @@ codes! {
     /// it, so a client that adds a good value beside a bad one is let through.
     ///
     /// ```yaml
-    /// - { id: partner, when: request.headers["x-partner"] == "gold", then: allow }
+    /// - id: partner
+    ///   when: request.headers["x-partner"] == "gold"
+    ///   then: allow
     /// ```
     ///
     /// Add `size(request.headers["x-partner"]) == 1` to the same `all`.

@@ -18,19 +18,39 @@ use super::{
     yaml::{Node, Scalar, Style, locate},
 };
 use crate::{
-    diagnostic::{Code, Span},
+    diagnostic::Code,
     ir::{Atom, Condition, Test},
 };
 use scope::Typed;
 pub(crate) use scope::is_many_valued;
 
+/// Where an atom stands. The bytes of the file are worked out only for a warning: that takes a walk over the scalar.
+pub(crate) struct Place<'n> {
+    node: &'n Node,
+    scalar: &'n Scalar,
+    range: Range<usize>,
+}
+
+impl Place<'_> {
+    /// The bytes of the file.
+    pub(crate) fn range(&self, cx: &Context<'_>) -> Range<usize> {
+        locate(
+            cx.text,
+            &self.node.range,
+            &self.scalar.text,
+            self.scalar.style,
+            &self.range,
+        )
+    }
+}
+
 /// The condition that a scalar holds.
-pub(crate) fn expression(
+pub(crate) fn expression<'n>(
     cx: &mut Context<'_>,
-    node: &Node,
-    scalar: &Scalar,
+    node: &'n Node,
+    scalar: &'n Scalar,
     lists: &mut Lists,
-    atoms: &mut Vec<Span>,
+    atoms: &mut Vec<Place<'n>>,
 ) -> Option<Condition> {
     let mut checker = Checker {
         cx,
@@ -46,15 +66,15 @@ pub(crate) fn expression(
 }
 
 /// Checks one expression.
-struct Checker<'c, 'a> {
+struct Checker<'c, 'a, 'n> {
     cx: &'c mut Context<'a>,
-    node: &'c Node,
-    scalar: &'c Scalar,
+    node: &'n Node,
+    scalar: &'n Scalar,
     lists: &'c mut Lists,
-    atoms: &'c mut Vec<Span>,
+    atoms: &'c mut Vec<Place<'n>>,
 }
 
-impl Checker<'_, '_> {
+impl Checker<'_, '_, '_> {
     /// Reports an error at a place of the expression.
     fn error<T>(
         &mut self,
@@ -91,7 +111,7 @@ impl Checker<'_, '_> {
         self.scalar.style == Style::Plain && after.trim_start_matches([' ', '\t']).starts_with('#')
     }
 
-    /// The bytes of the file behind a part of the expression; at least one, so that there is something to point at.
+    /// The bytes of the file behind a part of the expression.
     fn place(&self, range: &Range<usize>) -> Range<usize> {
         locate(
             self.cx.text,
@@ -108,8 +128,11 @@ impl Checker<'_, '_> {
     }
 
     fn atom(&mut self, tested: &Typed, test: Test) -> Condition {
-        let place = self.place(&tested.range);
-        self.atoms.push(self.cx.span(&place));
+        self.atoms.push(Place {
+            node: self.node,
+            scalar: self.scalar,
+            range: tested.range.clone(),
+        });
         Condition::Atom(Atom {
             attribute: tested.attribute.clone(),
             test,

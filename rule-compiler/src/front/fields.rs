@@ -4,7 +4,7 @@ use core::ops::{Range, RangeInclusive};
 
 use super::{
     context::Context,
-    text::{did_you_mean, listing, quoted},
+    text::{closest, did_you_mean, listing, quoted},
     yaml::{Entry, Kind, Node, Scalar, Style},
 };
 use crate::diagnostic::Code;
@@ -14,6 +14,8 @@ pub(crate) struct Fields<'n> {
     what: String,
     entries: &'n [Entry],
     range: Range<usize>,
+    /// Keys that unknown ones were most likely meant to be: they are not missing on top of that.
+    misspelt: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
@@ -35,7 +37,7 @@ impl<'n> Fields<'n> {
     /// The value of a key that must be there.
     pub(crate) fn require(&self, key: &str, cx: &mut Context<'_>) -> Option<&'n Node> {
         let found = self.get(key);
-        if found.is_none() {
+        if found.is_none() && !self.misspelt.contains(&key) {
             let message = format!("{} has no `{key}`", self.what);
             cx.report(
                 cx.diagnostic(Code::MissingKey, &self.range, message)
@@ -61,9 +63,10 @@ impl Context<'_> {
         &mut self,
         node: &'n Node,
         what: &str,
-        keys: &[&str],
+        keys: &[&'static str],
     ) -> Option<Fields<'n>> {
         let entries = self.entries(node, what)?;
+        let mut misspelt = Vec::new();
         for entry in entries
             .iter()
             .filter(|entry| !keys.contains(&entry.key.as_str()))
@@ -71,6 +74,7 @@ impl Context<'_> {
             let message = format!("{what} has no key {}", quoted(&entry.key));
             let diagnostic = self.diagnostic(Code::UnknownKey, &entry.key_range, message);
             self.report(diagnostic.help(did_you_mean(&entry.key, keys)));
+            misspelt.extend(closest(&entry.key, keys.iter().copied()));
         }
         let range = entries
             .first()
@@ -79,6 +83,7 @@ impl Context<'_> {
             what: what.to_owned(),
             entries,
             range,
+            misspelt,
         })
     }
 

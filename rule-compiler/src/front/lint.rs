@@ -2,9 +2,15 @@
 
 use std::collections::HashSet;
 
-use super::{check::is_many_valued, context::Context, list::Lists, when::When, yaml::Node};
+use super::{
+    check::{Place, is_many_valued},
+    context::Context,
+    list::Lists,
+    when::When,
+    yaml::Node,
+};
 use crate::{
-    diagnostic::{Code, Diagnostic, Span},
+    diagnostic::{Code, Diagnostic},
     ir::{Atom, Base, Comparison, Condition, Number, Outcome, Terminal, Test, View},
 };
 
@@ -20,7 +26,7 @@ pub(crate) fn unused_lists(lists: &Lists, diagnostics: &mut Vec<Diagnostic>) {
 }
 
 /// An allow rule that lets through whoever adds a good value to a bad one.
-pub(crate) fn allow_trusts_many_values(cx: &mut Context<'_>, when: &When, then: &Outcome) {
+pub(crate) fn allow_trusts_many_values(cx: &mut Context<'_>, when: &When<'_>, then: &Outcome) {
     if then.terminal != Some(Terminal::Allow) {
         return;
     }
@@ -30,11 +36,12 @@ pub(crate) fn allow_trusts_many_values(cx: &mut Context<'_>, when: &When, then: 
     };
     search.walk(&when.condition, true, &HashSet::new());
     for place in search.found {
-        let written = cx.text.get(place.range.clone()).unwrap_or("");
+        let range = place.range(cx);
+        let written = cx.text.get(range.clone()).unwrap_or("");
         let message = format!(
             "this allow rule trusts `{written}`, of which a client can send several values"
         );
-        let diagnostic = Diagnostic::new(Code::AllowTrustsManyValues, place, message);
+        let diagnostic = cx.diagnostic(Code::AllowTrustsManyValues, &range, message);
         cx.report(diagnostic.help("add `size(..) == 1` on the same header, parameter or cookie to the `all` that it stands in"));
     }
 }
@@ -67,12 +74,12 @@ pub(crate) fn constant_condition(
 }
 
 /// Walks a condition's atoms in the order in which their places were noted.
-struct Search<'w> {
-    places: core::slice::Iter<'w, Span>,
-    found: Vec<Span>,
+struct Search<'w, 'n> {
+    places: core::slice::Iter<'w, Place<'n>>,
+    found: Vec<&'w Place<'n>>,
 }
 
-impl Search<'_> {
+impl Search<'_, '_> {
     /// `trusted` is false below an odd number of negations: there, a further value can only keep the rule from matching.
     fn walk<'c>(&mut self, condition: &'c Condition, trusted: bool, counted: &HashSet<&'c Base>) {
         match condition {
@@ -91,7 +98,7 @@ impl Search<'_> {
             Condition::Atom(atom) => {
                 let place = self.places.next();
                 if trusted && trusts_a_value(atom) && !counted.contains(&atom.attribute.base) {
-                    self.found.extend(place.cloned());
+                    self.found.extend(place);
                 }
             }
         }
@@ -109,9 +116,10 @@ fn collect_counted<'c>(operands: &'c [Condition], counted: &mut HashSet<&'c Base
     for operand in operands {
         match operand {
             Condition::All(inner) => collect_counted(inner, counted),
-            Condition::Atom(Atom { attribute, test: Test::Compare(Comparison::Equal, Number::Int(1)) })
-                if attribute.view == View::Size && attribute.transforms.is_empty() =>
-            {
+            Condition::Atom(Atom {
+                attribute,
+                test: Test::Compare(Comparison::Equal, Number::Int(1)),
+            }) if attribute.view == View::Size && attribute.transforms.is_empty() => {
                 counted.insert(&attribute.base);
             }
             _ => {}

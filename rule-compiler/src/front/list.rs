@@ -90,8 +90,15 @@ pub(crate) fn read(cx: &mut Context<'_>, node: &Node, files: &ListFiles) -> List
         return Lists::default();
     }
     let definitions: Vec<Definition> = entries.iter().map(|entry| cx.list(entry, files)).collect();
-    let by_name = definitions.iter().enumerate().map(|(index, list)| (list.name.clone(), index)).collect();
-    Lists { definitions, by_name }
+    let by_name = definitions
+        .iter()
+        .enumerate()
+        .map(|(index, list)| (list.name.clone(), index))
+        .collect();
+    Lists {
+        definitions,
+        by_name,
+    }
 }
 
 impl Context<'_> {

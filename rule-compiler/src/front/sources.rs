@@ -47,7 +47,7 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// A file is closed to this user, or no file.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}; it must be a file that this user can read", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -83,7 +83,8 @@ pub enum ReadError {
 }
 
 impl Sources {
-    /// A ruleset that is in memory: names inside the folder, with `/`, and texts. Names of no meaning are left out.
+    /// A ruleset that is in memory: names inside the folder, with `/`, and texts. What is neither `ruleset.yaml` nor a rule
+    /// file stands for a list's file.
     pub fn from_texts<'a>(texts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut sources = Self {
             manifest: "".into(),

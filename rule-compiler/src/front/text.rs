@@ -11,7 +11,11 @@ pub(crate) fn quoted(text: &str) -> String {
             shown.extend(character.escape_debug());
         }
     }
-    let more = if text.chars().nth(SHOWN).is_some() { "..." } else { "" };
+    let more = if text.chars().nth(SHOWN).is_some() {
+        "..."
+    } else {
+        ""
+    };
     format!("`{shown}{more}`")
 }
 
@@ -32,16 +36,14 @@ pub(crate) fn closest<'a>(
     written: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    // Of a dotted name only the last part is likely to be wrong.
+    let last = written.rsplit('.').next().unwrap_or(written);
+    let limit = (last.chars().count() / 3).max(1);
     let written = written.to_ascii_lowercase();
-    let limit = (written.chars().count() / 3).max(1);
+    let distance = |name: &str| strsim::damerau_levenshtein(&written, &name.to_ascii_lowercase());
     names
         .into_iter()
-        .map(|name| {
-            (
-                strsim::damerau_levenshtein(&written, &name.to_ascii_lowercase()),
-                name,
-            )
-        })
+        .map(|name| (distance(name), name))
         .filter(|&(distance, _)| distance <= limit)
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, name)| name)

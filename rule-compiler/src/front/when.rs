@@ -1,131 +1,121 @@
 //! `when`: an expression, or `all`, `any` and `not` over others.
 
 use super::{
-    check,
+    check::{self, Place},
     context::Context,
     limits::MAX_WHEN_DEPTH,
     list::Lists,
     text::did_you_mean,
     yaml::{Entry, Kind, Node},
 };
-use crate::{
-    diagnostic::{Code, Span},
-    ir::Condition,
-};
+use crate::{diagnostic::Code, ir::Condition};
 
 const OPERATORS: [&str; 3] = ["all", "any", "not"];
 
 /// A condition with what the lints need to point into its text.
-pub(crate) struct When {
+pub(crate) struct When<'n> {
     /// The condition as it was written.
     pub(crate) condition: Condition,
     /// The places of its atoms, in the order in which they stand in it.
-    pub(crate) atoms: Vec<Span>,
+    pub(crate) atoms: Vec<Place<'n>>,
 }
 
 /// Reads a rule's `when`.
-pub(crate) fn read(cx: &mut Context<'_>, node: &Node, lists: &mut Lists) -> Option<When> {
+pub(crate) fn read<'n>(
+    cx: &mut Context<'_>,
+    node: &'n Node,
+    lists: &mut Lists,
+) -> Option<When<'n>> {
     let mut atoms = Vec::new();
-    let condition = condition(cx, node, lists, &mut atoms, 0)?;
+    let mut reader = Reader {
+        cx,
+        lists,
+        atoms: &mut atoms,
+    };
+    let condition = reader.condition(node, 0)?;
     Some(When { condition, atoms })
 }
 
-fn condition(
-    cx: &mut Context<'_>,
-    node: &Node,
-    lists: &mut Lists,
-    atoms: &mut Vec<Span>,
-    depth: usize,
-) -> Option<Condition> {
-    if depth > MAX_WHEN_DEPTH {
-        let message = format!("`all`, `any` and `not` are nested deeper than {MAX_WHEN_DEPTH}");
-        cx.report(cx.diagnostic(Code::TooLarge, &node.range, message));
-        return None;
-    }
-    let entries = match &node.kind {
-        Kind::Scalar(scalar) if !node.is_null() => {
-            return check::expression(cx, node, scalar, lists, atoms);
+struct Reader<'r, 'a, 'n> {
+    cx: &'r mut Context<'a>,
+    lists: &'r mut Lists,
+    atoms: &'r mut Vec<Place<'n>>,
+}
+
+impl<'n> Reader<'_, '_, 'n> {
+    fn condition(&mut self, node: &'n Node, depth: usize) -> Option<Condition> {
+        if depth > MAX_WHEN_DEPTH {
+            let message = format!("`all`, `any` and `not` are nested deeper than {MAX_WHEN_DEPTH}");
+            self.cx
+                .report(self.cx.diagnostic(Code::TooLarge, &node.range, message));
+            return None;
         }
-        Kind::Mapping(entries) => entries,
-        _ => {
-            return cx.wrong_shape(
+        match &node.kind {
+            Kind::Scalar(scalar) if !node.is_null() => {
+                check::expression(self.cx, node, scalar, self.lists, self.atoms)
+            }
+            Kind::Mapping(entries) => match entries.as_slice() {
+                [entry] => self.operator(entry, depth),
+                _ => self.several_keys(node, entries),
+            },
+            _ => self.cx.wrong_shape(
                 node,
                 "a condition",
                 "an expression, or a map with `all`, `any` or `not`",
-            );
+            ),
         }
-    };
-    let [
-        Entry {
-            key,
-            key_range,
-            value,
-        },
-    ] = entries.as_slice()
-    else {
+    }
+
+    fn operator(&mut self, entry: &'n Entry, depth: usize) -> Option<Condition> {
+        let value = &entry.value;
+        match entry.key.as_str() {
+            "all" => Some(Condition::All(self.operands("`all`", value, depth)?)),
+            "any" => Some(Condition::Any(self.operands("`any`", value, depth)?)),
+            "not" => Some(Condition::Not(Box::new(self.condition(value, depth + 1)?))),
+            other => {
+                let help = match other {
+                    "and" => "write `all`".to_owned(),
+                    "or" => "write `any`".to_owned(),
+                    _ => did_you_mean(other, &OPERATORS),
+                };
+                let message = "a map in `when` has the key `all`, `any` or `not`";
+                self.cx.report(
+                    self.cx
+                        .diagnostic(Code::UnknownKey, &entry.key_range, message)
+                        .help(help),
+                );
+                None
+            }
+        }
+    }
+
+    fn several_keys<T>(&mut self, node: &Node, entries: &[Entry]) -> Option<T> {
         let range = entries
             .get(1)
             .map_or(&node.range, |second| &second.key_range);
-        let diagnostic = cx.diagnostic(
+        let diagnostic = self.cx.diagnostic(
             Code::WrongShape,
             range,
             "a map in `when` has exactly one key",
         );
-        cx.report(diagnostic.help("put one map for each key into the list of an `all` or `any`"));
-        return None;
-    };
-    match key.as_str() {
-        "all" => Some(Condition::All(operands(
-            cx, "`all`", value, lists, atoms, depth,
-        )?)),
-        "any" => Some(Condition::Any(operands(
-            cx, "`any`", value, lists, atoms, depth,
-        )?)),
-        "not" => Some(Condition::Not(Box::new(condition(
-            cx,
-            value,
-            lists,
-            atoms,
-            depth + 1,
-        )?))),
-        other => {
-            let diagnostic = cx.diagnostic(
-                Code::UnknownKey,
-                key_range,
-                "a map in `when` has the key `all`, `any` or `not`",
-            );
-            let help = match other {
-                "and" => "write `all`".to_owned(),
-                "or" => "write `any`".to_owned(),
-                _ => did_you_mean(other, &OPERATORS),
-            };
-            cx.report(diagnostic.help(help));
-            None
-        }
+        self.cx
+            .report(diagnostic.help("put one map for each key into the list of an `all` or `any`"));
+        None
     }
-}
 
-fn operands(
-    cx: &mut Context<'_>,
-    what: &str,
-    node: &Node,
-    lists: &mut Lists,
-    atoms: &mut Vec<Span>,
-    depth: usize,
-) -> Option<Vec<Condition>> {
-    let items = cx.sequence(node, what)?;
-    if items.is_empty() {
-        let diagnostic = cx.diagnostic(
-            Code::WrongShape,
-            &node.range,
-            format!("{what} has no conditions"),
-        );
-        cx.report(diagnostic.help("add one, or write `true` or `false`"));
-        return None;
+    fn operands(&mut self, what: &str, node: &'n Node, depth: usize) -> Option<Vec<Condition>> {
+        let items = self.cx.sequence(node, what)?;
+        if items.is_empty() {
+            let message = format!("{what} has no conditions");
+            let diagnostic = self.cx.diagnostic(Code::WrongShape, &node.range, message);
+            self.cx
+                .report(diagnostic.help("add one, or write `true` or `false`"));
+            return None;
+        }
+        let conditions: Vec<_> = items
+            .iter()
+            .map(|item| self.condition(item, depth + 1))
+            .collect();
+        conditions.into_iter().collect()
     }
-    let conditions: Vec<_> = items
-        .iter()
-        .map(|item| condition(cx, item, lists, atoms, depth + 1))
-        .collect();
-    conditions.into_iter().collect()
 }

@@ -1,12 +1,17 @@
 //! The engine beside the oracle.
 
-use riskgate_compiler::build::ruleset_in_memory;
+use std::collections::BTreeMap;
+
+use riskgate_compiler::build::{BuildError, load_unverified, ruleset_in_memory};
 use riskgate_compiler::ir;
+use riskgate_compiler::lower::lower;
+use riskgate_engine::bundle::writer::UnsignedBundle;
+use riskgate_engine::bundle::{ENGINE_VERSION, Manifest, OnExpired, Signature};
 use riskgate_engine::request::Request;
 use riskgate_engine::ruleset::{Ruleset, Scratch};
 use riskgate_engine::verdict::{LocalReply, Verdict};
 
-use super::generate::RequestCase;
+use super::generate::{Damage, RequestCase};
 use super::{OracleReply, OracleVerdict, decide};
 
 /// A ruleset as both see it.
@@ -35,12 +40,122 @@ impl<'a> Both<'a> {
             (decide(self.ir, request), plain(&verdict, request))
         })
     }
+
+    /// What the engine says of a request from which all is left out that the ruleset does not say it reads.
+    pub(crate) fn verdict_of_needed(&self, request: &RequestCase) -> OracleVerdict {
+        self.needed(request).with(|request| {
+            plain(
+                &self.compiled.decide(request, &mut Scratch::default()),
+                request,
+            )
+        })
+    }
+
+    fn needed(&self, request: &RequestCase) -> RequestCase {
+        let needs = self.compiled.needs();
+        let RequestCase {
+            method,
+            scheme,
+            host,
+            path,
+            protocol,
+            id,
+            mut headers,
+            source_ip,
+            client_ip,
+            time_us,
+            mtls,
+            peer_uri_san,
+            peer_subject,
+            server_name,
+            tls_version,
+            mut claims,
+        } = request.clone();
+        headers.retain(|_| needs.headers());
+        claims.retain(|(name, _)| {
+            needs.claims()
+                && self
+                    .compiled
+                    .claims()
+                    .any(|needed| needed.as_bytes() == name.0)
+        });
+        RequestCase {
+            method: method.filter(|_| needs.method()),
+            scheme: scheme.filter(|_| needs.scheme()),
+            host: host.filter(|_| needs.host()),
+            path: path.filter(|_| needs.path()),
+            protocol: protocol.filter(|_| needs.protocol()),
+            id: id.filter(|_| needs.id()),
+            headers,
+            source_ip: source_ip.filter(|_| needs.source_ip()),
+            client_ip: client_ip.filter(|_| needs.client_ip()),
+            time_us,
+            mtls: mtls.filter(|_| needs.mtls()),
+            peer_uri_san: peer_uri_san.filter(|_| needs.peer_uri_san()),
+            peer_subject: peer_subject.filter(|_| needs.peer_subject()),
+            server_name: server_name.filter(|_| needs.server_name()),
+            tls_version: tls_version.filter(|_| needs.tls_version()),
+            claims,
+        }
+    }
+}
+
+/// Loads what a signer would have signed after damage to the sections, and decides the requests if it loads: whatever
+/// comes of it, nothing may panic.
+pub(crate) fn decide_damaged(
+    ir: &ir::Ruleset,
+    damages: &[Damage],
+    requests: &[RequestCase],
+) -> bool {
+    let mut sections = lower(ir).expect("a generated ruleset compiles");
+    for damage in damages {
+        let section = damage.section.index(sections.len());
+        damage.apply(&mut sections[section].bytes);
+    }
+    let signature = Signature {
+        key_id: [0; 32],
+        bytes: [0; 64],
+    };
+    let bytes =
+        UnsignedBundle::new(manifest(), sections).and_then(|bundle| bundle.finish(vec![signature]));
+    let Ok(compiled) = bytes
+        .map_err(BuildError::from)
+        .and_then(|bytes| load_unverified(&bytes))
+    else {
+        return false;
+    };
+    let mut scratch = Scratch::default();
+    for request in requests {
+        request.with(|request| plain(&compiled.decide(request, &mut scratch), request));
+    }
+    true
+}
+
+fn manifest() -> Manifest<'static> {
+    Manifest {
+        min_engine: ENGINE_VERSION,
+        ruleset: "damaged",
+        audience: None,
+        revision: 1,
+        issued_at_s: 0,
+        not_before_s: 0,
+        expires_at_s: 3600,
+        on_expired: OnExpired::Keep,
+        restores: None,
+        table_hash: [0; 32],
+    }
 }
 
 /// The one verdict that oracle and engine agree on.
 pub(crate) fn agreed(ruleset: &ir::Ruleset, request: &RequestCase) -> OracleVerdict {
-    let (oracle, engine) = Both::new(ruleset).verdicts(request, &mut Scratch::default());
+    let both = Both::new(ruleset);
+    let (oracle, engine) = both.verdicts(request, &mut Scratch::default());
     assert_eq!(oracle, engine, "{ruleset:#?}\n{request:#?}");
+    assert_eq!(
+        oracle,
+        both.verdict_of_needed(request),
+        "{ruleset:#?}\n{request:#?}"
+    );
     oracle
 }
 
@@ -49,12 +164,8 @@ fn plain(verdict: &Verdict<'_>, request: &Request<'_>) -> OracleVerdict {
         .tags()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let by_name = tags.iter().cloned().collect();
-    assert_eq!(
-        tags.len(),
-        std::collections::BTreeMap::len(&by_name),
-        "a tag stands twice in {tags:?}"
-    );
+    let by_name: BTreeMap<String, String> = tags.iter().cloned().collect();
+    assert_eq!(tags.len(), by_name.len(), "a tag stands twice in {tags:?}");
     OracleVerdict {
         action: verdict.action().to_string(),
         status: verdict.status(),

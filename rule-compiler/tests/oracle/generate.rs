@@ -1,6 +1,8 @@
 //! Random rulesets and requests of one small vocabulary, so that rules often match.
 
 mod condition;
+mod crowd;
+mod damage;
 mod hostile;
 mod mutation;
 mod number;
@@ -15,6 +17,8 @@ use proptest::collection::vec;
 use proptest::prelude::Strategy;
 use riskgate_compiler::ir::Ruleset;
 
+pub(crate) use crowd::{crowded_prefixes, crowded_strings};
+pub(crate) use damage::{Damage, damage};
 pub(crate) use hostile::derivation;
 pub(crate) use number::number_comparisons;
 pub(crate) use pattern::{pattern, text};

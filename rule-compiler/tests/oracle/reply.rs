@@ -39,27 +39,14 @@ pub(super) fn reply(
 }
 
 fn location(template: &[TemplatePart], rule: Option<&str>, request: &Request<'_>) -> Vec<u8> {
-    let mut location = String::new();
-    for part in template {
-        match part {
-            TemplatePart::Literal(text) => location.push_str(text),
-            TemplatePart::Path => {
-                location.push_str(&percent_encoded(request.path.unwrap_or_default()))
-            }
-            TemplatePart::Host => {
-                location.push_str(&percent_encoded(request.host.unwrap_or_default()))
-            }
-            TemplatePart::UrlPath => {
-                location.push_str(&percent_encoded(
-                    request.path.map(url_path).unwrap_or_default(),
-                ));
-            }
-            TemplatePart::RuleId => {
-                location.push_str(&percent_encoded(rule.unwrap_or_default().as_bytes()))
-            }
-        }
-    }
-    location.into_bytes()
+    let filled = |part: &TemplatePart| match part {
+        TemplatePart::Literal(text) => text.clone(),
+        TemplatePart::Path => percent_encoded(request.path.unwrap_or_default()),
+        TemplatePart::Host => percent_encoded(request.host.unwrap_or_default()),
+        TemplatePart::UrlPath => percent_encoded(request.path.map(url_path).unwrap_or_default()),
+        TemplatePart::RuleId => percent_encoded(rule.unwrap_or_default().as_bytes()),
+    };
+    template.iter().map(filled).collect::<String>().into_bytes()
 }
 
 /// Every byte but the unreserved ones of RFC 3986 §2.3.

@@ -70,7 +70,10 @@ fn token(text: &str, start: usize) -> Result<Token, SyntaxError> {
     let Some(first) = characters.next() else {
         // The last line break of a block belongs to nothing that a caret could point at.
         let end = text.trim_end().len();
-        return Ok(Token { kind: TokenKind::End, range: end..end });
+        return Ok(Token {
+            kind: TokenKind::End,
+            range: end..end,
+        });
     };
     let second = characters.next();
     let quote = |character: Option<char>| matches!(character, Some('"' | '\''));
@@ -120,53 +123,63 @@ fn number(rest: &str, start: usize) -> Result<Token, SyntaxError> {
     let length = number_length(rest);
     let range = start..start + length;
     let written = rest.get(..length).unwrap_or("");
-    let error = |message: &str, help: &str| {
-        Err(SyntaxError::new(
+    if written.ends_with(['u', 'U']) {
+        let help = "leave the `u` out: integers have 64 bits and a sign";
+        return Err(SyntaxError::unsupported(
+            range,
+            "an unsigned number is",
+            help,
+        ));
+    }
+    let digits = written
+        .strip_prefix("0x")
+        .or_else(|| written.strip_prefix("0X"));
+    let kind = match digits {
+        Some(digits) => integer(digits, 16),
+        None => integer(written, 10).or_else(|| {
+            let double: f64 = written.parse().ok()?;
+            (double.is_finite() && !is_integer(written, 10)).then_some(TokenKind::Double(double))
+        }),
+    };
+    let too_large = is_integer(
+        digits.unwrap_or(written),
+        if digits.is_some() { 16 } else { 10 },
+    );
+    let (message, help) = if too_large {
+        (
+            "does not fit 64 bits",
+            "write it as a double, such as `1e20`",
+        )
+    } else {
+        (
+            "is not a number",
+            "write it like `5`, `-5`, `0x1f`, `0.5` or `1e9`",
+        )
+    };
+    let error = || {
+        SyntaxError::new(
             Code::InvalidNumber,
             range.clone(),
             format!("{} {message}", quoted(written)),
             help,
-        ))
+        )
     };
-    if written.ends_with(['u', 'U']) {
-        return Err(SyntaxError::unsupported(
-            range,
-            "an unsigned number is",
-            "leave the `u` out: integers have 64 bits and a sign",
-        ));
-    }
-    let hexadecimal = written
-        .strip_prefix("0x")
-        .or_else(|| written.strip_prefix("0X"));
-    let is_integer = hexadecimal.is_some() || written.bytes().all(|byte| byte.is_ascii_digit());
-    let kind = match hexadecimal {
-        Some(digits) if !digits.starts_with('+') => {
-            u64::from_str_radix(digits, 16).ok().map(TokenKind::Int)
-        }
-        Some(_) => None,
-        None if is_integer => written.parse().ok().map(TokenKind::Int),
-        None => written
-            .parse()
-            .ok()
-            .filter(|double: &f64| double.is_finite())
-            .map(TokenKind::Double),
-    };
-    match kind {
-        Some(kind) => Ok(Token { kind, range }),
-        None if is_integer
-            && written.bytes().skip(2).all(|byte| byte.is_ascii_hexdigit())
-            && written.len() > 2 =>
-        {
-            error(
-                "does not fit 64 bits",
-                "write it as a double, such as `1e20`",
-            )
-        }
-        None => error(
-            "is not a number",
-            "write it like `5`, `-5`, `0x1f`, `0.5` or `1e9`",
-        ),
-    }
+    Ok(Token {
+        kind: kind.ok_or_else(error)?,
+        range: range.clone(),
+    })
+}
+
+fn integer(digits: &str, radix: u32) -> Option<TokenKind> {
+    u64::from_str_radix(digits, radix)
+        .ok()
+        .filter(|_| is_integer(digits, radix))
+        .map(TokenKind::Int)
+}
+
+/// Digits alone: what the standard library parses may have a sign too.
+fn is_integer(digits: &str, radix: u32) -> bool {
+    !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix))
 }
 
 /// Digits, letters, a point before a digit, and the sign of an exponent: all that could have been meant as one number.

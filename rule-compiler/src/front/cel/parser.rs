@@ -146,12 +146,11 @@ impl<'t> Parser<'t> {
             let range = self
                 .tokens
                 .get(after)
-                .map_or(left.range.clone(), |token| token.range.clone());
+                .map_or(left.range, |token| token.range.clone());
             let help = "write `a < b && b < c` for `a < b < c`";
-            return Err(SyntaxError::new(
-                Code::ExpressionSyntax,
+            return Err(SyntaxError::unsupported(
                 range,
-                "comparisons cannot be chained",
+                "a chain of comparisons is",
                 help,
             ));
         }

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-impl Checker<'_, '_> {
+impl Checker<'_, '_, '_> {
     /// The only argument.
     pub(super) fn one_argument<'e>(
         &mut self,

@@ -17,7 +17,7 @@ use crate::{
     ir::{Attribute, Base, View},
 };
 
-impl Checker<'_, '_> {
+impl Checker<'_, '_, '_> {
     /// An attribute without a key.
     pub(super) fn plain_attribute(&mut self, expr: &Expr) -> Option<Typed> {
         let Some(path) = path(expr) else {
@@ -110,54 +110,32 @@ impl Checker<'_, '_> {
     }
 
     fn header_name(&mut self, path: &str, name: &str, key: &Expr) -> Option<String> {
-        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            let help = format!("write `{path}[\"{}\"]`", name.to_ascii_lowercase());
-            return self.error(
-                Code::InvalidKey,
-                &key.range,
-                "header names are in lower case",
-                help,
-            );
-        }
-        if let Some(pseudo) = name.strip_prefix(':') {
-            let known = [
-                ("method", "request.method"),
-                ("path", "request.path"),
-                ("authority", "request.host"),
-                ("scheme", "request.scheme"),
-            ];
-            let found = known.iter().find(|(name, _)| *name == pseudo);
-            let help = found.map_or(
-                "use the attributes of `request`".to_owned(),
-                |(_, attribute)| format!("write `{attribute}`"),
-            );
-            return self.error(
-                Code::InvalidKey,
-                &key.range,
-                "pseudo headers are attributes of their own",
-                help,
-            );
-        }
-        if !is_token(name) {
-            let message = format!("{} is no name of a header", quoted(name));
-            return self.error(
-                Code::InvalidKey,
-                &key.range,
-                message,
-                "use letters, digits and `-`",
-            );
-        }
-        if name == "host" {
+        let (message, help) = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            (
+                "header names are in lower case".to_owned(),
+                format!("write `{path}[\"{}\"]`", name.to_ascii_lowercase()),
+            )
+        } else if let Some(pseudo) = name.strip_prefix(':') {
+            (
+                "pseudo headers are attributes of their own".to_owned(),
+                pseudo_header_help(pseudo),
+            )
+        } else if !is_token(name) {
+            (
+                format!("{} is no name of a header", quoted(name)),
+                "use letters, digits and `-`".to_owned(),
+            )
+        } else if name == "host" {
             let message =
                 "the `host` header never reaches the rules: the proxy turns it into the authority";
-            return self.error(
-                Code::InvalidKey,
-                &key.range,
-                message,
-                "write `request.host` or `request.hostname`",
-            );
-        }
-        Some(name.to_owned())
+            (
+                message.to_owned(),
+                "write `request.host` or `request.hostname`".to_owned(),
+            )
+        } else {
+            return Some(name.to_owned());
+        };
+        self.error(Code::InvalidKey, &key.range, message, help)
     }
 
     /// `request.headers["a"].b`, `request.path.trim().b`: there is nothing to select from a value.
@@ -201,44 +179,74 @@ impl Checker<'_, '_> {
                 format!("write `request.path in {path}`, with the attribute that you mean"),
             );
         }
-        if let Some((map, field)) = path.rsplit_once('.') {
-            match attribute(map) {
-                Some(Spec { source: Source::Keyed(kind), .. }) => {
-                    let message = format!("`{map}` takes its key in brackets");
-                    let key = if *kind == KeyKind::Header { field.to_ascii_lowercase().replace('_', "-") } else { field.to_owned() };
-                    return self.error(Code::InvalidKey, range, message, format!("write `{map}[\"{key}\"]`"));
-                }
-                Some(_) if methods().contains(&field) => {
-                    let message = format!("`.{field}` is a method");
-                    return self.error(
-                        Code::UnknownAttribute,
-                        range,
-                        message,
-                        format!("write `{map}.{field}()`"),
-                    );
-                }
-                _ => {}
+        let (code, message, help) = match path
+            .rsplit_once('.')
+            .and_then(|(map, field)| Some((attribute(map)?, field)))
+        {
+            Some((
+                Spec {
+                    name,
+                    source: Source::Keyed(kind),
+                    ..
+                },
+                field,
+            )) => {
+                let key = if *kind == KeyKind::Header {
+                    field.to_ascii_lowercase().replace('_', "-")
+                } else {
+                    field.to_owned()
+                };
+                (
+                    Code::InvalidKey,
+                    format!("`{name}` takes its key in brackets"),
+                    format!("write `{name}[\"{key}\"]`"),
+                )
             }
-        }
-        let help = suggestion(path);
-        self.error(
-            Code::UnknownAttribute,
-            range,
-            format!("there is no attribute {}", quoted(path)),
-            help,
-        )
+            Some((Spec { name, .. }, field)) if methods().contains(&field) => (
+                Code::UnknownAttribute,
+                format!("`.{field}` is a method"),
+                format!("write `{name}.{field}()`"),
+            ),
+            _ => (
+                Code::UnknownAttribute,
+                format!("there is no attribute {}", quoted(path)),
+                suggestion(path),
+            ),
+        };
+        self.error(code, range, message, help)
     }
+}
+
+/// The attribute that stands for a pseudo header.
+fn pseudo_header_help(name: &str) -> String {
+    let attribute = match name {
+        "method" => "request.method",
+        "path" => "request.path",
+        "authority" => "request.host",
+        "scheme" => "request.scheme",
+        _ => return "use the attributes of `request`".to_owned(),
+    };
+    format!("write `{attribute}`")
 }
 
 /// The attribute that was most likely meant: one whose name ends in what was written, or is close to it.
 fn suggestion(path: &str) -> String {
-    let is_end = |name: &&str| name.strip_suffix(path).is_some_and(|start| start.ends_with('.'));
+    let is_end = |name: &&str| {
+        name.strip_suffix(path)
+            .is_some_and(|start| start.ends_with('.'))
+    };
     let names = || ATTRIBUTES.iter().map(|spec| spec.name);
     match names().find(is_end).or_else(|| closest(path, names())) {
         Some(name) => format!("did you mean `{name}`?"),
         None => {
-            let quotes = if path.contains('.') { "" } else { "put text into quotes; " };
-            format!("{quotes}attributes begin with `request.`, `source.`, `client.`, `connection.` or `auth.`")
+            let quotes = if path.contains('.') {
+                ""
+            } else {
+                "put text into quotes; "
+            };
+            format!(
+                "{quotes}attributes begin with `request.`, `source.`, `client.`, `connection.` or `auth.`"
+            )
         }
     }
 }

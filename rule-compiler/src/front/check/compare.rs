@@ -35,7 +35,7 @@ impl Constant<'_> {
     }
 }
 
-impl Checker<'_, '_> {
+impl Checker<'_, '_, '_> {
     /// `left == right` and its like.
     pub(super) fn compare(
         &mut self,

@@ -10,7 +10,7 @@ use crate::{
     ir::{Condition, Test},
 };
 
-impl Checker<'_, '_> {
+impl Checker<'_, '_, '_> {
     /// The condition that an expression is.
     pub(super) fn condition(&mut self, expr: &Expr) -> Option<Condition> {
         match &expr.kind {

@@ -16,7 +16,7 @@ use crate::{
     ir::{Transform, View},
 };
 
-impl Checker<'_, '_> {
+impl Checker<'_, '_, '_> {
     /// The attribute chain that an expression is.
     pub(super) fn value(&mut self, expr: &Expr) -> Option<Typed> {
         match &expr.kind {
@@ -74,50 +74,46 @@ impl Checker<'_, '_> {
             self.no_arguments(name, arguments)?;
             return self.transformed(value, transform, range);
         }
-        match method {
-            "length" => {
-                let value = self.string_target(target, name)?;
-                self.no_arguments(name, arguments)?;
-                Some(viewed(value, View::Length, Type::Int, range))
-            }
-            "size" => {
-                let written = self.written(&target.range);
-                let help = format!(
-                    "write `size({written})` for the number of values, `{written}.length()` for their length"
-                );
-                self.error(
-                    Code::UnknownFunction,
-                    &name.range,
-                    "`size` stands before its argument",
-                    help,
-                )
-            }
-            _ if PREDICATES.contains(&method) => self.condition_as_value(range),
-            _ if MACROS.contains(&method) => {
-                let help = "a test of an attribute is true if any of its values passes: write the test itself";
-                self.error(
-                    Code::UnsupportedConstruct,
-                    &name.range,
-                    format!("the macro `{method}` is not part of this language"),
-                    help,
-                )
-            }
-            _ if FUNCTIONS.contains(&method) => {
-                let help = format!("write `{method}({})`", self.written(&target.range));
-                self.error(
-                    Code::UnknownFunction,
-                    &name.range,
-                    format!("`{method}` stands before its argument"),
-                    help,
-                )
-            }
-            _ => self.error(
-                Code::UnknownFunction,
-                &name.range,
-                format!("there is no method {}", quoted(method)),
-                did_you_mean(method, &methods()),
-            ),
+        if method == "length" {
+            let value = self.string_target(target, name)?;
+            self.no_arguments(name, arguments)?;
+            return Some(viewed(value, View::Length, Type::Int, range));
         }
+        if PREDICATES.contains(&method) {
+            return self.condition_as_value(range);
+        }
+        self.unknown_method(target, name)
+    }
+
+    fn unknown_method<T>(&mut self, target: &Expr, name: &Name) -> Option<T> {
+        let method = name.text.as_str();
+        let written = self.written(&target.range);
+        let (code, message, help) = if MACROS.contains(&method) {
+            let message = format!("the macro `{method}` is not part of this language");
+            let help =
+                "a test of an attribute is true if any of its values passes: write the test itself";
+            (Code::UnsupportedConstruct, message, help.to_owned())
+        } else if FUNCTIONS.contains(&method) {
+            let length = if method == "size" {
+                format!(" for the number of values, `{written}.length()` for their length")
+            } else {
+                String::new()
+            };
+            let message = format!("`{method}` stands before its argument");
+            (
+                Code::UnknownFunction,
+                message,
+                format!("write `{method}({written})`{length}"),
+            )
+        } else {
+            let message = format!("there is no method {}", quoted(method));
+            (
+                Code::UnknownFunction,
+                message,
+                did_you_mean(method, &methods()),
+            )
+        };
+        self.error(code, &name.range, message, help)
     }
 
     fn function(&mut self, name: &Name, arguments: &[Expr], range: &Range<usize>) -> Option<Typed> {

@@ -17,7 +17,7 @@ use crate::{
     ir::{Comparison, Condition, Number, Prefix, Test},
 };
 
-impl Checker<'_, '_> {
+impl Checker<'_, '_, '_> {
     /// `left in right`.
     pub(super) fn membership(&mut self, left: &Expr, right: &Expr) -> Option<Condition> {
         if left.is_literal() {

@@ -13,7 +13,7 @@ use crate::{
     ir::{Condition, Test},
 };
 
-impl Checker<'_, '_> {
+impl Checker<'_, '_, '_> {
     /// `has(a)`.
     pub(super) fn presence(&mut self, name: &Name, arguments: &[Expr]) -> Option<Condition> {
         let argument = self.one_argument(name, arguments)?;

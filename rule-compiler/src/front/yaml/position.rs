@@ -178,3 +178,147 @@ fn hexadecimal(rest: &str, digits: usize) -> Option<Unit> {
 fn is_white(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\n' | '\r')
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::locate;
+    use crate::{
+        diagnostic::SourceMap,
+        front::yaml::{Kind, Scalar, Style, parse},
+    };
+
+    /// The file's bytes behind a part of the scalar at `key:` of a document.
+    fn located<'d>(document: &'d str, find: &str) -> &'d str {
+        let (range, scalar) = scalar(document);
+        let start = scalar.text.find(find).expect(find);
+        &document[locate(
+            document,
+            &range,
+            &scalar.text,
+            scalar.style,
+            &(start..start + find.len()),
+        )]
+    }
+
+    fn scalar(document: &str) -> (core::ops::Range<usize>, Scalar) {
+        let file = SourceMap::default().add("", "");
+        let mut diagnostics = Vec::new();
+        let root = parse(file, document, &mut diagnostics)
+            .unwrap_or_else(|| panic!("{document:?}: {diagnostics:?}"));
+        let Kind::Mapping(mut entries) = root.kind else {
+            panic!("a map")
+        };
+        let value = entries.remove(0).value;
+        let Kind::Scalar(scalar) = value.kind else {
+            panic!("a scalar")
+        };
+        (value.range, scalar)
+    }
+
+    #[test]
+    fn every_style() {
+        let cases = [
+            ("key: a == b", "b", "b"),
+            ("key: a ==\n  b\n", "b", "b"),
+            ("key:\n  a\n\n  == b\n", "== b", "== b"),
+            ("key: 'it''s b'", "s", "s"),
+            ("key: 'it''s b'", "'", "''"),
+            ("key: 'a\n\n  b'", "b", "b"),
+            (r#"key: "a\tb""#, "b", "b"),
+            (r#"key: "a\u00e9b""#, "é", r"\u00e9"),
+            (r#"key: "a \"b\"""#, "\"b\"", r#"\"b\""#),
+            (r#"key: "r\\d""#, "\\d", r"\\d"),
+            ("key: \"a \\\n    b\"", "b", "b"),
+            ("key: \"a\\\n    b\\\n  c\"", "c", "c"),
+            (r#"key: "\x41\/\U0001F600z""#, "z", "z"),
+            ("key: |\n  a\n    b\n", "b", "b"),
+            ("key: |2-\n    a\n  b", "b", "b"),
+            ("key: >-\n  a\n  b\n\n  c\n", "c", "c"),
+            ("key: >\n  a\n    b\n  c\n", "c", "c"),
+            ("key: |\r\n  a\r\n  b\r\n", "b", "b"),
+            ("{key: a b}", "b", "b"),
+            ("key: ééé b", "b", "b"),
+        ];
+        for (document, find, expected) in cases {
+            assert_eq!(located(document, find), expected, "{document:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_text_is_a_place_too() {
+        let document = "key: 'a b'";
+        let (range, scalar) = scalar(document);
+        assert_eq!(
+            locate(document, &range, &scalar.text, scalar.style, &(3..3)),
+            9..9
+        );
+    }
+
+    /// How a scalar of some words is written.
+    fn written(words: &[String], style: u8, breaks: &[bool]) -> String {
+        let gap = |index: usize| {
+            if breaks.get(index).copied().unwrap_or(false) {
+                "\n    "
+            } else {
+                " "
+            }
+        };
+        let joined = |escape: &dyn Fn(&str) -> String| {
+            words
+                .iter()
+                .enumerate()
+                .fold(String::new(), |text, (index, word)| {
+                    if index == 0 {
+                        escape(word)
+                    } else {
+                        text + gap(index) + &escape(word)
+                    }
+                })
+        };
+        match style {
+            0 => format!("key: '{}'\n", joined(&|word| word.replace('\'', "''"))),
+            1 => format!(
+                "key: \"{}\"\n",
+                joined(&|word| word.replace('\\', "\\\\").replace('"', "\\\""))
+            ),
+            2 => format!(
+                "key: \"{}\"\n",
+                joined(&|word| word
+                    .chars()
+                    .map(|c| format!("\\U{:08x}", c as u32))
+                    .collect())
+            ),
+            3 => format!("key: |\n    {}\n", joined(&str::to_owned)),
+            4 => format!("key: >-\n    {}\n", joined(&str::to_owned)),
+            _ => format!("key: x{}\n", joined(&|word| word.replace([':', '#'], "_"))),
+        }
+    }
+
+    /// The text of a piece of the file, read by the YAML parser itself.
+    fn unescaped(piece: &str, style: Style) -> String {
+        match style {
+            Style::SingleQuoted => scalar(&format!("key: '{piece}'")).1.text,
+            Style::DoubleQuoted => scalar(&format!("key: \"{piece}\"")).1.text,
+            Style::Plain | Style::Block => piece.to_owned(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_character_is_found_again(
+            words in prop::collection::vec("[a-z\"'\\\\=&|!()\\[\\]é😀:#]{1,6}", 1..6),
+            style in 0_u8..6,
+            breaks in prop::collection::vec(any::<bool>(), 6),
+        ) {
+            let document = written(&words, style, &breaks);
+            let (range, scalar) = scalar(&document);
+            for (offset, character) in scalar.text.char_indices().filter(|(_, character)| !character.is_whitespace()) {
+                let part = offset..offset + character.len_utf8();
+                let place = locate(&document, &range, &scalar.text, scalar.style, &part);
+                prop_assert_eq!(unescaped(&document[place], scalar.style), character.to_string(), "{:?}", document);
+            }
+        }
+    }
+}

@@ -73,6 +73,16 @@ enum Content {
     },
 }
 
+impl Content {
+    fn empty_mapping() -> Self {
+        Self::Mapping {
+            entries: Vec::new(),
+            keys: HashMap::new(),
+            key: PendingKey::None,
+        }
+    }
+}
+
 enum PendingKey {
     None,
     Read(String, Range<usize>),
@@ -110,42 +120,41 @@ impl Builder<'_> {
             }
             Event::MappingStart(_, _, tag) => {
                 let tagged = self.tag(tag.is_some(), span);
-                let content = Content::Mapping {
-                    entries: Vec::new(),
-                    keys: HashMap::new(),
-                    key: PendingKey::None,
-                };
                 self.open.push(Open {
                     start: range.start,
                     tagged,
-                    content,
+                    content: Content::empty_mapping(),
                 });
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(range.end),
             Event::Anchor(..) if self.tagged => {}
             Event::Anchor(..) => self.reference(range, "anchors are not part of the language"),
-            Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.reference(range.clone(), "aliases are not part of the language");
-                self.attach(Node {
-                    range,
-                    kind: Kind::Refused,
-                });
-            }
+            Event::Alias(_) | Event::UnresolvedAlias(_) => self.alias(range),
             Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
-            // The parser may learn new events; what they stand for is not part of the language.
-            _ => {
-                let diagnostic = Diagnostic::new(
-                    Code::YamlSyntax,
-                    self.span(range.clone()),
-                    "this YAML construct is not part of the language",
-                );
-                self.report(diagnostic);
-                self.attach(Node {
-                    range,
-                    kind: Kind::Refused,
-                });
-            }
+            _ => self.unknown_event(range),
         }
+    }
+
+    fn alias(&mut self, range: Range<usize>) {
+        self.reference(range.clone(), "aliases are not part of the language");
+        self.attach(Node {
+            range,
+            kind: Kind::Refused,
+        });
+    }
+
+    /// The parser may learn new events; what they stand for is not part of the language.
+    fn unknown_event(&mut self, range: Range<usize>) {
+        let message = "this YAML construct is not part of the language";
+        self.report(Diagnostic::new(
+            Code::YamlSyntax,
+            self.span(range.clone()),
+            message,
+        ));
+        self.attach(Node {
+            range,
+            kind: Kind::Refused,
+        });
     }
 
     fn range(&self, span: &granit_parser::Span) -> Range<usize> {
@@ -306,7 +315,7 @@ impl Builder<'_> {
             ));
         }
         let diagnostic = Diagnostic::new(Code::YamlSyntax, self.span(offset..offset + 1), error.info().to_lowercase())
-            .help("check the indentation, and quote a value that holds `: ` or starts with one of `[]{}&*|>%@`");
+            .help("check the indentation; quote a value that holds `: `, starts with one of `[]{}&*|>%@`, or has a bracket or comma inside of `{..}` or `[..]`");
         self.report(diagnostic);
     }
 

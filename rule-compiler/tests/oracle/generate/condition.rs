@@ -7,7 +7,7 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 use riskgate_compiler::ir::{
-    Atom, Attribute, Base, Comparison, Condition, Number, Prefix, Test, Transform, View,
+    Atom, Attribute, Base, Condition, Number, Prefix, Test, Transform, View,
 };
 
 use super::number::{comparison, number};

@@ -1,6 +1,6 @@
 //! Random numbers: what tests compare with, and texts that are one or nearly.
 
-use proptest::collection::vec;
+use proptest::option::weighted;
 use proptest::prelude::{Strategy, any, prop_oneof};
 use proptest::sample::{Index, select};
 use proptest::strategy::BoxedStrategy;
@@ -17,19 +17,10 @@ pub(crate) fn number_comparisons() -> impl Strategy<Value = (Bytes, Vec<Conditio
         1 => any::<i64>().prop_map(Number::Int),
         1 => any::<f64>().prop_map(Number::Double),
     ];
-    (
-        any_number,
-        any::<Index>(),
-        number_like(),
-        0_u8..4,
-        comparison(),
-    )
-        .prop_map(|(number, near, other, pick, comparison)| {
-            let text = if pick == 0 {
-                other
-            } else {
-                near.get(&texts_near(number)).clone()
-            };
+    let other_text = weighted(0.25, number_like());
+    (any_number, any::<Index>(), other_text, comparison()).prop_map(
+        |(number, near, other_text, comparison)| {
+            let text = other_text.unwrap_or_else(|| near.get(&texts_near(number)).clone());
             let compared = |view| {
                 let attribute = Attribute {
                     view,
@@ -41,7 +32,8 @@ pub(crate) fn number_comparisons() -> impl Strategy<Value = (Bytes, Vec<Conditio
                 Bytes(text),
                 [View::Int, View::Double].map(compared).to_vec(),
             )
-        })
+        },
+    )
 }
 
 pub(super) fn comparison() -> impl Strategy<Value = Comparison> {
@@ -118,7 +110,7 @@ pub(super) fn number_like() -> BoxedStrategy<Vec<u8>> {
         any::<f64>().prop_map(|double| double.to_string()),
         any::<f64>().prop_map(|double| format!("{double:e}")),
         any::<f64>().prop_map(|double| format!("{double:.20E}")),
-        (0_u64..1 << 11, -3_i64..=3).prop_map(|(exponent, step)| halfway(exponent, step)),
+        (53_u64..=100, 0_u64..1 << 52, -1_i128..=1).prop_map(halfway),
     ];
     let pieces = &[
         "0",
@@ -140,12 +132,9 @@ pub(super) fn number_like() -> BoxedStrategy<Vec<u8>> {
     prop_oneof![3 => text.prop_map(String::into_bytes), 2 => of_pieces(pieces)].boxed()
 }
 
-/// Near the middle between two doubles, written in full.
-fn halfway(exponent: u64, step: i64) -> String {
-    let below = f64::from_bits(exponent.min(60) + 1023 << 52);
-    let gap = below.next_up() - below;
-    match (gap / 2.0) as i128 {
-        0 => format!("{below:.60}"),
-        half => (below as i128 + half + i128::from(step)).to_string(),
-    }
+/// Near the middle between two doubles that are integers, written in full.
+fn halfway((exponent, mantissa, step): (u64, u64, i128)) -> String {
+    let below = f64::from_bits((exponent + 1023) << 52 | mantissa);
+    let half_gap = (below.next_up() - below) / 2.0;
+    (below as i128 + half_gap as i128 + step).to_string()
 }

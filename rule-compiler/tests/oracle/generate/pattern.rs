@@ -6,8 +6,9 @@ use proptest::sample::select;
 
 use super::request::Bytes;
 
-const LETTERS: [&str; 12] = [
-    "a", "b", "A", "k", "0", "_", " ", "-", r"\n", r"\x00", r"\xff", "\u{e9}",
+const LETTERS: [&str; 15] = [
+    "a", "b", "A", "k", "0", "_", " ", "-", r"\n", r"\x00", r"\xff", "\u{e9}", r"\x{e9}",
+    r"\u00e9", r"\r",
 ];
 const CLASSES: [&str; 14] = [
     ".",
@@ -25,7 +26,7 @@ const CLASSES: [&str; 14] = [
     r"[\x80-\xff]",
     "[^ -~]",
 ];
-const EDGES: [&str; 14] = [
+const EDGES: [&str; 16] = [
     "^",
     "$",
     r"\A",
@@ -38,6 +39,8 @@ const EDGES: [&str; 14] = [
     r"\b{end-half}",
     "(?m:^)",
     "(?m:$)",
+    "(?mR:^)",
+    "(?mR:$)",
     "",
     "(?:)",
 ];
@@ -64,6 +67,6 @@ pub(crate) fn pattern() -> impl Strategy<Value = String> {
 
 /// A text for patterns to be found in.
 pub(crate) fn text() -> impl Strategy<Value = Bytes> {
-    let byte = select(&b"aabbAAkK00__ --\n\n\0\xff\xc3\xa9\xc3"[..]);
+    let byte = select(&b"aabbAAkK00__ --\n\n\r\0\xff\xc3\xa9\xc3"[..]);
     vec(byte, 0..12).prop_map(Bytes)
 }

@@ -67,7 +67,9 @@ fn collect_atoms<'a>(condition: &'a Condition, atoms: &mut Vec<&'a Atom>) {
         Condition::Atom(atom) => atoms.push(atom),
         Condition::Not(inner) => collect_atoms(inner, atoms),
         Condition::All(parts) | Condition::Any(parts) => {
-            parts.iter().for_each(|part| collect_atoms(part, atoms))
+            for part in parts {
+                collect_atoms(part, atoms);
+            }
         }
     }
 }
@@ -128,39 +130,38 @@ fn hide(value: Vec<u8>, step: &Transform) -> Vec<u8> {
 }
 
 fn put(request: &mut RequestCase, base: &Base, value: Vec<u8>) {
-    let bytes = Bytes(value.clone());
+    let single = match base {
+        Base::Method => &mut request.method,
+        Base::Scheme => &mut request.scheme,
+        Base::Host | Base::Hostname => &mut request.host,
+        Base::Protocol => &mut request.protocol,
+        Base::Id => &mut request.id,
+        Base::Path | Base::UrlPath | Base::Query => &mut request.path,
+        Base::PeerUriSan => &mut request.peer_uri_san,
+        Base::PeerSubject => &mut request.peer_subject,
+        Base::ServerName => &mut request.server_name,
+        Base::TlsVersion => &mut request.tls_version,
+        named => return put_named(request, named, value),
+    };
+    *single = Some(Bytes(match base {
+        Base::Hostname => [value.to_ascii_uppercase().as_slice(), b":8443"].concat(),
+        Base::UrlPath => [value.as_slice(), b"?n=5"].concat(),
+        Base::Query => [b"/?", value.as_slice()].concat(),
+        _ => value,
+    }));
+}
+
+fn put_named(request: &mut RequestCase, base: &Base, value: Vec<u8>) {
+    let pair = |name: &[u8], value| (Bytes(name.to_vec()), Bytes(value));
     match base {
-        Base::Method => request.method = Some(bytes),
-        Base::Scheme => request.scheme = Some(bytes),
-        Base::Host => request.host = Some(bytes),
-        Base::Hostname => {
-            request.host = Some(Bytes(
-                [value.to_ascii_uppercase().as_slice(), b":8443"].concat(),
-            ))
-        }
-        Base::Protocol => request.protocol = Some(bytes),
-        Base::Id => request.id = Some(bytes),
-        Base::Path => request.path = Some(bytes),
-        Base::UrlPath => request.path = Some(Bytes([value.as_slice(), b"?n=5"].concat())),
-        Base::Query => request.path = Some(Bytes([b"/?", value.as_slice()].concat())),
         Base::Param(name) => put_param(request, name, &value),
-        Base::Header(name) => request
-            .headers
-            .push((Bytes(name.clone().into_bytes()), bytes)),
+        Base::Header(name) => request.headers.push(pair(name.as_bytes(), value)),
         Base::Cookie(name) => {
-            let cookie = [b" a=b; ".to_vec(), name.clone(), b"=".to_vec(), value].concat();
-            request
-                .headers
-                .push((Bytes(b"cookie".to_vec()), Bytes(cookie)));
+            let cookies = [b" a=b; ", name.as_slice(), b"=", &value].concat();
+            request.headers.push(pair(b"cookie", cookies));
         }
-        Base::PeerUriSan => request.peer_uri_san = Some(bytes),
-        Base::PeerSubject => request.peer_subject = Some(bytes),
-        Base::ServerName => request.server_name = Some(bytes),
-        Base::TlsVersion => request.tls_version = Some(bytes),
-        Base::Claim(name) => request
-            .claims
-            .push((Bytes(name.clone().into_bytes()), bytes)),
-        Base::Time | Base::SourceIp | Base::ClientIp | Base::Mtls => {}
+        Base::Claim(name) => request.claims.push(pair(name.as_bytes(), value)),
+        other => panic!("no string can be planted in {other:?}"),
     }
 }
 

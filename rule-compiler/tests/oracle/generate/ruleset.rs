@@ -13,31 +13,31 @@ use super::outcome::{outcome, terminal};
 use super::request::named_time_us;
 use super::words::literal;
 
-/// A random ruleset of 1 to 12 rules.
+/// A random ruleset.
 pub(super) fn ruleset() -> impl Strategy<Value = Ruleset> {
     let default = prop_oneof![3 => Just(Terminal::Allow), 1 => terminal(false)];
-    (
-        default,
-        bands(),
-        lists(),
-        vec(rule(), 1..=12),
-        0_usize..4,
-        0_usize..4,
+    (default, bands(), lists(), rules(), 0_usize..4, 0_usize..4).prop_map(
+        |(default, bands, lists, mut rules, first_file, second_file)| {
+            place(&mut rules, [first_file, first_file + second_file]);
+            Ruleset {
+                name: "random".to_owned(),
+                ttl_s: 3600,
+                on_expired: OnExpired::Keep,
+                default,
+                bands,
+                lists,
+                rules,
+            }
+        },
     )
-        .prop_map(
-            |(default, bands, lists, mut rules, first_file, second_file)| {
-                place(&mut rules, [first_file, first_file + second_file]);
-                Ruleset {
-                    name: "random".to_owned(),
-                    ttl_s: 3600,
-                    on_expired: OnExpired::Keep,
-                    default,
-                    bands,
-                    lists,
-                    rules,
-                }
-            },
-        )
+}
+
+/// Few, so that a failure is small; now and then more than fit the words of a bitset.
+fn rules() -> impl Strategy<Value = Vec<Rule>> {
+    prop_oneof![
+        40 => vec(rule(), 1..=12),
+        1 => vec(rule(), 60..=140),
+    ]
 }
 
 /// Gives rules their ids and places; `ends` are where the first two of three files end.

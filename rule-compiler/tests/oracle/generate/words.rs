@@ -144,7 +144,7 @@ pub(super) fn literal() -> impl Strategy<Value = Vec<u8>> + Clone {
         1 => word().prop_map(|word| word.to_ascii_lowercase()),
         3 => piece(),
         1 => number_text(),
-        1 => select(&["a b", "or 1 = 1 --", " select * "][..]).prop_map(|text| text.as_bytes().to_vec()),
+        3 => select(&["a b", "or 1 = 1 --", " select * "][..]).prop_map(|text| text.as_bytes().to_vec()),
         1 => (word(), word()).prop_map(|(left, right)| [left, right].concat()),
         1 => noise(),
     ]

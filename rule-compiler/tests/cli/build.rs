@@ -1,0 +1,153 @@
+use crate::rulec::{A_DAY_LATER, ISSUED_AT, Workshop};
+
+/// 2026-11-01T00:00:00Z.
+const ISSUED_AT_S: &str = "1793491200";
+
+#[test]
+fn from_a_folder_to_verdicts() {
+    let workshop = Workshop::furnished();
+    let verified = workshop
+        .run(&format!(
+            "verify shop.bundle --trust signer.pub.pem --at {A_DAY_LATER}"
+        ))
+        .expect(0, "");
+    assert!(
+        verified
+            .starts_with("ok: shop revision 3, 5 rules, valid until 2026-11-08T00:00:00Z, digest ")
+    );
+    let inspected = workshop.run("inspect shop.bundle").expect(0, "");
+    assert!(inspected.starts_with("ruleset      shop\n"), "{inspected}");
+    let verdicts = workshop
+        .run_with(
+            "eval shop.bundle --requests -",
+            "{\"path\":\"/.env?x\"}",
+            &[],
+        )
+        .expect(0, "");
+    assert!(
+        verdicts.starts_with("{\"action\":\"deny\",\"status\":403,\"rule\":\"env\","),
+        "{verdicts}"
+    );
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let workshop = Workshop::furnished();
+    let expected = workshop.read("shop.bundle");
+    workshop.build("again.bundle", "--revision 3").expect(0, "");
+    assert!(workshop.read("again.bundle") == expected);
+    let build = "build shop --key signer.pem --revision 3 -o";
+    workshop
+        .run(&format!("{build} seconds.bundle --issued-at {ISSUED_AT_S}"))
+        .expect(0, "");
+    assert!(workshop.read("seconds.bundle") == expected);
+    let variable = [("SOURCE_DATE_EPOCH", ISSUED_AT_S)];
+    workshop
+        .run_with(&format!("{build} epoch.bundle"), "", &variable)
+        .expect(0, "");
+    assert!(workshop.read("epoch.bundle") == expected);
+    // The flag goes before the variable.
+    let variable = [("SOURCE_DATE_EPOCH", "1")];
+    workshop
+        .run_with(
+            &format!("{build} flag.bundle --issued-at {ISSUED_AT}"),
+            "",
+            &variable,
+        )
+        .expect(0, "");
+    assert!(workshop.read("flag.bundle") == expected);
+    // Where the ruleset lies does not show.
+    workshop.write(
+        "elsewhere/copy/ruleset.yaml",
+        workshop.read("shop/ruleset.yaml"),
+    );
+    workshop.write(
+        "elsewhere/copy/main.rules.yaml",
+        workshop.read("shop/main.rules.yaml"),
+    );
+    let build = "build elsewhere/copy/ --key signer.pem --revision 3 -o copy.bundle --issued-at";
+    workshop.run(&format!("{build} {ISSUED_AT}")).expect(0, "");
+    assert!(workshop.read("copy.bundle") == expected);
+    for other in ["--revision 4", "--revision 3 --audience eu"] {
+        workshop.build("other.bundle", other).expect(0, "");
+        assert!(workshop.read("other.bundle") != expected, "{other}");
+    }
+}
+
+#[test]
+fn a_build_that_fails_leaves_the_old_bundle_and_nothing_else() {
+    let workshop = Workshop::furnished();
+    workshop.write(
+        "shop/broken.rules.yaml",
+        "rules: [{ id: x, when: 'request.url_path = \"/\"', then: deny }]",
+    );
+    let (bundle, names) = (workshop.read("shop.bundle"), workshop.names());
+    workshop
+        .build("shop.bundle", "--revision 4")
+        .expect(1, "broken.rules.yaml:1:");
+    assert!(workshop.read("shop.bundle") == bundle);
+    assert_eq!(workshop.names(), names);
+    workshop
+        .build("new.bundle", "--revision 4")
+        .expect(1, "broken.rules.yaml:1:");
+    assert_eq!(workshop.names(), names);
+}
+
+#[test]
+fn a_bundle_that_cannot_be_written_leaves_nothing() {
+    let workshop = Workshop::furnished();
+    let names = workshop.names();
+    workshop
+        .build("nowhere/x.bundle", "--revision 4")
+        .expect(2, "cannot write `nowhere/x.bundle`");
+    // A folder cannot be replaced by a file.
+    workshop
+        .build("shop", "--revision 4")
+        .expect(2, "cannot write `shop`");
+    assert_eq!(workshop.names(), names);
+}
+
+#[test]
+fn usage_errors() {
+    let workshop = Workshop::furnished();
+    let names = workshop.names();
+    let cases = [
+        ("--revision 0", "0 is not in 1.."),
+        ("--revision x", "--revision"),
+        ("", "--revision"),
+        (
+            "--revision 4 --audience EU",
+            "audience `EU` is not 1 to 63 of a-z",
+        ),
+        ("--revision 4 --issued-at", "--issued-at"),
+    ];
+    for (more, words) in cases {
+        workshop.build("x.bundle", more).expect(2, words);
+    }
+    let build = "build shop --revision 4 -o x.bundle --issued-at 0 --key";
+    workshop
+        .run(&format!("{build} missing.pem"))
+        .expect(2, "cannot read key `missing.pem`");
+    workshop
+        .run(&format!("{build} signer.pub.pem"))
+        .expect(2, "`signer.pub.pem` is a public key");
+    workshop
+        .run(&format!("{build} shop/ruleset.yaml"))
+        .expect(2, "is not an Ed25519 private key");
+    for time in ["yesterday", "-1", "1969-12-31T23:59:59Z", "2026-11-01"] {
+        let build =
+            format!("build shop --revision 4 -o x.bundle --key signer.pem --issued-at={time}");
+        workshop
+            .run(&build)
+            .expect(2, &format!("--issued-at `{time}` is not a time"));
+    }
+    let build = "build shop --revision 4 -o x.bundle --key signer.pem";
+    let variable = [("SOURCE_DATE_EPOCH", "soon")];
+    workshop
+        .run_with(build, "", &variable)
+        .expect(2, "SOURCE_DATE_EPOCH `soon` is not a time");
+    workshop
+        .run("build missing --revision 4 -o x.bundle --key signer.pem")
+        .expect(2, "missing");
+    assert_eq!(workshop.names(), names);
+}

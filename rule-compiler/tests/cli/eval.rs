@@ -1,0 +1,219 @@
+use crate::rulec::{Outcome, Workshop};
+
+fn eval(workshop: &Workshop, requests: &str) -> Outcome {
+    workshop.run_with("eval shop.bundle --requests -", requests, &[])
+}
+
+/// The verdicts on some requests, a line each.
+fn verdicts(workshop: &Workshop, requests: &str) -> Vec<String> {
+    let stdout = eval(workshop, requests).expect(0, "");
+    stdout.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_verdict_has_exactly_these_keys_in_this_order() {
+    let workshop = Workshop::furnished();
+    let requests = r#"{"path":"/.env"}
+{"path":"/","headers":{"user-agent":"sqlmap/1.8"}}
+{"path":"/","headers":[["x-many","1"],["X-Many","2"]]}
+"#;
+    let expected = [
+        r#"{"action":"deny","status":403,"rule":"env","band":null,"score":0,"tags":{},"matched":["env"],"shadowed":[],"would":"deny"}"#,
+        r#"{"action":"allow","status":null,"rule":null,"band":null,"score":10,"tags":{"alpha":"1","beta":"2","client":"scanner"},"matched":["agent"],"shadowed":[],"would":"allow"}"#,
+        r#"{"action":"allow","status":null,"rule":null,"band":null,"score":0,"tags":{},"matched":[],"shadowed":["many"],"would":"challenge"}"#,
+    ];
+    assert_eq!(verdicts(&workshop, requests), expected);
+}
+
+#[test]
+fn a_file_says_the_same_as_standard_input() {
+    let workshop = Workshop::furnished();
+    let requests = "{\"path\":\"/.env\"}\n\n  \n{\"path\":\"/\"}";
+    workshop.write("requests.jsonl", requests);
+    let from_file = workshop
+        .run("eval shop.bundle --requests requests.jsonl")
+        .expect(0, "");
+    assert_eq!(from_file, eval(&workshop, requests).expect(0, ""));
+    assert_eq!(from_file.lines().count(), 2);
+    assert_eq!(eval(&workshop, "").expect(0, ""), "");
+}
+
+#[test]
+fn a_bad_line_is_named_and_nothing_is_printed() {
+    let workshop = Workshop::furnished();
+    let good = "{\"path\":\"/.env\"}";
+    let cases = [
+        ("not json", "-:3: "),
+        ("{\"path\":1}", "expected a string"),
+        ("{}", "give exactly one of `path` and `path_b64`"),
+        (
+            "{\"path\":\"/\",\"path_b64\":\"Lw==\"}",
+            "give exactly one of `path` and `path_b64`",
+        ),
+        ("{\"path_b64\":\"/w\"}", "`path_b64` is not base64"),
+        ("{\"path\":\"/\",\"pth\":\"/\"}", "unknown field `pth`"),
+        ("{\"path\":\"/\",\"path\":\"/\"}", "duplicate field `path`"),
+        ("{\"path\":\"/\",\"headers\":[[\"a\"]]}", "-:3: "),
+        (
+            "{\"path\":\"/\",\"headers\":[{\"name\":\"a\"}]}",
+            "give exactly one of `value` and `value_b64`",
+        ),
+        (
+            "{\"path\":\"/\",\"headers\":[{\"name\":\"a\",\"value\":\"b\",\"value_b64\":\"Yg==\"}]}",
+            "-:3: ",
+        ),
+        ("{\"path\":\"/\",\"source_ip\":\"10.0.0\"}", "-:3: "),
+        (
+            "{\"path\":\"/\",\"time\":\"noon\"}",
+            "`time` is not an RFC 3339 time",
+        ),
+    ];
+    for (bad, words) in cases {
+        let outcome = eval(&workshop, &format!("{good}\n\n{bad}\n{good}\n"));
+        assert!(
+            outcome.stderr.starts_with("error: -:3: "),
+            "{bad}: {}",
+            outcome.stderr
+        );
+        assert_eq!(outcome.expect(2, words), "", "{bad}");
+    }
+    workshop.write("requests.jsonl", format!("{good}\nx\n"));
+    workshop
+        .run("eval shop.bundle --requests requests.jsonl")
+        .expect(2, "requests.jsonl:2: ");
+}
+
+#[test]
+fn headers_come_in_three_forms() {
+    let workshop = Workshop::furnished();
+    let matches_agent = [
+        r#"{"path":"/","headers":{"user-agent":"sqlmap"}}"#,
+        r#"{"path":"/","headers":{"User-Agent":"sqlmap"}}"#,
+        r#"{"path":"/","headers":[["user-agent","x"],["user-agent","sqlmap"]]}"#,
+        r#"{"path":"/","headers":[{"name":"User-Agent","value":"sqlmap"}]}"#,
+        r#"{"path":"/","headers":[{"name":"user-agent","value_b64":"c3FsbWFw"},["x-odd","1"]]}"#,
+    ];
+    for request in matches_agent {
+        let verdict = &verdicts(&workshop, request)[0];
+        assert!(
+            verdict.contains(r#""matched":["agent"]"#),
+            "{request}: {verdict}"
+        );
+    }
+    let bytes = r#"{"path":"/","headers":[{"name":"x-odd","value_b64":"/g=="}]}"#;
+    assert!(verdicts(&workshop, bytes)[0].contains(r#""rule":"odd-bytes""#));
+    let text = r#"{"path":"/","headers":{"x-odd":"\u00fe"}}"#;
+    assert!(
+        verdicts(&workshop, text)[0].contains(r#""matched":[]"#),
+        "text is UTF-8"
+    );
+}
+
+#[test]
+fn paths_can_be_any_bytes() {
+    let workshop = Workshop::furnished();
+    assert!(verdicts(&workshop, r#"{"path_b64":"L/8="}"#)[0].contains(r#""rule":"odd-bytes""#));
+    assert!(verdicts(&workshop, r#"{"path_b64":"Ly5lbnY="}"#)[0].contains(r#""rule":"env""#));
+}
+
+#[test]
+fn all_of_the_request_shape_is_taken() {
+    let workshop = Workshop::furnished();
+    let request = r#"{"method":"GET","scheme":"https","host":"shop.example.com","path":"/item?id=1","headers":[["user-agent","curl/8"]],"source_ip":"203.0.113.9","client_ip":"2001:db8::1","peer_uri_san":"spiffe://x","peer_subject":"CN=x","server_name":"x","tls_version":"TLSv1.3","protocol":"HTTP/2","id":"1","claims":{"sub":"42"},"body":"x","time":"2026-11-23T10:00:00Z","response_code":200,"response_headers":{"a":"b"}}"#;
+    assert!(verdicts(&workshop, request)[0].starts_with(r#"{"action":"allow""#));
+}
+
+#[test]
+fn time_is_the_requests_or_that_of_at_and_never_runs_backwards() {
+    let workshop = Workshop::furnished();
+    let sale = r#"{"path":"/sale"}"#;
+    let at = |at: &str| {
+        let args = format!("eval shop.bundle --requests - --at {at}");
+        workshop
+            .run_with(&args, sale, &[])
+            .expect(0, "")
+            .contains("evening")
+    };
+    assert!(at("2026-11-05T20:00:00Z"));
+    assert!(at("2026-11-05T21:59:59Z"));
+    assert!(!at("2026-11-05T22:00:00Z"));
+    assert!(!at("2026-11-05T19:59:59Z"));
+    let requests = r#"{"path":"/sale","time":"2026-11-05T19:00:00Z"}
+{"path":"/sale","time":"2026-11-05T21:00:00Z"}
+{"path":"/sale","time":"2026-11-05T19:00:00Z"}
+{"path":"/sale","time":"2026-11-05T23:00:00Z"}
+{"path":"/sale","time":"2026-11-05T21:00:00Z"}
+"#;
+    let matched: Vec<bool> = verdicts(&workshop, requests)
+        .iter()
+        .map(|verdict| verdict.contains("evening"))
+        .collect();
+    assert_eq!(matched, [false, true, true, false, false]);
+}
+
+#[test]
+fn validity_counts_only_where_a_time_is_given() {
+    let workshop = Workshop::furnished();
+    workshop
+        .run("build shop --key signer.pem --revision 1 -o old.bundle --issued-at 0")
+        .expect(0, "");
+    let request = r#"{"path":"/.env"}"#;
+    let eval = |more: &str| {
+        workshop.run_with(
+            &format!("eval old.bundle --requests - {more}"),
+            request,
+            &[],
+        )
+    };
+    assert!(eval("").expect(0, "").contains(r#""rule":"env""#));
+    assert!(
+        eval("--at 604799")
+            .expect(0, "")
+            .contains(r#""rule":"env""#)
+    );
+    assert_eq!(
+        eval("--at 604800").expect(1, "the bundle expired at 1970-01-08T00:00:00Z"),
+        ""
+    );
+    let early = workshop.run_with("eval shop.bundle --requests - --at 0", request, &[]);
+    assert_eq!(
+        early.expect(1, "the bundle is not valid before 2026-11-01T00:00:00Z"),
+        ""
+    );
+}
+
+#[test]
+fn errors() {
+    let workshop = Workshop::furnished();
+    workshop.write("empty.bundle", "");
+    workshop.write("latin1.jsonl", b"{\"path\":\"/\xe9\"}\n");
+    let cases = [
+        ("eval shop.bundle", 2, "--requests"),
+        ("eval --requests -", 2, "<BUNDLE>"),
+        (
+            "eval missing.bundle --requests -",
+            2,
+            "cannot read bundle `missing.bundle`",
+        ),
+        (
+            "eval shop.bundle --requests missing.jsonl",
+            2,
+            "cannot read requests `missing.jsonl`",
+        ),
+        (
+            "eval shop.bundle --requests latin1.jsonl",
+            2,
+            "cannot read requests `latin1.jsonl`",
+        ),
+        (
+            "eval shop.bundle --requests - --at noon",
+            2,
+            "--at `noon` is not a time",
+        ),
+        ("eval empty.bundle --requests -", 1, "the bundle is empty"),
+        ("eval signer.pem --requests -", 1, "cannot use `signer.pem`"),
+    ];
+    for (args, code, words) in cases {
+        assert_eq!(workshop.run(args).expect(code, words), "", "{args}");
+    }
+}

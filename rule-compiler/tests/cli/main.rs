@@ -1,0 +1,17 @@
+//! The command line of `rulec`, run as a program.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it fails"
+)]
+
+mod build;
+mod check;
+mod eval;
+mod inspect;
+mod keygen;
+mod output;
+mod rulec;
+mod verify;

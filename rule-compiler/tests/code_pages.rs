@@ -1,0 +1,97 @@
+//! The page of each diagnostic code shows an example; here each is shown to be one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it fails"
+)]
+
+use riskgate_compiler::{
+    diagnostic::{Code, render},
+    front::{Sources, analyse},
+};
+
+const PAGES: &str = include_str!("../src/diagnostic/code.rs");
+
+/// The name of each code with the example of its page.
+fn examples() -> Vec<(String, String)> {
+    let mut examples = Vec::new();
+    let mut example = String::new();
+    let mut inside = false;
+    for line in PAGES.lines().map(str::trim) {
+        let comment = line
+            .strip_prefix("///")
+            .map(|text| text.strip_prefix(' ').unwrap_or(text));
+        match comment {
+            Some("```yaml") => inside = true,
+            Some("```") => inside = false,
+            Some(text) if inside => example += &format!("{text}\n"),
+            _ => {}
+        }
+        if let Some((name, "Error," | "Warning,")) = line
+            .split_once(" = ")
+            .and_then(|(name, rest)| Some((name, rest.split_once(' ')?.1)))
+        {
+            examples.push((name.to_owned(), std::mem::take(&mut example)));
+        }
+    }
+    examples
+}
+
+/// What is left out of an example because it is about something else.
+fn completed(example: &str) -> (String, String) {
+    let first = example.split(':').next().expect("a key");
+    let indented = |indent: &str| {
+        example
+            .lines()
+            .map(|line| format!("{indent}{line}\n"))
+            .collect::<String>()
+    };
+    let rule = |others: &str| format!("rules:\n  - id: example\n{}{others}", indented("    "));
+    let manifest = "language: 1\nruleset: example\n".to_owned();
+    match first {
+        "rules" => (manifest, example.to_owned()),
+        "- id" | "- { id" => (manifest, format!("rules:\n{}", indented("  "))),
+        "when" => (manifest, rule("    then: deny\n")),
+        "then" => (manifest, rule("    when: connection.mtls\n")),
+        "stage" | "active" => (
+            manifest,
+            rule("    when: connection.mtls\n    then: deny\n"),
+        ),
+        "language" => (
+            format!("{example}ruleset: example\n"),
+            "rules: []".to_owned(),
+        ),
+        "ruleset" => (format!("language: 1\n{example}"), "rules: []".to_owned()),
+        _ => (
+            manifest + example.trim_end_matches("rules: []\n"),
+            "rules: []".to_owned(),
+        ),
+    }
+}
+
+#[test]
+fn the_example_of_each_page_shows_its_code() {
+    let examples = examples();
+    assert_eq!(examples.len(), Code::ALL.len());
+    for ((name, example), code) in examples.iter().zip(Code::ALL) {
+        assert_eq!(*name, format!("{code:?}"));
+        let (manifest, rules) = completed(&example.replace('…', &"x".repeat(300)));
+        let found = analyse(&Sources::from_texts([
+            ("ruleset.yaml", manifest.as_str()),
+            ("a.rules.yaml", &rules),
+        ]));
+        let codes: Vec<Code> = found
+            .diagnostics
+            .iter()
+            .map(|diagnostic| diagnostic.code)
+            .collect();
+        assert!(
+            codes.contains(code) && codes.iter().all(|found| found == code),
+            "{name}\n{manifest}---\n{rules}\n{}",
+            render(&found.diagnostics, &found.sources, false)
+        );
+    }
+}

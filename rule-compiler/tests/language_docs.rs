@@ -1,0 +1,134 @@
+//! The author's reference says nothing that the compiler does not do: its examples are compiled.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it fails"
+)]
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use riskgate_compiler::{
+    diagnostic::{Code, render},
+    front::{Analysis, Sources, analyse},
+};
+
+const LIST_FILE: (&str, &str) = ("lists/blocked-devices.txt", "d-1\n");
+
+fn page() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/rule-language.md");
+    fs::read_to_string(path).expect("docs/rule-language.md")
+}
+
+/// The fenced blocks of one kind.
+fn blocks(page: &str, kind: &str) -> Vec<String> {
+    let fence = format!("```{kind}\n");
+    let blocks: Vec<String> = page
+        .split(&fence)
+        .skip(1)
+        .map(|rest| {
+            rest.split("```")
+                .next()
+                .expect("the end of a block")
+                .to_owned()
+        })
+        .collect();
+    assert!(!blocks.is_empty(), "no {kind} blocks");
+    blocks
+}
+
+/// The reference's own `ruleset.yaml`, whose lists its other examples use.
+fn manifest(page: &str) -> String {
+    let block = blocks(page, "yaml")
+        .into_iter()
+        .find(|block| block.starts_with("language:"));
+    block.expect("an example of ruleset.yaml")
+}
+
+fn analysis(manifest: &str, rules: &str) -> Analysis {
+    analyse(&Sources::from_texts([
+        ("ruleset.yaml", manifest),
+        ("a.rules.yaml", rules),
+        LIST_FILE,
+    ]))
+}
+
+fn shown(analysis: &Analysis) -> String {
+    render(&analysis.diagnostics, &analysis.sources, false)
+}
+
+fn rule(when: &str) -> String {
+    format!(
+        "rules: [{{ id: example, when: '{}', then: deny }}]",
+        when.replace('\'', "''")
+    )
+}
+
+#[test]
+fn yaml_examples_compile() {
+    let page = page();
+    let manifest = manifest(&page);
+    for block in blocks(&page, "yaml") {
+        let found = if block.starts_with("language:") {
+            analysis(&block, "rules: []")
+        } else if block.starts_with("when:") {
+            let indented = block.replace('\n', "\n    ");
+            analysis(
+                &manifest,
+                &format!("rules:\n  - id: example\n    then: deny\n    {indented}"),
+            )
+        } else {
+            analysis(&manifest, &block)
+        };
+        assert!(found.ruleset.is_some(), "{block}\n{}", shown(&found));
+    }
+}
+
+#[test]
+fn expressions_compile() {
+    let page = page();
+    let manifest = manifest(&page);
+    for line in blocks(&page, "cel").iter().flat_map(|block| block.lines()) {
+        let found = analysis(&manifest, &rule(line));
+        assert!(found.ruleset.is_some(), "{}", shown(&found));
+    }
+}
+
+#[test]
+fn what_is_called_an_error_is_one() {
+    let page = page();
+    let manifest = manifest(&page);
+    for line in blocks(&page, "cel-error")
+        .iter()
+        .flat_map(|block| block.lines())
+    {
+        let found = analysis(&manifest, &rule(line));
+        let codes: Vec<Code> = found
+            .diagnostics
+            .iter()
+            .map(|diagnostic| diagnostic.code)
+            .collect();
+        assert_eq!(found.ruleset, None, "{line}");
+        assert!(
+            !codes.contains(&Code::ExpressionSyntax),
+            "{}",
+            shown(&found)
+        );
+    }
+}
+
+#[test]
+fn every_code_is_listed() {
+    let page = page();
+    let listed: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| R")?.split(' ').next())
+        .collect();
+    let known: BTreeSet<String> = Code::ALL
+        .iter()
+        .map(|code| code.to_string().replace('R', ""))
+        .collect();
+    assert_eq!(listed, known.iter().map(String::as_str).collect());
+}

@@ -1,0 +1,253 @@
+//! Whatever text comes in, the front end answers with diagnostics that can be shown.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it fails"
+)]
+
+use proptest::prelude::*;
+use riskgate_compiler::{
+    diagnostic::{Diagnostic, render},
+    front::{Analysis, Sources, analyse, cidr, pattern, template, time},
+};
+
+const MANIFEST: &str =
+    "language: 1\nruleset: any\nlists: { office: { type: cidr, values: [10.0.0.0/8] } }\n";
+
+/// Analyses and shows; both must come to an end without a panic, with every place on a character of its file.
+fn survives(manifest: &str, rules: &str, list: &str) {
+    let Analysis {
+        ruleset,
+        diagnostics,
+        sources,
+    } = analyse(&Sources::from_texts([
+        ("ruleset.yaml", manifest),
+        ("a.rules.yaml", rules),
+        ("lists/a.txt", list),
+    ]));
+    assert_eq!(
+        ruleset.is_none(),
+        diagnostics.iter().any(Diagnostic::is_error)
+    );
+    for diagnostic in &diagnostics {
+        let text = &sources.get(diagnostic.primary.file).expect("a file").text;
+        let range = diagnostic.primary.range.clone();
+        assert!(
+            range.start <= range.end && range.start <= text.len(),
+            "{diagnostic:?}"
+        );
+        assert!(text.is_char_boundary(range.start), "{diagnostic:?}");
+    }
+    render(&diagnostics, &sources, false);
+    render(&diagnostics, &sources, true);
+}
+
+fn rule(when: &str) -> String {
+    format!("rules:\n  - id: r\n    when: |\n      {when}\n    then: deny\n")
+}
+
+/// Pieces of the expression language, in any order.
+fn expression() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "request.path",
+        "request.headers",
+        "[\"a\"]",
+        "client.ip",
+        "lists.office",
+        "connection.mtls",
+        "request.time",
+        ".",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "&&",
+        "||",
+        "!",
+        "==",
+        "!=",
+        "<",
+        ">=",
+        " in ",
+        "\"x\"",
+        "'",
+        "\"",
+        "r\"\\d\"",
+        "\\",
+        "5",
+        "-",
+        "0x",
+        "1e9",
+        "true",
+        "null",
+        "has(",
+        "int(",
+        "size(",
+        "timestamp(\"2026-11-11T00:00:00Z\")",
+        ".matches(",
+        ".lowerAscii()",
+        ".length()",
+        ".startsWith(\"a\")",
+        "é",
+        "?",
+        ":",
+        ",",
+        "+",
+        "\n      ",
+        " ",
+        "request.body.json",
+        "counters.a",
+        "#",
+        "//",
+    ]);
+    prop::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
+}
+
+/// Pieces of rulesets, in any order and indentation.
+fn yaml() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "rules",
+        "id",
+        "when",
+        "then",
+        "all",
+        "any",
+        "not",
+        "lists",
+        "type",
+        "string",
+        "cidr",
+        "values",
+        "file",
+        "lists/a.txt",
+        "language",
+        "ruleset",
+        "deny",
+        "allow",
+        "challenge",
+        "redirect",
+        "status",
+        "headers",
+        "body",
+        "score",
+        "tag",
+        "active",
+        "from",
+        "default",
+        "score_bands",
+        "at_least",
+        ": ",
+        ":",
+        "- ",
+        "\n",
+        "\n  ",
+        "\n    ",
+        "\n      ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ", ",
+        "\"",
+        "'",
+        "|\n",
+        ">\n",
+        "!",
+        "&a ",
+        "*a",
+        "<<",
+        "# ",
+        "~",
+        "null",
+        "1",
+        "-1",
+        "99999999999999999999",
+        "true",
+        "?",
+        "---\n",
+        "...\n",
+        "%YAML 1.2\n",
+        "é",
+        "\t",
+        "\r\n",
+        "\u{feff}",
+        "\0",
+        "https://h/{request.path}",
+        "10.0.0.0/8",
+        "2026-11-11T00:00:00Z",
+        "request.path == \"/\"",
+    ]);
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn any_expression(when in expression()) {
+        survives(MANIFEST, &rule(&when), "");
+    }
+
+    #[test]
+    fn any_text_as_a_condition(when in "\\PC{0,40}") {
+        survives(MANIFEST, &rule(&when), "");
+        survives(MANIFEST, &format!("rules: [{{ id: r, when: {when:?}, then: deny }}]"), "");
+    }
+
+    #[test]
+    fn any_yaml(text in yaml()) {
+        survives(&text, "rules: []", "");
+        survives(MANIFEST, &text, "");
+        survives(&format!("{MANIFEST}{text}"), &format!("rules:\n  - id: r\n    {text}"), "");
+    }
+
+    #[test]
+    fn any_text_as_files(manifest in any::<String>(), rules in any::<String>(), list in any::<String>()) {
+        survives(&manifest, &rules, &list);
+        survives("language: 1\nruleset: r\nlists: { a: { type: cidr, file: lists/a.txt } }", "rules: []", &list);
+    }
+
+    #[test]
+    fn any_text_for_the_small_parsers(text in "\\PC{0,24}") {
+        let _ = cidr::parse(&text);
+        let _ = time::parse(&text);
+        let _ = template::parse(&text, true);
+        let _ = template::parse(&format!("https://h/{text}"), false);
+        prop_assert_eq!(pattern::to_hir(&text).is_ok(), pattern::regex_bytes(&text).is_ok());
+    }
+}
+
+#[test]
+fn deep_nesting_is_an_error_not_an_overflow() {
+    for open in ["[", "{a: ", "- ", "{not: "] {
+        survives(MANIFEST, &format!("rules: {}", open.repeat(100_000)), "");
+    }
+    for open in ["(", "!", "[", "has(", "request.headers[", "-"] {
+        survives(MANIFEST, &rule(&open.repeat(60_000)), "");
+        survives(
+            MANIFEST,
+            &rule(&format!("{}connection.mtls", open.repeat(10_000))),
+            "",
+        );
+    }
+    survives(
+        MANIFEST,
+        &rule(&format!("request.path{}", ".trim()".repeat(9000))),
+        "",
+    );
+    survives(
+        MANIFEST,
+        &rule(&format!("request{}", ".a".repeat(30_000))),
+        "",
+    );
+    survives(
+        MANIFEST,
+        &rule(&format!("request.path.matches(\"{}\")", "(".repeat(4000))),
+        "",
+    );
+}

@@ -1,0 +1,255 @@
+//! Whole rulesets and what they become.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it fails"
+)]
+
+use riskgate_compiler::{
+    diagnostic::render,
+    front::{Sources, analyse},
+    ir::{
+        Active, Band, ListValues, OnExpired, Origin, Outcome, Reply, Ruleset, Severity, Stage,
+        TemplatePart, Terminal,
+    },
+};
+
+const MINIMAL: &str = "language: 1\nruleset: shop\n";
+
+fn ruleset(files: &[(&str, &str)]) -> Ruleset {
+    let analysis = analyse(&Sources::from_texts(files.iter().copied()));
+    let text = render(&analysis.diagnostics, &analysis.sources, false);
+    analysis.ruleset.unwrap_or_else(|| panic!("{text}"))
+}
+
+fn outcome(then: &str) -> Outcome {
+    let rules = format!("rules:\n  - {{ id: r, when: connection.mtls, then: {then} }}\n");
+    ruleset(&[("ruleset.yaml", MINIMAL), ("a.rules.yaml", &rules)]).rules[0]
+        .then
+        .clone()
+}
+
+fn reply(status: u16) -> Reply {
+    Reply {
+        status,
+        headers: vec![],
+        body: String::new(),
+    }
+}
+
+fn terminal(terminal: Terminal) -> Outcome {
+    Outcome {
+        terminal: Some(terminal),
+        ..Outcome::default()
+    }
+}
+
+#[test]
+fn what_is_left_out_has_a_default() {
+    let found = ruleset(&[("ruleset.yaml", MINIMAL)]);
+    let expected = Ruleset {
+        name: "shop".into(),
+        ttl_s: 86_400,
+        on_expired: OnExpired::Keep,
+        default: Terminal::Allow,
+        bands: vec![],
+        lists: vec![],
+        rules: vec![],
+    };
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_manifest() {
+    let manifest = "\
+language: 1
+ruleset: shop-2
+ttl: 90m
+on_expired: deny
+default: deny
+score_bands:
+  - { at_least: 50, then: { challenge: { redirect: 'https://v.example.com/?r={request.path}' } } }
+  - { at_least: 80, then: deny }
+lists:
+  names: { type: string, values: [b, a, b, 7, true] }
+  nets: { type: cidr, file: lists/nets.txt }
+";
+    let rules = "rules: [{ id: r, when: 'client.ip in lists.nets || request.id in lists.names', then: deny }]";
+    let nets = "# nets\n::ffff:10.0.0.0/104\n192.0.2.1 # one\n\n10.0.0.0/8\r\n";
+    let found = ruleset(&[
+        ("ruleset.yaml", manifest),
+        ("a.rules.yaml", rules),
+        ("lists/nets.txt", nets),
+    ]);
+    assert_eq!(
+        (found.name.as_str(), found.ttl_s, found.on_expired),
+        ("shop-2", 5400, OnExpired::Deny)
+    );
+    assert_eq!(found.default, Terminal::Deny(reply(403)));
+    let redirect = vec![
+        TemplatePart::Literal("https://v.example.com/?r=".into()),
+        TemplatePart::Path,
+    ];
+    assert_eq!(
+        found.bands,
+        [
+            Band {
+                at_least: 80,
+                then: Terminal::Deny(reply(403))
+            },
+            Band {
+                at_least: 50,
+                then: Terminal::Redirect(redirect)
+            },
+        ]
+    );
+    let names: Vec<Vec<u8>> = ["7", "a", "b", "true"]
+        .map(|name| name.as_bytes().to_vec())
+        .to_vec();
+    assert_eq!(found.lists[0].values, ListValues::Strings(names));
+    let ListValues::Prefixes(nets) = &found.lists[1].values else {
+        panic!("prefixes")
+    };
+    let nets: Vec<String> = nets
+        .iter()
+        .map(|net| format!("{}/{}", net.address, net.length))
+        .collect();
+    assert_eq!(nets, ["10.0.0.0/8", "192.0.2.1/32"]);
+}
+
+#[test]
+fn a_rule_with_everything() {
+    let rules = "\
+# a comment
+rules:
+  - id: seckill.burst_1
+    description: |
+      one device
+      too often
+    owner: promo-risk
+    ticket: RISK-1042
+    severity: critical
+    tags: [flash-sale, v1.2]
+    priority: -100
+    stage: shadow
+    active: { from: 1970-01-01T00:00:01Z, until: 1970-01-01T00:00:02.5Z }
+    when: connection.mtls
+    then: deny
+  - { id: second, when: connection.mtls, then: { tag: { a: b } } }
+";
+    let found = ruleset(&[("ruleset.yaml", MINIMAL), ("b.rules.yaml", rules)]);
+    let rule = &found.rules[0];
+    assert_eq!(rule.id, "seckill.burst_1");
+    assert_eq!(rule.description.as_deref(), Some("one device\ntoo often\n"));
+    assert_eq!(
+        (rule.owner.as_deref(), rule.ticket.as_deref()),
+        (Some("promo-risk"), Some("RISK-1042"))
+    );
+    assert_eq!(
+        (rule.severity, rule.priority, rule.stage),
+        (Some(Severity::Critical), -100, Stage::Shadow)
+    );
+    assert_eq!(rule.labels, ["flash-sale", "v1.2"]);
+    assert_eq!(
+        rule.active,
+        Active {
+            from_us: Some(1_000_000),
+            until_us: Some(2_500_000)
+        }
+    );
+    assert_eq!(
+        rule.origin,
+        Origin {
+            file: "b.rules.yaml".into(),
+            line: 3
+        }
+    );
+    assert_eq!(found.rules[1].origin.line, 16);
+    assert_eq!(
+        (found.rules[1].stage, found.rules[1].priority),
+        (Stage::Enforce, 0)
+    );
+}
+
+#[test]
+fn rules_come_in_order_of_files_and_positions() {
+    let rule = |id: &str| {
+        format!(
+            "rules: [{{ id: {id}1, when: true, then: deny }}, {{ id: {id}2, when: true, then: deny }}]"
+        )
+    };
+    let (a, b, upper) = (rule("a"), rule("b"), rule("c"));
+    let files = [
+        ("b.rules.yaml", b.as_str()),
+        ("ruleset.yaml", MINIMAL),
+        ("a.rules.yaml", &a),
+        ("Z.rules.yaml", &upper),
+    ];
+    let ids: Vec<String> = ruleset(&files)
+        .rules
+        .into_iter()
+        .map(|rule| rule.id)
+        .collect();
+    assert_eq!(ids, ["c1", "c2", "a1", "a2", "b1", "b2"]);
+}
+
+#[test]
+fn outcomes() {
+    assert_eq!(outcome("allow"), terminal(Terminal::Allow));
+    assert_eq!(outcome("deny"), terminal(Terminal::Deny(reply(403))));
+    assert_eq!(outcome("{ allow: {} }"), terminal(Terminal::Allow));
+    assert_eq!(
+        outcome("{ deny: {} }"),
+        terminal(Terminal::Deny(reply(403)))
+    );
+    assert_eq!(outcome("{ deny: }"), terminal(Terminal::Deny(reply(403))));
+    assert_eq!(
+        outcome("{ challenge: {} }"),
+        terminal(Terminal::Challenge(reply(401)))
+    );
+    let full = Reply {
+        status: 429,
+        headers: vec![
+            ("retry-after".into(), "10".into()),
+            ("x-a".into(), "b c".into()),
+        ],
+        body: r#"{"code":"slow_down"}"#.into(),
+    };
+    let written =
+        r#"{ status: 429, headers: { Retry-After: 10, x-a: b c }, body: '{"code":"slow_down"}' }"#;
+    assert_eq!(
+        outcome(&format!("{{ deny: {written} }}")),
+        terminal(Terminal::Deny(full.clone()))
+    );
+    assert_eq!(
+        outcome(&format!("{{ challenge: {written} }}")),
+        terminal(Terminal::Challenge(full))
+    );
+    let redirect = vec![
+        TemplatePart::Literal("https://h/?id=".into()),
+        TemplatePart::RuleId,
+    ];
+    assert_eq!(
+        outcome("{ challenge: { redirect: 'https://h/?id={rule.id}' } }"),
+        terminal(Terminal::Redirect(redirect))
+    );
+    assert_eq!(
+        outcome("{ score: -5 }"),
+        Outcome {
+            score: Some(-5),
+            ..Outcome::default()
+        }
+    );
+    let tagged = Outcome {
+        terminal: Some(Terminal::Deny(reply(403))),
+        score: Some(10),
+        tags: vec![("device".into(), "7".into()), ("kind".into(), "a b".into())],
+    };
+    assert_eq!(
+        outcome("{ tag: { device: 7, kind: a b }, score: 10, deny: {} }"),
+        tagged
+    );
+}
