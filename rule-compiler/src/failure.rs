@@ -32,7 +32,7 @@ impl Failure {
         match self {
             Failure::Findings(None) => {}
             Failure::Findings(Some(message)) | Failure::Unable(message) => {
-                eprintln!("error: {message}")
+                eprintln!("error: {message}");
             }
         }
     }

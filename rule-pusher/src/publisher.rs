@@ -128,7 +128,7 @@ fn resume(
     let resumed = verifier.resume(&file, published_at_ms, now_ms);
     match &resumed.publication {
         Err(refusal) => {
-            warn!(%topic, code = refusal.code(), "a stored bundle is not served: {refusal}")
+            warn!(%topic, code = refusal.code(), "a stored bundle is not served: {refusal}");
         }
         Ok(publication) if publication.expires_at_s <= now_ms / 1000 => {
             warn!(%topic, bundle = %publication.bundle, "a stored bundle has expired; publish a new one");

@@ -130,6 +130,11 @@ impl VmStream {
             if let Some(status) = self.session.changed_status() {
                 self.listed.update(status.clone());
             }
+            if self.session.is_signed_anew() {
+                return Err(Status::aborted(
+                    "the bundle that was refused here was signed anew; connect again",
+                ));
+            }
             tokio::select! {
                 message = incoming.message() => match message? {
                     Some(message) => self.on_message(message)?,

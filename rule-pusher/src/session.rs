@@ -21,7 +21,7 @@ pub(crate) struct Session {
     answered: Option<Digest>,
     newest: Option<Arc<Publication>>,
     transfer: Option<Transfer>,
-    /// The publication that this VM will never take.
+    /// The publication that this VM will not take on this stream.
     refused: Option<Arc<Publication>>,
 }
 
@@ -141,6 +141,17 @@ impl Session {
         Ok(())
     }
 
+    /// Whether the newest bundle is one that was refused here for ever, in another file: with other signatures, which the
+    /// VM may well trust. A digest that was refused is not sent again on its stream, so that takes a new one.
+    pub(crate) fn is_signed_anew(&self) -> bool {
+        match (&self.refused, &self.newest) {
+            (Some(refused), Some(newest)) => {
+                refused.bundle.digest == newest.bundle.digest && !Arc::ptr_eq(refused, newest)
+            }
+            _ => false,
+        }
+    }
+
     /// When [`Session::on_retry`] is due.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.retries.at
@@ -240,16 +251,17 @@ impl Session {
             return;
         }
         self.transfer = None;
+        let digest = newest.bundle.digest;
         let refused = self
             .refused
             .as_ref()
-            .is_some_and(|refused| Arc::ptr_eq(refused, newest));
+            .is_some_and(|refused| refused.bundle.digest == digest);
         if refused || self.retries.at.is_some() || !self.is_news(newest.bundle) {
             return;
         }
         self.transfer = Some(Transfer::new(Arc::clone(newest)));
         // A bundle that is sent once more keeps the answer that tells why.
-        if self.answered != Some(newest.bundle.digest) {
+        if self.answered != Some(digest) {
             self.status.answer = LastAnswer::Pending;
             self.status.since_ms = now.wall_ms;
             self.status_changed = true;

@@ -99,7 +99,7 @@ impl Served {
             "--admin",
             "127.0.0.1:0",
             "--log",
-            "warn",
+            "error",
         ];
         let mut command = program(folder, &args);
         command.args(["--store", "store.redb", "--trust", "trusted.pub.pem"]);

@@ -302,6 +302,26 @@ async fn a_bundle_signed_anew_replaces_the_file_and_keeps_the_revision() {
     assert_eq!(Bundle::parse(&file).unwrap().signatures().len(), 2);
 }
 
+#[tokio::test]
+async fn a_refused_bundle_that_is_signed_anew_is_sent_on_a_new_stream() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pusher = Pusher::start_with(folder.path(), &[1, 2], Config::default()).await;
+    let bundle = pusher.publish(&good(1).build()).await;
+    let mut subscriber = pusher.subscribe(hello(1)).await;
+    subscriber.receive().await;
+    subscriber.send(nack(bundle, true));
+    pusher
+        .status_when(|status| matches!(status.vms[0].answer, LastAnswer::Nack { .. }))
+        .await;
+    let by_new_key = TestBundle {
+        signers: vec![key(2)],
+        ..good(1)
+    };
+    assert_eq!(pusher.publish(&by_new_key.build()).await, bundle);
+    assert_eq!(subscriber.refusal().await.0, Code::Aborted);
+    assert_eq!(pusher.subscribe(hello(1)).await.accept().await, bundle);
+}
+
 fn stored_files(folder: &Path) -> Vec<Vec<u8>> {
     let bundles = Store::open(&folder.join("store.redb"))
         .unwrap()

@@ -42,10 +42,10 @@ pub struct Hello {
     /// Whether this VM has seen a request. Envoy's main-thread VM never does.
     #[prost(bool, tag = "5")]
     pub serves_requests: bool,
-    /// The ruleset that the filter is configured for; 1 to 128 bytes.
+    /// The ruleset that the filter is configured for; 1 to 63 bytes.
     #[prost(string, tag = "6")]
     pub ruleset: ::prost::alloc::string::String,
-    /// The audience that the filter is configured for; empty for none. At most 128 bytes.
+    /// The audience that the filter is configured for; empty for none. At most 63 bytes.
     #[prost(string, tag = "7")]
     pub audience: ::prost::alloc::string::String,
     /// BLAKE3 of the manifest that serves now, 32 bytes; empty for none. It counts as an ACK of it.

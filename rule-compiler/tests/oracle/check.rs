@@ -1,6 +1,6 @@
 //! The engine beside the oracle.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use riskgate_compiler::build::{BuildError, load_unverified, ruleset_in_memory};
 use riskgate_compiler::ir;
@@ -37,6 +37,8 @@ impl<'a> Both<'a> {
     ) -> (OracleVerdict, OracleVerdict) {
         request.with(|request| {
             let verdict = self.compiled.decide(request, scratch);
+            let names: BTreeSet<&str> = verdict.tags().map(|(name, _)| name).collect();
+            assert_eq!(names.len(), verdict.tags().count(), "a tag stands twice");
             (decide(self.ir, request), plain(&verdict, request))
         })
     }
@@ -160,19 +162,16 @@ pub(crate) fn agreed(ruleset: &ir::Ruleset, request: &RequestCase) -> OracleVerd
 }
 
 fn plain(verdict: &Verdict<'_>, request: &Request<'_>) -> OracleVerdict {
-    let tags: Vec<(String, String)> = verdict
-        .tags()
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    let by_name: BTreeMap<String, String> = tags.iter().cloned().collect();
-    assert_eq!(tags.len(), by_name.len(), "a tag stands twice in {tags:?}");
     OracleVerdict {
         action: verdict.action().to_string(),
         status: verdict.status(),
         rule: verdict.rule().map(str::to_owned),
         band: verdict.band(),
         score: verdict.score(),
-        tags: by_name,
+        tags: verdict
+            .tags()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
         matched: verdict.matched().map(str::to_owned).collect(),
         shadowed: verdict.shadowed().map(str::to_owned).collect(),
         would: verdict.would().to_string(),

@@ -3,8 +3,6 @@
 //! It walks conditions, scans lists and runs the `regex` crate, and shares no code with the engine, so that a mistake
 //! has to be made twice to go unseen. Slow on purpose wherever slow is plainer.
 
-#![allow(dead_code, reason = "each test binary uses a part of this module")]
-
 mod attribute;
 pub(crate) mod builder;
 pub(crate) mod check;

@@ -291,18 +291,17 @@ fn a_bundle_that_is_refused_for_ever_is_not_sent_again() {
 
 /// A signature by another key makes another file of the same digest, which the VM may well take.
 #[test]
-fn a_refused_bundle_that_was_signed_anew_is_sent() {
+fn a_refused_bundle_that_was_signed_anew_takes_a_new_stream() {
     let mut session = session(Some(1));
     session.on_newest(Some(&publication(2, 10)), at(1));
     drain(&mut session);
     session.on_message(nack(2, true), EARLIEST, at(2)).unwrap();
+    assert!(!session.is_signed_anew());
     session.on_newest(Some(&publication(2, 10)), at(3));
-    assert_eq!(drain(&mut session), (vec![2], vec![0]));
-    assert_eq!(
-        session.status().answer,
-        nacked(2),
-        "why it was refused stays visible until the next answer"
-    );
+    assert!(session.is_signed_anew());
+    assert_eq!(drain(&mut session), (vec![], vec![]));
+    session.on_newest(Some(&publication(3, 10)), at(4));
+    assert!(!session.is_signed_anew());
 }
 
 #[test]

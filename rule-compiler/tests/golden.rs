@@ -1,0 +1,151 @@
+//! Bundles in `testdata/golden` load and decide as ever, and the compiler still writes them.
+//!
+//! `UPDATE_EXPECT=1 cargo test -p riskgate-compiler --test golden` writes the bundle anew; the folder's README says
+//! when that is right.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it fails"
+)]
+
+use std::path::PathBuf;
+use std::{env, fs};
+
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::EncodePublicKey as _;
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use riskgate_compiler::build::{BuildOptions, build};
+use riskgate_compiler::verdict_json::VerdictJson;
+use riskgate_compiler::{front, keys, request_json};
+use riskgate_engine::admission::Admission;
+use riskgate_engine::bundle::{Bundle, MAX_BUNDLE_LEN};
+use riskgate_engine::ruleset::{Ruleset, Scratch};
+use riskgate_engine::trust::TrustedKeys;
+use serde_json::Value;
+
+/// Known to everybody who can read this: it signs test data only.
+const TEST_KEY: &[u8; 32] = b"riskgate golden bundle, TEST KEY";
+/// 2026-11-01T00:00:00Z.
+const ISSUED_AT_S: u64 = 1_793_491_200;
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../testdata/golden")
+        .join(name)
+}
+
+#[test]
+fn todays_compiler_writes_the_same_bytes() {
+    let sources = front::read_ruleset(&golden("v1")).unwrap();
+    let ruleset = front::analyse(&sources)
+        .ruleset
+        .expect("a ruleset without errors");
+    let options = BuildOptions {
+        revision: 1,
+        issued_at_s: ISSUED_AT_S,
+        audience: None,
+    };
+    let key = SigningKey::from_bytes(TEST_KEY);
+    let bytes = build(&ruleset, &options, &key).unwrap();
+    let public = key
+        .verifying_key()
+        .to_public_key_pem(LineEnding::LF)
+        .unwrap();
+    if env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(golden("v1.bundle"), &bytes).unwrap();
+        fs::write(golden("v1.pub.pem"), &public).unwrap();
+    }
+    assert_eq!(fs::read_to_string(golden("v1.pub.pem")).unwrap(), public);
+    let expected = fs::read(golden("v1.bundle")).unwrap();
+    let first = bytes.iter().zip(&expected).position(|(a, b)| a != b);
+    assert!(
+        bytes == expected,
+        "{} bytes instead of {}, the first difference at {first:?}; testdata/golden/README.md says what to do",
+        bytes.len(),
+        expected.len(),
+    );
+}
+
+#[test]
+fn todays_engine_decides_as_ever() {
+    let entries = fs::read_dir(golden(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let bundles: Vec<PathBuf> = entries
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "bundle")
+        })
+        .collect();
+    assert!(bundles.contains(&golden("v1.bundle")));
+    let mut count = 0;
+    for path in bundles {
+        let bytes = fs::read(&path).unwrap();
+        assert!(bytes.len() <= MAX_BUNDLE_LEN);
+        let sent = Bundle::parse(&bytes).unwrap().without_detached();
+        for file in [bytes, sent] {
+            count += check_verdicts(&load(&file));
+        }
+    }
+    assert!(count > 0, "no requests");
+}
+
+/// Loads it as a filter would that is configured for it, a second after its issue.
+fn load(file: &[u8]) -> Ruleset {
+    let key = keys::read_public_key(&golden("v1.pub.pem")).unwrap();
+    let trust = TrustedKeys::new(&[key], 1).unwrap();
+    let admission = Admission {
+        trust: &trust,
+        ruleset: "golden",
+        audience: None,
+        min_revision: 1,
+        now_s: ISSUED_AT_S + 1,
+        mark: None,
+    };
+    Ruleset::load(&admission.admit(file).unwrap()).unwrap()
+}
+
+/// Returns how many requests were decided.
+fn check_verdicts(ruleset: &Ruleset) -> usize {
+    let text = fs::read_to_string(golden("v1.requests.jsonl")).unwrap();
+    let mut scratch = Scratch::default();
+    for line in text.lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let expected: VerdictJson = serde_json::from_value(case["expect"].clone()).unwrap();
+        let request = request_json::parse(&case["request"].to_string()).unwrap();
+        let time_us = request.time_us().expect("every request has its time");
+        let found = request.with(time_us, |request| {
+            VerdictJson::from(&ruleset.decide(request, &mut scratch))
+        });
+        assert_eq!(found, expected, "{line}");
+    }
+    text.lines().count()
+}
+
+/// A corpus that left rules out would let them change.
+#[test]
+fn every_golden_rule_is_matched_and_missed() {
+    let ruleset = load(&fs::read(golden("v1.bundle")).unwrap());
+    let text = fs::read_to_string(golden("v1.requests.jsonl")).unwrap();
+    let matches: Vec<Vec<String>> = text
+        .lines()
+        .map(|line| {
+            let case: Value = serde_json::from_str(line).unwrap();
+            let verdict: VerdictJson = serde_json::from_value(case["expect"].clone()).unwrap();
+            [verdict.matched, verdict.shadowed].concat()
+        })
+        .collect();
+    for rule in ruleset.rule_ids() {
+        let times = matches
+            .iter()
+            .filter(|matched| matched.iter().any(|id| id == rule))
+            .count();
+        assert!(
+            times > 0 && times < matches.len(),
+            "`{rule}` is matched by {times} requests"
+        );
+    }
+}
