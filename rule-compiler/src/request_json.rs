@@ -182,7 +182,10 @@ fn bytes(text: &Option<String>) -> Option<&[u8]> {
 struct Headers(Vec<Header>);
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a header is a pair [name, value], or an object of `name` and `value` or `value_b64`"
+)]
 enum Header {
     Pair(String, String),
     Object(HeaderObject),

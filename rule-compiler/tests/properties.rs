@@ -165,9 +165,11 @@ fn damaged_sections_are_refused_or_decide_without_a_panic() {
         }
         Ok(())
     };
-    hold(runner(400), &(case(), vec(damage(), 1..4)), survives);
+    let runner = runner(400);
+    let few = runner.config().cases < 100;
+    hold(runner, &(case(), vec(damage(), 1..4)), survives);
     assert!(
-        loaded.get() > 0,
+        few || loaded.get() > 0,
         "nothing damaged was loaded, so nothing was shown"
     );
 }

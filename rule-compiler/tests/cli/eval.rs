@@ -53,7 +53,10 @@ fn a_bad_line_is_named_and_nothing_is_printed() {
         ("{\"path_b64\":\"/w\"}", "`path_b64` is not base64"),
         ("{\"path\":\"/\",\"pth\":\"/\"}", "unknown field `pth`"),
         ("{\"path\":\"/\",\"path\":\"/\"}", "duplicate field `path`"),
-        ("{\"path\":\"/\",\"headers\":[[\"a\"]]}", "-:3: "),
+        (
+            "{\"path\":\"/\",\"headers\":[[\"a\"]]}",
+            "a header is a pair [name, value]",
+        ),
         (
             "{\"path\":\"/\",\"headers\":[{\"name\":\"a\"}]}",
             "give exactly one of `value` and `value_b64`",
