@@ -15,7 +15,11 @@ pub enum ClientIp {
 /// The address in Envoy's `source.address`, which carries the port: `192.0.2.1:567` or `[2001:db8::1]:567`.
 pub fn parse_source_address(address: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(address).ok()?;
-    let address = text.parse::<SocketAddr>().map(|socket| socket.ip()).or_else(|_| text.parse()).ok()?;
+    let address = text
+        .parse::<SocketAddr>()
+        .map(|socket| socket.ip())
+        .or_else(|_| text.parse())
+        .ok()?;
     Some(address.to_canonical())
 }
 
@@ -31,8 +35,14 @@ impl ClientIp {
 
 /// The `hops`-th address from the right. Several headers count as one, joined in their order.
 fn forwarded_for(headers: &[Header<'_>], hops: usize) -> Option<IpAddr> {
-    let values = headers.iter().rev().filter(|(name, _)| *name == b"x-forwarded-for").map(|(_, value)| value);
-    let entry = values.flat_map(|value| value.rsplit(|byte| *byte == b',')).nth(hops.checked_sub(1)?)?;
+    let values = headers
+        .iter()
+        .rev()
+        .filter(|(name, _)| *name == b"x-forwarded-for")
+        .map(|(_, value)| value);
+    let entry = values
+        .flat_map(|value| value.rsplit(|byte| *byte == b','))
+        .nth(hops.checked_sub(1)?)?;
     let address: IpAddr = str::from_utf8(entry.trim_ascii()).ok()?.parse().ok()?;
     Some(address.to_canonical())
 }
@@ -58,7 +68,11 @@ mod tests {
             ("", None),
         ];
         for (address, expected) in cases {
-            assert_eq!(parse_source_address(address.as_bytes()), expected.map(ip), "{address}");
+            assert_eq!(
+                parse_source_address(address.as_bytes()),
+                expected.map(ip),
+                "{address}"
+            );
         }
         assert_eq!(parse_source_address(b"\xff1.2.3.4:5"), None);
     }
@@ -84,8 +98,15 @@ mod tests {
             (2, &[b"203.0.113.9:443, 10.0.0.1"], peer),
         ];
         for (hops, values, expected) in cases {
-            let headers: Vec<Header> = values.iter().map(|value| (&b"x-forwarded-for"[..], *value)).collect();
-            assert_eq!(ClientIp::TrustedHops(hops).of(Some(ip(peer)), &headers), Some(ip(expected)), "{hops} {values:?}");
+            let headers: Vec<Header> = values
+                .iter()
+                .map(|value| (&b"x-forwarded-for"[..], *value))
+                .collect();
+            assert_eq!(
+                ClientIp::TrustedHops(hops).of(Some(ip(peer)), &headers),
+                Some(ip(expected)),
+                "{hops} {values:?}"
+            );
             assert_eq!(ClientIp::Peer.of(Some(ip(peer)), &headers), Some(ip(peer)));
         }
     }

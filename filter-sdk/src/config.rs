@@ -15,7 +15,9 @@ const CLUSTER_LEN_MAX: usize = 100;
 /// More proxies than that in a row are a mistake.
 const TRUSTED_HOPS_MAX: u8 = 16;
 /// What stands before the 32 bytes of an Ed25519 key in a `SubjectPublicKeyInfo` (RFC 8410).
-const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+const SPKI_PREFIX: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
 
 /// What one filter is told to do.
 #[derive(Debug, Clone)]
@@ -93,7 +95,9 @@ pub enum ConfigError {
     #[error("plugin configuration, `trust`: {0}")]
     Trust(#[from] KeyError),
     /// The cluster's name cannot be used.
-    #[error("plugin configuration, `push.cluster`: not 1 to {CLUSTER_LEN_MAX} printable ASCII characters; rename the cluster")]
+    #[error(
+        "plugin configuration, `push.cluster`: not 1 to {CLUSTER_LEN_MAX} printable ASCII characters; rename the cluster"
+    )]
     Cluster,
     /// A number of hops that means nothing.
     #[error(
@@ -102,7 +106,9 @@ pub enum ConfigError {
     )]
     TrustedHops(u8),
     /// An empty name for the JWT payload.
-    #[error("plugin configuration, `jwt_payload_key`: empty; leave it out for the default, `jwt_payload`")]
+    #[error(
+        "plugin configuration, `jwt_payload_key`: empty; leave it out for the default, `jwt_payload`"
+    )]
     JwtPayloadKey,
 }
 
@@ -120,10 +126,16 @@ impl Config {
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Config {
             ruleset: check_name("ruleset", source.ruleset)?,
-            audience: source.audience.map(|name| check_name("audience", name)).transpose()?,
+            audience: source
+                .audience
+                .map(|name| check_name("audience", name))
+                .transpose()?,
             trust: TrustedKeys::new(&keys, source.trust.threshold)?,
             trust_source: (keys, source.trust.threshold),
-            push: source.push.map(|push| Cluster::new(push.cluster)).transpose()?,
+            push: source
+                .push
+                .map(|push| Cluster::new(push.cluster))
+                .transpose()?,
             bundle: source.bundle,
             on_missing: source.on_missing,
             client_ip: check_client_ip(source.client_ip)?,
@@ -136,7 +148,13 @@ impl Config {
 
     /// Whether what this configuration accepted, `other` would accept too.
     pub(crate) fn accepts_like(&self, other: &Config) -> bool {
-        let of = |config: &Config| (config.trust_source.clone(), config.ruleset.clone(), config.audience.clone());
+        let of = |config: &Config| {
+            (
+                config.trust_source.clone(),
+                config.ruleset.clone(),
+                config.audience.clone(),
+            )
+        };
         of(self) == of(other)
     }
 
@@ -170,7 +188,10 @@ impl Cluster {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with the keys of a plugin configuration"
+)]
 struct Source {
     ruleset: String,
     audience: Option<String>,
@@ -188,7 +209,10 @@ struct Source {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `keys` and `threshold`"
+)]
 struct TrustSource {
     keys: Vec<String>,
     #[serde(default = "default_threshold")]
@@ -196,7 +220,7 @@ struct TrustSource {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `cluster`")]
 struct PushSource {
     cluster: String,
 }
@@ -222,7 +246,11 @@ fn read_json(json: &[u8]) -> Result<Source, ConfigError> {
     let source = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let error = error.into_inner();
-        if path == "." { ConfigError::Json(error) } else { ConfigError::Key { path, error } }
+        if path == "." {
+            ConfigError::Json(error)
+        } else {
+            ConfigError::Key { path, error }
+        }
     })?;
     deserializer.end()?;
     Ok(source)
@@ -254,7 +282,12 @@ fn parse_key(text: &str) -> Option<[u8; 32]> {
         Some(rest) => {
             let body = rest.strip_suffix("-----END PUBLIC KEY-----")?;
             let body: String = body.split_ascii_whitespace().collect();
-            BASE64.decode(body).ok()?.strip_prefix(&SPKI_PREFIX)?.try_into().ok()
+            BASE64
+                .decode(body)
+                .ok()?
+                .strip_prefix(&SPKI_PREFIX)?
+                .try_into()
+                .ok()
         }
     }
 }
@@ -299,7 +332,10 @@ mod tests {
         assert_eq!(config.client_ip, ClientIp::TrustedHops(2));
         assert_eq!(config.min_revision, u64::MAX);
         assert_eq!(config.jwt_payload_key, "p");
-        assert_eq!(parse_with(r#","client_ip":"peer""#).unwrap().client_ip, ClientIp::Peer);
+        assert_eq!(
+            parse_with(r#","client_ip":"peer""#).unwrap().client_ip,
+            ClientIp::Peer
+        );
     }
 
     #[test]
@@ -319,15 +355,42 @@ mod tests {
             (r#","rulset":"x""#, "unknown field `rulset`"),
             (r#","ruleset":"x""#, "duplicate field `ruleset`"),
             (&duplicate, "duplicate field `trust`"),
-            (r#","audience":"EU""#, "`audience`: `EU` is not 1 to 63 of a-z, 0-9 and -"),
-            (r#","audience":7"#, "`audience`: invalid type: integer `7`, expected a string"),
-            (r#","push":{"cluster":""}"#, "`push.cluster`: not 1 to 100 printable ASCII characters"),
-            (r#","push":{"cluster":"naïve"}"#, "`push.cluster`: not 1 to 100 printable"),
-            (r#","push":{"clusters":"x"}"#, "`push.clusters`: unknown field `clusters`, expected `cluster`"),
-            (r#","on_missing":"open""#, "`on_missing`: unknown variant `open`, expected `allow` or `deny`"),
-            (r#","client_ip":{"trusted_hops":0}"#, "`client_ip.trusted_hops`: 0 is not from 1 to 16"),
-            (r#","client_ip":"xff""#, "`client_ip`: unknown variant `xff`, expected `peer` or `trusted_hops`"),
-            (r#","min_revision":-1"#, "`min_revision`: invalid value: integer `-1`, expected u64"),
+            (
+                r#","audience":"EU""#,
+                "`audience`: `EU` is not 1 to 63 of a-z, 0-9 and -",
+            ),
+            (
+                r#","audience":7"#,
+                "`audience`: invalid type: integer `7`, expected a string",
+            ),
+            (
+                r#","push":{"cluster":""}"#,
+                "`push.cluster`: not 1 to 100 printable ASCII characters",
+            ),
+            (
+                r#","push":{"cluster":"naïve"}"#,
+                "`push.cluster`: not 1 to 100 printable",
+            ),
+            (
+                r#","push":{"clusters":"x"}"#,
+                "`push.clusters`: unknown field `clusters`, expected `cluster`",
+            ),
+            (
+                r#","on_missing":"open""#,
+                "`on_missing`: unknown variant `open`, expected `allow` or `deny`",
+            ),
+            (
+                r#","client_ip":{"trusted_hops":0}"#,
+                "`client_ip.trusted_hops`: 0 is not from 1 to 16",
+            ),
+            (
+                r#","client_ip":"xff""#,
+                "`client_ip`: unknown variant `xff`, expected `peer` or `trusted_hops`",
+            ),
+            (
+                r#","min_revision":-1"#,
+                "`min_revision`: invalid value: integer `-1`, expected u64",
+            ),
             (r#","jwt_payload_key":"""#, "`jwt_payload_key`: empty"),
         ];
         for (changes, expected) in cases {
@@ -342,16 +405,37 @@ mod tests {
         let trust = |trust: &str| format!(r#"{{"ruleset":"r","trust":{trust}}}"#);
         let cases = [
             (String::new(), "EOF while parsing"),
-            ("[]".into(), "invalid type"),
+            (
+                "[]".into(),
+                "expected an object with the keys of a plugin configuration",
+            ),
             (r#"{"trust":{"keys":[]}}"#.into(), "missing field `ruleset`"),
             (r#"{"ruleset":"r"}"#.into(), "missing field `trust`"),
-            (format!("{} x", trust(&format!(r#"{{"keys":["{KEY}"]}}"#))), "trailing characters"),
+            (
+                format!("{} x", trust(&format!(r#"{{"keys":["{KEY}"]}}"#))),
+                "trailing characters",
+            ),
             (trust(r#"{"keys":[]}"#), "`trust`: no trusted key"),
-            (trust(r#"{"keys":["AAAA"]}"#), "`trust.keys[0]`: neither an Ed25519 public key in PEM nor base64"),
-            (trust(&format!(r#"{{"keys":["{KEY}","{KEY}"]}}"#)), "`trust`: trusted key 1 is given twice"),
-            (trust(&format!(r#"{{"keys":["{KEY}"],"threshold":2}}"#)), "`trust`: the threshold is 2"),
-            (trust(&format!(r#"{{"keys":["{KEY}"],"threshold":0}}"#)), "`trust`: the threshold is 0"),
-            (trust(r#"{"keys":["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]}"#), "is weak"),
+            (
+                trust(r#"{"keys":["AAAA"]}"#),
+                "`trust.keys[0]`: neither an Ed25519 public key in PEM nor base64",
+            ),
+            (
+                trust(&format!(r#"{{"keys":["{KEY}","{KEY}"]}}"#)),
+                "`trust`: trusted key 1 is given twice",
+            ),
+            (
+                trust(&format!(r#"{{"keys":["{KEY}"],"threshold":2}}"#)),
+                "`trust`: the threshold is 2",
+            ),
+            (
+                trust(&format!(r#"{{"keys":["{KEY}"],"threshold":0}}"#)),
+                "`trust`: the threshold is 0",
+            ),
+            (
+                trust(r#"{"keys":["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="]}"#),
+                "is weak",
+            ),
             (trust(r#"{"keys":"x"}"#), "`trust.keys`: invalid type"),
         ];
         for (json, expected) in cases {
@@ -365,7 +449,10 @@ mod tests {
         let longest = "c".repeat(CLUSTER_LEN_MAX);
         for name in ["x", "rule_pusher", &longest] {
             let service = Cluster::new(name.to_owned()).unwrap().grpc_service();
-            assert!(service.is_ascii() && service.ends_with(name.as_bytes()), "{service:?}");
+            assert!(
+                service.is_ascii() && service.ends_with(name.as_bytes()),
+                "{service:?}"
+            );
         }
     }
 }

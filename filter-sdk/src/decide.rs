@@ -44,7 +44,11 @@ impl Decider<'_> {
         self.strip_forged(&inbound);
         match serving.standing() {
             Standing::Missing => self.missing(),
-            Standing::Rules { ruleset, scratch, expired } => {
+            Standing::Rules {
+                ruleset,
+                scratch,
+                expired,
+            } => {
                 if expired {
                     self.metrics.count(self.host, Metric::DecisionsExpired);
                 }
@@ -57,7 +61,13 @@ impl Decider<'_> {
         }
     }
 
-    fn by_rules(&self, inbound: &Inbound<'_>, now_ns: u64, ruleset: &Ruleset, scratch: &mut Scratch) -> Flow {
+    fn by_rules(
+        &self,
+        inbound: &Inbound<'_>,
+        now_ns: u64,
+        ruleset: &Ruleset,
+        scratch: &mut Scratch,
+    ) -> Flow {
         let attributes = Attributes::fetch(self.host, self.config, ruleset);
         for _ in 0..attributes.failures {
             self.count_error();
@@ -97,7 +107,11 @@ impl Decider<'_> {
     }
 
     fn set_state(&self, name: &str, value: impl ToString) {
-        if self.host.set_property(&[name], value.to_string().as_bytes()).is_err() {
+        if self
+            .host
+            .set_property(&[name], value.to_string().as_bytes())
+            .is_err()
+        {
             self.count_error();
         }
     }
@@ -122,24 +136,37 @@ impl Decider<'_> {
 
     fn set_header(&self, name: &str, value: &str) {
         let written = is_header_value(value.as_bytes())
-            && self.host.replace_request_header(name.as_bytes(), value.as_bytes()).is_ok();
+            && self
+                .host
+                .replace_request_header(name.as_bytes(), value.as_bytes())
+                .is_ok();
         if !written {
             self.count_error();
         }
     }
 
     fn answer(&self, reply: &LocalReply) -> Flow {
-        let (good, bad): (Vec<_>, Vec<_>) = reply.headers.iter().partition(|(_, value)| is_header_value(value));
+        let (good, bad): (Vec<_>, Vec<_>) = reply
+            .headers
+            .iter()
+            .partition(|(_, value)| is_header_value(value));
         if !bad.is_empty() {
             self.count_error();
         }
-        let headers: Vec<_> = good.iter().map(|(name, value)| (name.as_bytes(), &value[..])).collect();
+        let headers: Vec<_> = good
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), &value[..]))
+            .collect();
         self.send(reply.status, &headers, &reply.body)
     }
 
     /// A request that is to be answered never goes on, even if the host will not take the answer.
     fn send(&self, status: u16, headers: &[headers::Header<'_>], body: &[u8]) -> Flow {
-        if self.host.send_local_response(status, headers, body).is_err() {
+        if self
+            .host
+            .send_local_response(status, headers, body)
+            .is_err()
+        {
             self.count_error();
             let _ = self.host.send_local_response(403, &[], &[]);
         }
@@ -182,7 +209,8 @@ impl Decider<'_> {
     fn note_time(&self, serving: &mut Serving, now_ns: u64) {
         if serving.note_time(now_ns / crate::NS_PER_S) {
             let revision = serving.mark().map_or(0, |mark| mark.revision);
-            self.host.log(Level::Error, &expiry_line(&self.config.ruleset, revision));
+            self.host
+                .log(Level::Error, &expiry_line(&self.config.ruleset, revision));
         }
     }
 
@@ -194,7 +222,10 @@ impl Decider<'_> {
 /// The answer when nothing can be decided and nothing may pass.
 pub(crate) fn unavailable(host: &dyn Host, metrics: &Metrics) -> Flow {
     const BODY: &[u8] = br#"{"error":"ruleset_unavailable"}"#;
-    if host.send_local_response(503, &[(b"content-type", b"application/json")], BODY).is_err() {
+    if host
+        .send_local_response(503, &[(b"content-type", b"application/json")], BODY)
+        .is_err()
+    {
         metrics.count(host, Metric::RequestErrors);
     }
     Flow::Answered
@@ -210,5 +241,22 @@ fn decisions(action: Action) -> Metric {
 
 /// RFC 9110, section 5.5: visible characters, spaces, tabs and bytes from 0x80 up; nothing that could end a line.
 fn is_header_value(value: &[u8]) -> bool {
-    value.iter().all(|byte| !byte.is_ascii_control() || *byte == b'\t')
+    value
+        .iter()
+        .all(|byte| !byte.is_ascii_control() || *byte == b'\t')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_values_cannot_end_a_line() {
+        for good in [&b""[..], b"plain text", b"a\tb", b"caf\xe9"] {
+            assert!(is_header_value(good), "{good:?}");
+        }
+        for bad in [&b"a\r\nset-cookie: b"[..], b"\n", b"\0", b"\x7f"] {
+            assert!(!is_header_value(bad), "{bad:?}");
+        }
+    }
 }

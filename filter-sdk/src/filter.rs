@@ -41,7 +41,10 @@ impl Filter {
     pub fn on_configure(&mut self, host: &dyn Host, json: &[u8]) {
         self.on_done(host);
         let config = Config::parse(json).map_err(|error| {
-            host.log(Level::Error, &format!("{error}; every request is refused until this is mended"));
+            host.log(
+                Level::Error,
+                &format!("{error}; every request is refused until this is mended"),
+            );
         });
         self.reconfigure(config.ok());
         self.started = false;
@@ -58,7 +61,9 @@ impl Filter {
             self.ticking = host.set_tick_period(TICK_PERIOD_MS).is_ok();
         }
         let serves_requests = self.serves_requests;
-        self.with_subscription(host, |subscription, loader| subscription.tick(loader, serves_requests));
+        self.with_subscription(host, |subscription, loader| {
+            subscription.tick(loader, serves_requests);
+        });
     }
 
     /// The headers of a request are here.
@@ -67,20 +72,27 @@ impl Filter {
         self.serves_requests = true;
         match &self.configured {
             None => unavailable(host, &self.metrics),
-            Some(Configured { config, .. }) => {
-                Decider { host, config, metrics: &self.metrics }.decide(&mut self.serving)
+            Some(Configured { config, .. }) => Decider {
+                host,
+                config,
+                metrics: &self.metrics,
             }
+            .decide(&mut self.serving),
         }
     }
 
     /// A message of `len` bytes came on a stream.
     pub fn on_stream_message(&mut self, host: &dyn Host, token: u32, len: usize) {
-        self.with_subscription(host, |subscription, loader| subscription.on_message(loader, token, len));
+        self.with_subscription(host, |subscription, loader| {
+            subscription.on_message(loader, token, len);
+        });
     }
 
     /// The other end closed a stream.
     pub fn on_stream_close(&mut self, host: &dyn Host, token: u32, status: u32) {
-        self.with_subscription(host, |subscription, loader| subscription.on_close(loader, token, status));
+        self.with_subscription(host, |subscription, loader| {
+            subscription.on_close(loader, token, status);
+        });
     }
 
     /// The root context is done; requests that it still holds are decided by what serves.
@@ -114,7 +126,12 @@ impl Filter {
             return;
         };
         if let Some(text) = &config.bundle {
-            let mut loader = Loader { host, metrics: &self.metrics, config, serving: &mut self.serving };
+            let mut loader = Loader {
+                host,
+                metrics: &self.metrics,
+                config,
+                serving: &mut self.serving,
+            };
             match Config::decode_bundle(text) {
                 // Loading says in metrics and log how it went.
                 Some(bytes) => drop(loader.load(&bytes, ORIGIN)),
@@ -123,9 +140,22 @@ impl Filter {
         }
     }
 
-    fn with_subscription(&mut self, host: &dyn Host, act: impl FnOnce(&mut Subscription, &mut Loader<'_>)) {
-        if let Some(Configured { config, subscription: Some(subscription) }) = &mut self.configured {
-            let mut loader = Loader { host, metrics: &self.metrics, config, serving: &mut self.serving };
+    fn with_subscription(
+        &mut self,
+        host: &dyn Host,
+        act: impl FnOnce(&mut Subscription, &mut Loader<'_>),
+    ) {
+        if let Some(Configured {
+            config,
+            subscription: Some(subscription),
+        }) = &mut self.configured
+        {
+            let mut loader = Loader {
+                host,
+                metrics: &self.metrics,
+                config,
+                serving: &mut self.serving,
+            };
             act(subscription, &mut loader);
         }
     }

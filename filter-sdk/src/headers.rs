@@ -41,11 +41,18 @@ fn decode_pairs(map: &[u8]) -> Option<Vec<Header<'_>>> {
     let (count, rest) = map.split_first_chunk()?;
     let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
     let (lengths, mut texts) = rest.split_at_checked(count.checked_mul(8)?)?;
-    let (lengths, []) = lengths.as_chunks::<4>() else { return None };
-    let (lengths, []) = lengths.as_chunks::<2>() else { return None };
+    let (lengths, []) = lengths.as_chunks::<4>() else {
+        return None;
+    };
+    let (lengths, []) = lengths.as_chunks::<2>() else {
+        return None;
+    };
     let mut headers = Vec::with_capacity(lengths.len());
     for [name_len, value_len] in lengths {
-        headers.push((take_text(&mut texts, *name_len)?, take_text(&mut texts, *value_len)?));
+        headers.push((
+            take_text(&mut texts, *name_len)?,
+            take_text(&mut texts, *value_len)?,
+        ));
     }
     texts.is_empty().then_some(headers)
 }
@@ -53,7 +60,9 @@ fn decode_pairs(map: &[u8]) -> Option<Vec<Header<'_>>> {
 /// Takes `len` bytes and the zero byte after them.
 fn take_text<'a>(texts: &mut &'a [u8], len: [u8; 4]) -> Option<&'a [u8]> {
     let (text, rest) = texts.split_at_checked(usize::try_from(u32::from_le_bytes(len)).ok()?)?;
-    let (0, rest) = rest.split_first()? else { return None };
+    let (0, rest) = rest.split_first()? else {
+        return None;
+    };
     *texts = rest;
     Some(text)
 }
@@ -73,7 +82,7 @@ mod tests {
         let trailing = [&good[..], b"\0"].concat();
         let huge_count = [&u32::MAX.to_le_bytes()[..], &good[4..]].concat();
         let huge_name = [&good[..4], &u32::MAX.to_le_bytes(), &good[8..]].concat();
-        let mut unterminated = good.clone();
+        let mut unterminated = good;
         *unterminated.last_mut().unwrap() = b'x';
         for bad in [trailing, huge_count, huge_name, unterminated] {
             assert_eq!(decode(&bad), Err(MalformedHeaders), "{bad:?}");

@@ -2,6 +2,9 @@
 
 use crate::config::Cluster;
 
+/// The gRPC service and method that [`Host::open_stream`] opens.
+pub use riskgate_push_protocol::{PUSH_SERVICE, SUBSCRIBE_METHOD};
+
 /// How serious a log line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
@@ -32,7 +35,9 @@ pub enum HostError {
     #[error("the host answered with a buffer that cannot be one")]
     Buffer,
     /// The host cannot carry a stream safely, so none was opened.
-    #[error("the host does not support streams: its answer to `{0}` is not one that can be handled")]
+    #[error(
+        "the host does not support streams: its answer to `{0}` is not one that can be handled"
+    )]
     NoStreams(&'static str),
 }
 
@@ -67,7 +72,12 @@ pub trait Host {
     /// Removes every value of a request header.
     fn remove_request_header(&self, name: &[u8]) -> Result<(), HostError>;
     /// Answers the request in place of the upstream.
-    fn send_local_response(&self, status: u16, headers: &[(&[u8], &[u8])], body: &[u8]) -> Result<(), HostError>;
+    fn send_local_response(
+        &self,
+        status: u16,
+        headers: &[(&[u8], &[u8])],
+        body: &[u8],
+    ) -> Result<(), HostError>;
 
     /// Defines a metric, or finds the one of that name, and returns its id.
     fn define_metric(&self, kind: MetricKind, name: &str) -> Result<u32, HostError>;

@@ -6,6 +6,9 @@ use std::cell::Cell;
 /// One per process; the key carries the version of what it holds.
 const INSTANCE_KEY: &str = "riskgate.instance.v1";
 
+/// Where Envoy keeps its node id. 1.40 knows only the first, old versions only the second.
+const NODE_ID_PATHS: [&[&str]; 2] = [&["xds", "node", "id"], &["node", "id"]];
+
 /// A random name, 16 bytes.
 pub type Nonce = [u8; 16];
 
@@ -23,8 +26,15 @@ pub struct Identity {
 impl Identity {
     /// Finds out who this VM is. The first VM of a process to ask names the process.
     pub fn establish(host: &dyn Host) -> Result<Identity, HostError> {
-        let node = host.property(&["node", "id"]).ok().flatten().unwrap_or_default();
-        Ok(Identity { node: String::from_utf8_lossy(&node).into_owned(), instance: instance(host)?, vm: vm_nonce(host)? })
+        let node = NODE_ID_PATHS
+            .iter()
+            .find_map(|path| host.property(path).ok().flatten())
+            .unwrap_or_default();
+        Ok(Identity {
+            node: String::from_utf8_lossy(&node).into_owned(),
+            instance: instance(host)?,
+            vm: vm_nonce(host)?,
+        })
     }
 }
 
@@ -56,5 +66,7 @@ fn instance(host: &dyn Host) -> Result<Nonce, HostError> {
         return Ok(own);
     }
     let shared = host.shared_data(INSTANCE_KEY)?;
-    Ok(shared.and_then(|value| value.try_into().ok()).unwrap_or(own))
+    Ok(shared
+        .and_then(|value| value.try_into().ok())
+        .unwrap_or(own))
 }

@@ -9,7 +9,7 @@
 //!
 //! fn run(host: &dyn Host) {
 //!     let mut filter = Filter::default();
-//!     filter.on_configure(host, br#"{"ruleset":"storefront","trust":{"keys":["…"]}}"#);
+//!     filter.on_configure(host, br#"{"ruleset":"storefront","trust":{"keys":["MCow..."]}}"#);
 //!     filter.on_tick(host);
 //!     if filter.on_request_headers(host) == Flow::Continue {
 //!         // The request goes to the upstream.

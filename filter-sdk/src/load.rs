@@ -35,7 +35,8 @@ impl Loader<'_> {
             Some(mark) => format!("revision {} serves on", mark.revision),
             None => "no bundle serves".to_owned(),
         };
-        let line = format!("ruleset `{ruleset}`: a bundle {origin} was refused ({code}): {why}; {kept}");
+        let line =
+            format!("ruleset `{ruleset}`: a bundle {origin} was refused ({code}): {why}; {kept}");
         self.host.log(Level::Error, &line);
     }
 
@@ -60,9 +61,13 @@ impl Loader<'_> {
 
     fn report_accepted(&self, mark: &Mark, origin: &str) {
         self.metrics.count(self.host, Metric::LoadsAccepted);
-        self.metrics.record(self.host, Metric::Revision, mark.revision);
+        self.metrics
+            .record(self.host, Metric::Revision, mark.revision);
         let (ruleset, revision, digest) = (&self.config.ruleset, mark.revision, mark.digest);
-        self.host.log(Level::Info, &format!("ruleset `{ruleset}`: revision {revision} ({digest}) {origin} serves"));
+        self.host.log(
+            Level::Info,
+            &format!("ruleset `{ruleset}`: revision {revision} ({digest}) {origin} serves"),
+        );
         if self.serving.is_expired() {
             self.host.log(Level::Error, &expiry_line(ruleset, revision));
         }
@@ -71,5 +76,7 @@ impl Loader<'_> {
 
 /// What the log says when a ruleset's time is over.
 pub(crate) fn expiry_line(ruleset: &str, revision: u64) -> String {
-    format!("ruleset `{ruleset}`: revision {revision} has expired; its `on_expired` decides until a newer one is published")
+    format!(
+        "ruleset `{ruleset}`: revision {revision} has expired; its `on_expired` decides until a newer one is published"
+    )
 }

@@ -5,7 +5,10 @@ use std::cell::Cell;
 
 /// A metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "docs/filter-configuration.md describes each by its name")]
+#[expect(
+    missing_docs,
+    reason = "docs/filter-configuration.md describes each by its name"
+)]
 pub enum Metric {
     DecisionsAllow,
     DecisionsDeny,

@@ -30,31 +30,46 @@ enum Scope {
 impl Refused {
     /// The answer to a bundle that was refused before.
     pub(crate) fn find(&self, bundle: BundleId) -> Option<&Nack> {
-        self.entries.iter().map(|entry| &entry.nack).find(|nack| nack.bundle == bundle)
+        self.entries
+            .iter()
+            .map(|entry| &entry.nack)
+            .find(|nack| nack.bundle == bundle)
     }
 
     /// The answer to a bundle that was refused just now, remembered if it will stay the same.
     pub(crate) fn note(&mut self, bundle: BundleId, refusal: &Refusal) -> Nack {
         let permanent = refusal.is_permanent();
-        let nack = Nack { bundle, reason: refusal.code().to_owned(), detail: refusal.to_string(), permanent };
+        let nack = Nack {
+            bundle,
+            reason: refusal.code().to_owned(),
+            detail: refusal.to_string(),
+            permanent,
+        };
         if permanent {
             if self.entries.len() >= REMEMBERED_MAX {
                 self.entries.remove(0);
             }
-            self.entries.push(Entry { nack: nack.clone(), scope: scope(refusal) });
+            self.entries.push(Entry {
+                nack: nack.clone(),
+                scope: scope(refusal),
+            });
         }
         nack
     }
 
     /// A new stream begins.
     pub(crate) fn begin_stream(&mut self) {
-        self.entries.retain(|entry| entry.scope == Scope::Configuration);
+        self.entries
+            .retain(|entry| entry.scope == Scope::Configuration);
     }
 }
 
 fn scope(refusal: &Refusal) -> Scope {
     match refusal {
-        Refusal::Malformed(_) | Refusal::BadSignature | Refusal::Untrusted { .. } | Refusal::BadHash(_) => Scope::Stream,
+        Refusal::Malformed(_)
+        | Refusal::BadSignature
+        | Refusal::Untrusted { .. }
+        | Refusal::BadHash(_) => Scope::Stream,
         _ => Scope::Configuration,
     }
 }
@@ -65,12 +80,18 @@ mod tests {
     use riskgate_push_protocol::Digest;
 
     fn bundle(revision: u64) -> BundleId {
-        BundleId { revision, digest: Digest([7; 32]) }
+        BundleId {
+            revision,
+            digest: Digest([7; 32]),
+        }
     }
 
     #[test]
     fn only_what_will_stay_refused_is_remembered() {
-        let older = Refusal::OlderRevision { revision: 1, accepted: 2 };
+        let older = Refusal::OlderRevision {
+            revision: 1,
+            accepted: 2,
+        };
         let cases = [
             (older, true, true, true),
             (Refusal::Expired { ago_s: 1 }, true, true, true),
@@ -81,7 +102,10 @@ mod tests {
         for (refusal, permanent, this_stream, next_stream) in cases {
             let mut refused = Refused::default();
             let nack = refused.note(bundle(1), &refusal);
-            assert_eq!((nack.permanent, &nack.reason[..]), (permanent, refusal.code()));
+            assert_eq!(
+                (nack.permanent, &nack.reason[..]),
+                (permanent, refusal.code())
+            );
             assert_eq!(refused.find(bundle(1)).is_some(), this_stream, "{refusal}");
             assert_eq!(refused.find(bundle(2)), None);
             refused.begin_stream();

@@ -7,7 +7,11 @@ use crate::host::{Host, HostError};
 use riskgate_engine::request::{Needs, Request};
 use riskgate_engine::ruleset::Ruleset;
 
-const JWT_METADATA: [&str; 3] = ["metadata", "filter_metadata", "envoy.filters.http.jwt_authn"];
+const JWT_METADATA: [&str; 3] = [
+    "metadata",
+    "filter_metadata",
+    "envoy.filters.http.jwt_authn",
+];
 
 /// The request header that tells the upstream the score.
 pub const SCORE_HEADER: &str = "x-risk-score";
@@ -27,7 +31,10 @@ pub(crate) struct Inbound<'m> {
 
 impl<'m> Inbound<'m> {
     pub(crate) fn sort(map: Vec<Header<'m>>) -> Inbound<'m> {
-        let mut inbound = Inbound { headers: Vec::with_capacity(map.len()), ..Inbound::default() };
+        let mut inbound = Inbound {
+            headers: Vec::with_capacity(map.len()),
+            ..Inbound::default()
+        };
         for (name, value) in map {
             match name {
                 b":method" => inbound.method = Some(value),
@@ -52,7 +59,10 @@ impl<'m> Inbound<'m> {
         config: &Config,
         now_ns: u64,
     ) -> Request<'r> {
-        let source_ip = attributes.source_address.as_deref().and_then(parse_source_address);
+        let source_ip = attributes
+            .source_address
+            .as_deref()
+            .and_then(parse_source_address);
         Request {
             method: self.method,
             scheme: self.scheme,
@@ -76,7 +86,10 @@ impl<'m> Inbound<'m> {
 
 /// Whether only this filter may set a header, whatever its case.
 fn is_ours(name: &[u8]) -> bool {
-    let starts_as = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
+    let starts_as = |prefix: &str| {
+        name.get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+    };
     name.eq_ignore_ascii_case(SCORE_HEADER.as_bytes()) || starts_as(TAG_HEADER_PREFIX)
 }
 
@@ -101,24 +114,47 @@ impl Attributes {
         let needs: Needs = ruleset.needs();
         let mut failures = 0;
         let mut fetch = |needed: bool, path: &[&str]| {
-            if needed { or_count(host.property(path), &mut failures) } else { None }
+            if needed {
+                or_count(host.property(path), &mut failures)
+            } else {
+                None
+            }
         };
         let mut attributes = Attributes {
-            source_address: fetch(needs.source_ip() || needs.client_ip(), &["source", "address"]),
+            source_address: fetch(
+                needs.source_ip() || needs.client_ip(),
+                &["source", "address"],
+            ),
             protocol: fetch(needs.protocol(), &["request", "protocol"]),
             id: fetch(needs.id(), &["request", "id"]),
             mtls: fetch(needs.mtls(), &["connection", "mtls"]),
-            peer_uri_san: fetch(needs.peer_uri_san(), &["connection", "uri_san_peer_certificate"]),
-            peer_subject: fetch(needs.peer_subject(), &["connection", "subject_peer_certificate"]),
-            server_name: fetch(needs.server_name(), &["connection", "requested_server_name"]),
+            peer_uri_san: fetch(
+                needs.peer_uri_san(),
+                &["connection", "uri_san_peer_certificate"],
+            ),
+            peer_subject: fetch(
+                needs.peer_subject(),
+                &["connection", "subject_peer_certificate"],
+            ),
+            server_name: fetch(
+                needs.server_name(),
+                &["connection", "requested_server_name"],
+            ),
             tls_version: fetch(needs.tls_version(), &["connection", "tls_version"]),
             ..Attributes::default()
         };
         if needs.claims() {
             let [metadata, filters, jwt] = JWT_METADATA;
             for claim in ruleset.claims() {
-                let value = fetch(true, &[metadata, filters, jwt, &config.jwt_payload_key, claim]);
-                attributes.claims.extend(value.filter(|value| is_text(value)).map(|value| (claim.to_owned(), value)));
+                let value = fetch(
+                    true,
+                    &[metadata, filters, jwt, &config.jwt_payload_key, claim],
+                );
+                attributes.claims.extend(
+                    value
+                        .filter(|value| is_text(value))
+                        .map(|value| (claim.to_owned(), value)),
+                );
             }
         }
         attributes.failures = failures;
@@ -126,7 +162,10 @@ impl Attributes {
     }
 
     pub(crate) fn claims(&self) -> Vec<Header<'_>> {
-        self.claims.iter().map(|(name, value)| (name.as_bytes(), &value[..])).collect()
+        self.claims
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), &value[..]))
+            .collect()
     }
 }
 

@@ -22,7 +22,11 @@ pub(crate) enum Standing<'s> {
     /// No bundle was accepted yet.
     Missing,
     /// A ruleset decides, or its `on_expired` does.
-    Rules { ruleset: &'s Ruleset, scratch: &'s mut Scratch, expired: bool },
+    Rules {
+        ruleset: &'s Ruleset,
+        scratch: &'s mut Scratch,
+        expired: bool,
+    },
 }
 
 impl Serving {
@@ -30,7 +34,10 @@ impl Serving {
     pub(crate) fn swap(&mut self, admitted: &Admitted<'_>) -> Result<Mark, Refusal> {
         let ruleset = Ruleset::load(admitted)?;
         let mark = ruleset.mark();
-        self.served = Some(Served { ruleset, expired: admitted.is_expired() });
+        self.served = Some(Served {
+            ruleset,
+            expired: admitted.is_expired(),
+        });
         self.scratch = Scratch::default();
         Ok(mark)
     }
@@ -60,9 +67,11 @@ impl Serving {
     pub(crate) fn standing(&mut self) -> Standing<'_> {
         match &self.served {
             None => Standing::Missing,
-            Some(Served { ruleset, expired }) => {
-                Standing::Rules { ruleset, scratch: &mut self.scratch, expired: *expired }
-            }
+            Some(Served { ruleset, expired }) => Standing::Rules {
+                ruleset,
+                scratch: &mut self.scratch,
+                expired: *expired,
+            },
         }
     }
 }

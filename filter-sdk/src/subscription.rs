@@ -17,7 +17,8 @@ use riskgate_engine::admission::Mark;
 use riskgate_engine::bundle::Bundle;
 use riskgate_push_protocol::limits::MESSAGE_LEN_MAX;
 use riskgate_push_protocol::{
-    BundleChunk, BundleId, BundleStart, ChunkTaken, Digest, Hello, InstanceId, Nack, PusherMessage, SubscriberMessage, VmId,
+    BundleChunk, BundleId, BundleStart, ChunkTaken, Digest, Hello, InstanceId, Nack, PusherMessage,
+    SubscriberMessage, VmId,
 };
 
 /// How often the root context's tick runs once it has begun.
@@ -46,10 +47,14 @@ pub(crate) struct Subscription {
 
 #[derive(Debug)]
 enum Link {
-    Waiting { ms: u32 },
+    Waiting {
+        ms: u32,
+    },
     Open(Stream),
     /// Cancelled at the next tick, so that a last report has left. Nothing that still comes is read.
-    Closing { token: u32 },
+    Closing {
+        token: u32,
+    },
     /// The root context is done.
     Ended,
 }
@@ -130,7 +135,10 @@ impl Subscription {
     /// The other end closed a stream.
     pub(crate) fn on_close(&mut self, loader: &Loader<'_>, token: u32, status: u32) {
         if self.token() == Some(token) {
-            self.log_once(loader, format!("the push service closed the stream (gRPC status {status}); trying again"));
+            self.log_once(
+                loader,
+                format!("the push service closed the stream (gRPC status {status}); trying again"),
+            );
             // The host keeps its entry of the stream until it is cancelled.
             self.drop_stream(loader, token);
         }
@@ -157,19 +165,30 @@ impl Subscription {
                 loader.metrics.count(loader.host, Metric::StreamOpened);
                 self.refused.begin_stream();
                 let incoming = Incoming::Nothing;
-                self.link = Link::Open(Stream { token, age_ms: 0, told_serves_requests: serves_requests, incoming });
+                self.link = Link::Open(Stream {
+                    token,
+                    age_ms: 0,
+                    told_serves_requests: serves_requests,
+                    incoming,
+                });
             }
             Err(error) => {
                 self.wait(loader);
                 let cluster = self.cluster.name();
-                self.log_once(loader, format!("no stream to cluster `{cluster}`: {error}; trying again"));
+                self.log_once(
+                    loader,
+                    format!("no stream to cluster `{cluster}`: {error}; trying again"),
+                );
             }
         }
     }
 
     fn log_once(&mut self, loader: &Loader<'_>, line: String) {
         if self.last_line != line {
-            loader.host.log(Level::Warn, &format!("ruleset `{}`: {line}", loader.config.ruleset));
+            loader.host.log(
+                Level::Warn,
+                &format!("ruleset `{}`: {line}", loader.config.ruleset),
+            );
             self.last_line = line;
         }
     }
@@ -200,10 +219,19 @@ impl Subscription {
     fn handle(&mut self, loader: &mut Loader<'_>, len: usize) -> Handled {
         if len > MESSAGE_LEN_MAX {
             let detail = format!("a message of {len} bytes came, {MESSAGE_LEN_MAX} are allowed");
-            return Err(Violation { reason: TOO_LARGE, detail });
+            return Err(Violation {
+                reason: TOO_LARGE,
+                detail,
+            });
         }
-        let unreadable = |detail: String| Violation { reason: BAD_CHUNK, detail };
-        let bytes = loader.host.received_message(len).map_err(|error| unreadable(error.to_string()))?;
+        let unreadable = |detail: String| Violation {
+            reason: BAD_CHUNK,
+            detail,
+        };
+        let bytes = loader
+            .host
+            .received_message(len)
+            .map_err(|error| unreadable(error.to_string()))?;
         match PusherMessage::decode(&bytes).map_err(|error| unreadable(error.to_string()))? {
             PusherMessage::Start(start) => self.on_start(loader, &start),
             PusherMessage::Chunk(chunk) => self.on_chunk(loader, &chunk)?,
@@ -215,9 +243,15 @@ impl Subscription {
         let bundle = start.bundle;
         let held = loader.serving.mark().map(mark_id) == Some(bundle);
         let (incoming, answer) = if held {
-            (Incoming::Answered(bundle.digest), Some(SubscriberMessage::Ack(bundle)))
+            (
+                Incoming::Answered(bundle.digest),
+                Some(SubscriberMessage::Ack(bundle)),
+            )
         } else if let Some(nack) = self.refused.find(bundle) {
-            (Incoming::Answered(bundle.digest), Some(SubscriberMessage::Nack(nack.clone())))
+            (
+                Incoming::Answered(bundle.digest),
+                Some(SubscriberMessage::Nack(nack.clone())),
+            )
         } else {
             match Transfer::begin(start) {
                 Ok(transfer) => (Incoming::Transfer(transfer), None),
@@ -235,7 +269,9 @@ impl Subscription {
     }
 
     fn on_chunk(&mut self, loader: &mut Loader<'_>, chunk: &BundleChunk) -> Handled {
-        let Link::Open(stream) = &mut self.link else { return Ok(()) };
+        let Link::Open(stream) = &mut self.link else {
+            return Ok(());
+        };
         let transfer = match &mut stream.incoming {
             Incoming::Transfer(transfer) => transfer,
             Incoming::Answered(digest) if *digest == chunk.digest => return Ok(()),
@@ -251,7 +287,13 @@ impl Subscription {
                 Some(answer)
             }
         };
-        self.report(loader, &SubscriberMessage::ChunkTaken(ChunkTaken { digest: chunk.digest, received }));
+        self.report(
+            loader,
+            &SubscriberMessage::ChunkTaken(ChunkTaken {
+                digest: chunk.digest,
+                received,
+            }),
+        );
         if let Some(answer) = answer {
             self.report(loader, &answer);
         }
@@ -267,7 +309,10 @@ impl Subscription {
     /// Refuses what was under way, and lets go of the stream.
     fn give_up(&mut self, loader: &Loader<'_>, Violation { reason, detail }: Violation) {
         loader.report_refused(reason, &detail, ORIGIN);
-        if let Link::Open(Stream { token, incoming, .. }) = &self.link {
+        if let Link::Open(Stream {
+            token, incoming, ..
+        }) = &self.link
+        {
             let token = *token;
             if let Incoming::Transfer(transfer) = incoming {
                 let answer = transient_nack(transfer.bundle(), reason, detail);
@@ -280,7 +325,10 @@ impl Subscription {
     /// Sends a message; a stream that takes none is given up.
     fn report(&mut self, loader: &Loader<'_>, message: &SubscriberMessage) {
         if let Link::Open(Stream { token, .. }) = self.link
-            && loader.host.send_message(token, &message.encode_to_vec()).is_err()
+            && loader
+                .host
+                .send_message(token, &message.encode_to_vec())
+                .is_err()
         {
             self.link = Link::Closing { token };
         }
@@ -293,12 +341,19 @@ impl Subscription {
     }
 
     fn wait(&mut self, loader: &Loader<'_>) {
-        self.link = Link::Waiting { ms: self.backoff.next_ms(loader.host) };
+        self.link = Link::Waiting {
+            ms: self.backoff.next_ms(loader.host),
+        };
     }
 }
 
 /// Loads a bundle that has arrived whole, and says how that went.
-fn judge(loader: &mut Loader<'_>, refused: &mut Refused, bundle: BundleId, bytes: &[u8]) -> SubscriberMessage {
+fn judge(
+    loader: &mut Loader<'_>,
+    refused: &mut Refused,
+    bundle: BundleId,
+    bytes: &[u8],
+) -> SubscriberMessage {
     // A file that cannot be taken apart has no digest to compare: loading it says what is wrong.
     if let Some(arrived) = Bundle::parse(bytes).ok().map(|file| manifest_id(&file))
         && arrived != bundle
@@ -314,19 +369,33 @@ fn judge(loader: &mut Loader<'_>, refused: &mut Refused, bundle: BundleId, bytes
 }
 
 fn transient_nack(bundle: BundleId, reason: &str, detail: String) -> SubscriberMessage {
-    SubscriberMessage::Nack(Nack { bundle, reason: reason.to_owned(), detail, permanent: false })
+    SubscriberMessage::Nack(Nack {
+        bundle,
+        reason: reason.to_owned(),
+        detail,
+        permanent: false,
+    })
 }
 
 fn mark_id(mark: Mark) -> BundleId {
-    BundleId { revision: mark.revision, digest: Digest(mark.digest.0) }
+    BundleId {
+        revision: mark.revision,
+        digest: Digest(mark.digest.0),
+    }
 }
 
 fn manifest_id(file: &Bundle<'_>) -> BundleId {
-    BundleId { revision: file.manifest().revision, digest: Digest(file.digest().0) }
+    BundleId {
+        revision: file.manifest().revision,
+        digest: Digest(file.digest().0),
+    }
 }
 
 impl From<ChunkError> for Violation {
     fn from(error: ChunkError) -> Violation {
-        Violation { reason: BAD_CHUNK, detail: error.to_string() }
+        Violation {
+            reason: BAD_CHUNK,
+            detail: error.to_string(),
+        }
     }
 }

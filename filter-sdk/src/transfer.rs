@@ -52,8 +52,14 @@ impl Transfer {
             return Err(StartError::TooLarge(total_len));
         }
         let mut bytes = Vec::new();
-        bytes.try_reserve_exact(total_len).map_err(|_| StartError::NoMemory(total_len))?;
-        Ok(Transfer { bundle: start.bundle, total_len, bytes })
+        bytes
+            .try_reserve_exact(total_len)
+            .map_err(|_| StartError::NoMemory(total_len))?;
+        Ok(Transfer {
+            bundle: start.bundle,
+            total_len,
+            bytes,
+        })
     }
 
     /// Which bundle it is said to be.
@@ -94,11 +100,21 @@ mod tests {
     use riskgate_push_protocol::Digest;
 
     fn start(total_len: u32) -> BundleStart {
-        BundleStart { bundle: BundleId { revision: 1, digest: Digest([1; 32]) }, total_len }
+        BundleStart {
+            bundle: BundleId {
+                revision: 1,
+                digest: Digest([1; 32]),
+            },
+            total_len,
+        }
     }
 
     fn chunk(digest: u8, offset: u32, data: &[u8]) -> BundleChunk {
-        BundleChunk { digest: Digest([digest; 32]), offset, data: data.to_vec().into() }
+        BundleChunk {
+            digest: Digest([digest; 32]),
+            offset,
+            data: data.to_vec().into(),
+        }
     }
 
     #[test]
@@ -108,7 +124,11 @@ mod tests {
         assert_eq!(transfer.complete(), None);
         assert_eq!(transfer.add(&chunk(1, 3, b"de")), Ok(5));
         assert_eq!(transfer.complete(), Some(&b"abcde"[..]));
-        assert_eq!(transfer.add(&chunk(1, 5, b"f")), Err(ChunkError::Overflow(1)), "after the end");
+        assert_eq!(
+            transfer.add(&chunk(1, 5, b"f")),
+            Err(ChunkError::Overflow(1)),
+            "after the end"
+        );
     }
 
     #[test]
@@ -116,10 +136,34 @@ mod tests {
         let long = vec![0; CHUNK_LEN_MAX + 1];
         let cases = [
             (chunk(2, 3, b"d"), ChunkError::OtherBundle),
-            (chunk(1, 4, b"e"), ChunkError::OutOfOrder { found: 4, expected: 3 }),
-            (chunk(1, 2, b"c"), ChunkError::OutOfOrder { found: 2, expected: 3 }),
-            (chunk(1, 0, b"abc"), ChunkError::OutOfOrder { found: 0, expected: 3 }),
-            (chunk(1, u32::MAX, b"d"), ChunkError::OutOfOrder { found: u32::MAX as usize, expected: 3 }),
+            (
+                chunk(1, 4, b"e"),
+                ChunkError::OutOfOrder {
+                    found: 4,
+                    expected: 3,
+                },
+            ),
+            (
+                chunk(1, 2, b"c"),
+                ChunkError::OutOfOrder {
+                    found: 2,
+                    expected: 3,
+                },
+            ),
+            (
+                chunk(1, 0, b"abc"),
+                ChunkError::OutOfOrder {
+                    found: 0,
+                    expected: 3,
+                },
+            ),
+            (
+                chunk(1, u32::MAX, b"d"),
+                ChunkError::OutOfOrder {
+                    found: u32::MAX as usize,
+                    expected: 3,
+                },
+            ),
             (chunk(1, 3, b"def"), ChunkError::Overflow(1)),
             (chunk(1, 3, b""), ChunkError::Length(0)),
             (chunk(1, 3, &long), ChunkError::Length(CHUNK_LEN_MAX + 1)),
@@ -135,6 +179,9 @@ mod tests {
     #[test]
     fn a_bundle_over_the_limit_does_not_begin() {
         let over = BUNDLE_LEN_MAX as u32 + 1;
-        assert_eq!(Transfer::begin(&start(over)).unwrap_err(), StartError::TooLarge(over as usize));
+        assert_eq!(
+            Transfer::begin(&start(over)).unwrap_err(),
+            StartError::TooLarge(over as usize)
+        );
     }
 }

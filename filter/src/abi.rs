@@ -9,13 +9,17 @@
 //! and no stream is opened unless they answer as they should. A host that answers well at first and badly a
 //! moment later, or hands out the token of a stream that this filter has cancelled, still makes the VM trap. Envoy
 //! does neither: its tokens grow, and both answers depend on its build and configuration only.
-#![expect(unsafe_code, reason = "the host's functions are foreign; each block says why it is sound")]
+#![expect(
+    unsafe_code,
+    reason = "the host's functions are foreign; each block says why it is sound"
+)]
 
 use proxy_wasm::hostcalls;
 use riskgate_filter_sdk::config::Cluster;
 use riskgate_filter_sdk::headers;
-use riskgate_filter_sdk::host::{Host, HostError, Level, MetricKind};
-use riskgate_push_protocol::{PUSH_SERVICE, SUBSCRIBE_METHOD};
+use riskgate_filter_sdk::host::{
+    Host, HostError, Level, MetricKind, PUSH_SERVICE, SUBSCRIBE_METHOD,
+};
 
 const STATUS_OK: u32 = 0;
 const STATUS_NOT_FOUND: u32 = 1;
@@ -37,7 +41,13 @@ unsafe extern "C" {
     fn proxy_log(level: u32, message: *const u8, message_len: usize) -> u32;
     fn proxy_get_current_time_nanoseconds(now_ns: *mut u64) -> u32;
     fn proxy_set_tick_period_milliseconds(period_ms: u32) -> u32;
-    fn proxy_get_buffer_bytes(buffer: u32, start: usize, max_len: usize, data: *mut *mut u8, len: *mut usize) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        max_len: usize,
+        data: *mut *mut u8,
+        len: *mut usize,
+    ) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, len: *mut usize) -> u32;
     fn proxy_replace_header_map_value(
         map: u32,
@@ -47,8 +57,18 @@ unsafe extern "C" {
         value_len: usize,
     ) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
-    fn proxy_get_property(path: *const u8, path_len: usize, data: *mut *mut u8, len: *mut usize) -> u32;
-    fn proxy_set_property(path: *const u8, path_len: usize, value: *const u8, value_len: usize) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_len: usize,
+        data: *mut *mut u8,
+        len: *mut usize,
+    ) -> u32;
+    fn proxy_set_property(
+        path: *const u8,
+        path_len: usize,
+        value: *const u8,
+        value_len: usize,
+    ) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
         key_len: usize,
@@ -56,7 +76,13 @@ unsafe extern "C" {
         len: *mut usize,
         cas: *mut u32,
     ) -> u32;
-    fn proxy_set_shared_data(key: *const u8, key_len: usize, value: *const u8, value_len: usize, cas: u32) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_len: usize,
+        value: *const u8,
+        value_len: usize,
+        cas: u32,
+    ) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -170,7 +196,13 @@ impl Host for Envoy {
         let mut answer = Answer::default();
         // SAFETY: pointer and length are those of a live slice, which the host reads only; the out-values are live.
         let status = unsafe {
-            proxy_get_shared_data(key.as_ptr(), key.len(), &raw mut answer.data, &raw mut answer.len, &raw mut cas)
+            proxy_get_shared_data(
+                key.as_ptr(),
+                key.len(),
+                &raw mut answer.data,
+                &raw mut answer.len,
+                &raw mut cas,
+            )
         };
         answer.unless_not_found(status)
     }
@@ -178,7 +210,13 @@ impl Host for Envoy {
     fn create_shared_data(&self, key: &str, value: &[u8]) -> Result<bool, HostError> {
         // SAFETY: each pointer and length are those of a live slice, which the host reads only.
         let status = unsafe {
-            proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), CAS_ABSENT)
+            proxy_set_shared_data(
+                key.as_ptr(),
+                key.len(),
+                value.as_ptr(),
+                value.len(),
+                CAS_ABSENT,
+            )
         };
         match status {
             STATUS_CAS_MISMATCH => Ok(false),
@@ -191,7 +229,12 @@ impl Host for Envoy {
         let mut answer = Answer::default();
         // SAFETY: pointer and length are those of a live slice, which the host reads only; the out-values are live.
         let status = unsafe {
-            proxy_get_property(path.as_ptr(), path.len(), &raw mut answer.data, &raw mut answer.len)
+            proxy_get_property(
+                path.as_ptr(),
+                path.len(),
+                &raw mut answer.data,
+                &raw mut answer.len,
+            )
         };
         answer.unless_not_found(status)
     }
@@ -206,7 +249,11 @@ impl Host for Envoy {
         let mut answer = Answer::default();
         // SAFETY: the out-values are live.
         let status = unsafe {
-            proxy_get_header_map_pairs(MAP_REQUEST_HEADERS, &raw mut answer.data, &raw mut answer.len)
+            proxy_get_header_map_pairs(
+                MAP_REQUEST_HEADERS,
+                &raw mut answer.data,
+                &raw mut answer.len,
+            )
         };
         answer.take(status)
     }
@@ -226,10 +273,17 @@ impl Host for Envoy {
 
     fn remove_request_header(&self, name: &[u8]) -> Result<(), HostError> {
         // SAFETY: pointer and length are those of a live slice, which the host reads only.
-        check(unsafe { proxy_remove_header_map_value(MAP_REQUEST_HEADERS, name.as_ptr(), name.len()) })
+        check(unsafe {
+            proxy_remove_header_map_value(MAP_REQUEST_HEADERS, name.as_ptr(), name.len())
+        })
     }
 
-    fn send_local_response(&self, status: u16, headers: &[headers::Header<'_>], body: &[u8]) -> Result<(), HostError> {
+    fn send_local_response(
+        &self,
+        status: u16,
+        headers: &[headers::Header<'_>],
+        body: &[u8],
+    ) -> Result<(), HostError> {
         const DETAILS: &str = "riskgate";
         let headers = headers::encode(headers).ok_or(HostError::Buffer)?;
         // SAFETY: each pointer and length are those of a live slice, which the host reads only.
@@ -300,9 +354,15 @@ fn check(status: u32) -> Result<(), HostError> {
 fn buffer(buffer: u32, len: usize) -> Result<Vec<u8>, HostError> {
     let mut answer = Answer::default();
     // SAFETY: the out-values are live.
-    let status = unsafe { proxy_get_buffer_bytes(buffer, 0, len, &raw mut answer.data, &raw mut answer.len) };
+    let status = unsafe {
+        proxy_get_buffer_bytes(buffer, 0, len, &raw mut answer.data, &raw mut answer.len)
+    };
     let bytes = answer.take(status)?;
-    if bytes.len() > len { Err(HostError::Buffer) } else { Ok(bytes) }
+    if bytes.len() > len {
+        Err(HostError::Buffer)
+    } else {
+        Ok(bytes)
+    }
 }
 
 /// What the host says a returned buffer is.
@@ -313,7 +373,10 @@ struct Answer {
 
 impl Default for Answer {
     fn default() -> Answer {
-        Answer { data: std::ptr::null_mut(), len: 0 }
+        Answer {
+            data: std::ptr::null_mut(),
+            len: 0,
+        }
     }
 }
 
@@ -321,7 +384,11 @@ impl Answer {
     fn take(self, status: u32) -> Result<Vec<u8>, HostError> {
         check(status)?;
         if self.data.is_null() {
-            return if self.len == 0 { Ok(Vec::new()) } else { Err(HostError::Buffer) };
+            return if self.len == 0 {
+                Ok(Vec::new())
+            } else {
+                Err(HostError::Buffer)
+            };
         }
         match self.data.addr().checked_add(self.len) {
             Some(end) if end <= memory_len() && isize::try_from(self.len).is_ok() => {}

@@ -37,7 +37,10 @@ struct Request {
 
 impl Root {
     fn new(context_id: u32) -> Root {
-        Root { filter: Rc::default(), envoy: Envoy::new(context_id) }
+        Root {
+            filter: Rc::default(),
+            envoy: Envoy::new(context_id),
+        }
     }
 
     /// Runs `act` on the filter. A callback inside of a callback, which Envoy never makes, is left out.
@@ -76,7 +79,10 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Request { filter: Rc::clone(&self.filter), envoy: self.envoy }))
+        Some(Box::new(Request {
+            filter: Rc::clone(&self.filter),
+            envoy: self.envoy,
+        }))
     }
 
     fn get_type(&self) -> Option<ContextType> {

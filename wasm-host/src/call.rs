@@ -27,8 +27,12 @@ pub(crate) fn run(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer
         Some(Fault::Number(value)) => {
             work(guest, name, args)?;
             match (name, args) {
-                ("proxy_get_current_time_nanoseconds", &[at]) => guest.write(at, &value.to_le_bytes()),
-                ("proxy_define_metric" | "proxy_grpc_stream", &[.., at]) => guest.write_u32(at, low_half(value)),
+                ("proxy_get_current_time_nanoseconds", &[at]) => {
+                    guest.write(at, &value.to_le_bytes())
+                }
+                ("proxy_define_metric" | "proxy_grpc_stream", &[.., at]) => {
+                    guest.write_u32(at, low_half(value))
+                }
                 _ => Err(Status::UNIMPLEMENTED),
             }
         }
@@ -67,7 +71,12 @@ fn work(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
         }
         ("proxy_get_property", &[path, path_len, data, len]) => {
             let path = guest.read(path, path_len)?;
-            let value = guest.proxy().properties.get(&path).cloned().ok_or(Status::NOT_FOUND)?;
+            let value = guest
+                .proxy()
+                .properties
+                .get(&path)
+                .cloned()
+                .ok_or(Status::NOT_FOUND)?;
             guest.give(&value, data, len)
         }
         ("proxy_set_property", &[path, path_len, value, value_len]) => {
@@ -92,14 +101,21 @@ fn work(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
     }
 }
 
-fn get_buffer(guest: &mut Guest<'_, '_>, buffer: u64, (start, max_len): (u64, u64), out: (u64, u64)) -> Answer {
+fn get_buffer(
+    guest: &mut Guest<'_, '_>,
+    buffer: u64,
+    (start, max_len): (u64, u64),
+    out: (u64, u64),
+) -> Answer {
     let bytes = match buffer {
         BUFFER_GRPC_MESSAGE => guest.proxy().grpc_message.clone(),
         BUFFER_PLUGIN_CONFIGURATION => guest.proxy().plugin_configuration.clone(),
         _ => return Err(Status::NOT_FOUND),
     };
     let start = usize::try_from(start).map_err(|_| Status::BAD_ARGUMENT)?;
-    let end = start.saturating_add(usize::try_from(max_len).unwrap_or(usize::MAX)).min(bytes.len());
+    let end = start
+        .saturating_add(usize::try_from(max_len).unwrap_or(usize::MAX))
+        .min(bytes.len());
     let part = bytes.get(start..end).ok_or(Status::BAD_ARGUMENT)?;
     guest.give(part, out.0, out.1)
 }
@@ -110,7 +126,10 @@ fn headers(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
             let map = serialize_headers(&guest.proxy().request_headers);
             guest.give(&map, data, len)
         }
-        ("proxy_replace_header_map_value", &[MAP_REQUEST_HEADERS, key, key_len, value, value_len]) => {
+        (
+            "proxy_replace_header_map_value",
+            &[MAP_REQUEST_HEADERS, key, key_len, value, value_len],
+        ) => {
             let (key, value) = (guest.read(key, key_len)?, guest.read(value, value_len)?);
             let headers = &mut guest.proxy().request_headers;
             headers.retain(|(name, _)| *name != key);
@@ -119,7 +138,10 @@ fn headers(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
         }
         ("proxy_remove_header_map_value", &[MAP_REQUEST_HEADERS, key, key_len]) => {
             let key = guest.read(key, key_len)?;
-            guest.proxy().request_headers.retain(|(name, _)| *name != key);
+            guest
+                .proxy()
+                .request_headers
+                .retain(|(name, _)| *name != key);
             Ok(())
         }
         _ => Err(Status::UNIMPLEMENTED),
@@ -130,19 +152,31 @@ fn shared_data(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
     match (name, args) {
         ("proxy_get_shared_data", &[key, key_len, data, len, cas_at]) => {
             let key = guest.read(key, key_len)?;
-            let (value, cas) = guest.proxy().shared_data.get(&key).cloned().ok_or(Status::NOT_FOUND)?;
+            let (value, cas) = guest
+                .proxy()
+                .shared_data
+                .get(&key)
+                .cloned()
+                .ok_or(Status::NOT_FOUND)?;
             guest.give(&value, data, len)?;
             guest.write_u32(cas_at, cas)
         }
         ("proxy_set_shared_data", &[key, key_len, value, value_len, cas]) => {
             let (key, value) = (guest.read(key, key_len)?, guest.read(value, value_len)?);
-            let held = guest.proxy().shared_data.get(&key).map_or(0, |(_, cas)| *cas);
+            let held = guest
+                .proxy()
+                .shared_data
+                .get(&key)
+                .map_or(0, |(_, cas)| *cas);
             // As in Envoy: 0 writes whatever is there, and any other number must be the one that is there.
             let absent = held == 0 && low_half(cas) == u32::MAX;
             if cas != 0 && !absent && u64::from(held) != cas {
                 return Err(Status::CAS_MISMATCH);
             }
-            guest.proxy().shared_data.insert(key, (value, held.wrapping_add(1)));
+            guest
+                .proxy()
+                .shared_data
+                .insert(key, (value, held.wrapping_add(1)));
             Ok(())
         }
         _ => Err(Status::UNIMPLEMENTED),
@@ -154,10 +188,13 @@ fn metrics(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
         ("proxy_define_metric", &[_, data, len, at]) => {
             let name = guest.read_text(data, len)?;
             let metrics = &mut guest.proxy().metrics;
-            let place = metrics.iter().position(|metric| metric.name == name).unwrap_or_else(|| {
-                metrics.push(Metric { name, value: 0 });
-                metrics.len() - 1
-            });
+            let place = metrics
+                .iter()
+                .position(|metric| metric.name == name)
+                .unwrap_or_else(|| {
+                    metrics.push(Metric { name, value: 0 });
+                    metrics.len() - 1
+                });
             guest.write_u32(at, id(place))
         }
         ("proxy_increment_metric", &[id, by]) => {
@@ -175,15 +212,35 @@ fn metrics(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
 
 fn streams(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
     match (name, args) {
-        ("proxy_grpc_stream", &[upstream, upstream_len, service, service_len, method, method_len, _, _, at]) => {
+        (
+            "proxy_grpc_stream",
+            &[
+                upstream,
+                upstream_len,
+                service,
+                service_len,
+                method,
+                method_len,
+                _,
+                _,
+                at,
+            ],
+        ) => {
             let upstream = guest.read(upstream, upstream_len)?;
             // Envoy parses a message first and looks for a cluster of that name then.
             if !upstream.starts_with(b"\x0a") {
                 return Err(Status::PARSE_FAILURE);
             }
-            let method = (guest.read_text(service, service_len)?, guest.read_text(method, method_len)?);
+            let method = (
+                guest.read_text(service, service_len)?,
+                guest.read_text(method, method_len)?,
+            );
             let streams = &mut guest.proxy().streams;
-            streams.push(Stream { upstream, method, ..Stream::default() });
+            streams.push(Stream {
+                upstream,
+                method,
+                ..Stream::default()
+            });
             let token = id(streams.len() - 1);
             guest.write_u32(at, token)
         }
@@ -201,7 +258,10 @@ fn streams(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
 }
 
 fn by_id<T>(things: &mut [T], id: u64) -> Answer<&mut T> {
-    let place = usize::try_from(id).ok().and_then(|id| id.checked_sub(1)).ok_or(Status::NOT_FOUND)?;
+    let place = usize::try_from(id)
+        .ok()
+        .and_then(|id| id.checked_sub(1))
+        .ok_or(Status::NOT_FOUND)?;
     things.get_mut(place).ok_or(Status::NOT_FOUND)
 }
 

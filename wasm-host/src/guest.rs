@@ -29,7 +29,9 @@ impl<'c, 'd> Guest<'c, 'd> {
         let (data, len) = (address(data)?, address(len)?);
         let end = data.checked_add(len).ok_or(Status::INVALID_MEMORY_ACCESS)?;
         let bytes = self.memory.data(&self.caller).get(data..end);
-        bytes.map(<[u8]>::to_vec).ok_or(Status::INVALID_MEMORY_ACCESS)
+        bytes
+            .map(<[u8]>::to_vec)
+            .ok_or(Status::INVALID_MEMORY_ACCESS)
     }
 
     pub(crate) fn read_text(&self, data: u64, len: u64) -> Answer<String> {
@@ -38,7 +40,9 @@ impl<'c, 'd> Guest<'c, 'd> {
 
     pub(crate) fn write(&mut self, at: u64, bytes: &[u8]) -> Answer {
         let at = address(at)?;
-        self.memory.write(&mut self.caller, at, bytes).map_err(|_| Status::INVALID_MEMORY_ACCESS)
+        self.memory
+            .write(&mut self.caller, at, bytes)
+            .map_err(|_| Status::INVALID_MEMORY_ACCESS)
     }
 
     pub(crate) fn write_u32(&mut self, at: u64, value: u32) -> Answer {
@@ -60,7 +64,9 @@ impl<'c, 'd> Guest<'c, 'd> {
             _ => None,
         };
         let allocate = allocate.ok_or(Status::INVALID_MEMORY_ACCESS)?;
-        allocate.call(&mut self.caller, len).map_err(|_| Status::INVALID_MEMORY_ACCESS)
+        allocate
+            .call(&mut self.caller, len)
+            .map_err(|_| Status::INVALID_MEMORY_ACCESS)
     }
 }
 

@@ -80,14 +80,18 @@ impl Proxy {
 
     /// The value of a metric; `None` if the VM never defined it.
     pub fn metric(&self, name: &str) -> Option<i64> {
-        self.metrics.iter().find(|metric| metric.name == name).map(|metric| metric.value)
+        self.metrics
+            .iter()
+            .find(|metric| metric.name == name)
+            .map(|metric| metric.value)
     }
 
     /// The next bytes of a fixed sequence (SplitMix64): a test must be repeatable, not unpredictable.
     pub(crate) fn random(&mut self, len: usize) -> Vec<u8> {
         let next = || {
             self.random_state = self.random_state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mixed = (self.random_state ^ (self.random_state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed =
+                (self.random_state ^ (self.random_state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             ((mixed ^ (mixed >> 31)) & 0xff) as u8
         };
@@ -98,7 +102,10 @@ impl Proxy {
 /// A header map in its serialized form.
 pub(crate) fn serialize_headers(headers: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let len = |text: &[u8]| u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes();
-    let mut map = u32::try_from(headers.len()).unwrap_or(u32::MAX).to_le_bytes().to_vec();
+    let mut map = u32::try_from(headers.len())
+        .unwrap_or(u32::MAX)
+        .to_le_bytes()
+        .to_vec();
     for (name, value) in headers {
         map.extend([len(name), len(value)].concat());
     }

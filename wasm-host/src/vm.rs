@@ -56,7 +56,10 @@ impl Module {
 
     /// The names of the functions that it imports from `module`.
     pub fn imports(&self, module: &str) -> Vec<String> {
-        let imports = self.module.imports().filter(|import| import.module() == module);
+        let imports = self
+            .module
+            .imports()
+            .filter(|import| import.module() == module);
         imports.map(|import| import.name().to_owned()).collect()
     }
 }
@@ -73,7 +76,9 @@ impl Vm {
             link(&mut linker, import.module(), import.name(), &import.ty())?;
         }
         let mut store = Store::new(&module.engine, Proxy::default());
-        let instance = linker.instantiate(&mut store, &module.module).map_err(unusable)?;
+        let instance = linker
+            .instantiate(&mut store, &module.module)
+            .map_err(unusable)?;
         let mut vm = Vm { store, instance };
         vm.call::<(), ()>("_initialize", ())?;
         Ok(vm)
@@ -104,7 +109,8 @@ impl Vm {
     ///
     /// When the VM traps.
     pub fn start(&mut self, context_id: u32) -> Result<bool, Error> {
-        self.call::<_, u32>("proxy_on_vm_start", (context_id, 0_u32)).map(|ok| ok != 0)
+        self.call::<_, u32>("proxy_on_vm_start", (context_id, 0_u32))
+            .map(|ok| ok != 0)
     }
 
     /// `proxy_on_configure`.
@@ -115,7 +121,8 @@ impl Vm {
     pub fn configure(&mut self, context_id: u32, configuration: &[u8]) -> Result<bool, Error> {
         self.proxy_mut().plugin_configuration = configuration.to_vec();
         let len = len_u32(configuration);
-        self.call::<_, u32>("proxy_on_configure", (context_id, len)).map(|ok| ok != 0)
+        self.call::<_, u32>("proxy_on_configure", (context_id, len))
+            .map(|ok| ok != 0)
     }
 
     /// `proxy_on_tick`.
@@ -132,13 +139,24 @@ impl Vm {
     /// # Errors
     ///
     /// When the VM traps.
-    pub fn request_headers(&mut self, context_id: u32, headers: &[(&[u8], &[u8])]) -> Result<Action, Error> {
+    pub fn request_headers(
+        &mut self,
+        context_id: u32,
+        headers: &[(&[u8], &[u8])],
+    ) -> Result<Action, Error> {
         let proxy = self.proxy_mut();
-        proxy.request_headers = headers.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        proxy.request_headers = headers
+            .iter()
+            .map(|(name, value)| (name.to_vec(), value.to_vec()))
+            .collect();
         proxy.local_response = None;
         let count = u32::try_from(headers.len()).unwrap_or(u32::MAX);
         let action: u32 = self.call("proxy_on_request_headers", (context_id, count, 1_u32))?;
-        Ok(if action == 0 { Action::Continue } else { Action::Pause })
+        Ok(if action == 0 {
+            Action::Continue
+        } else {
+            Action::Pause
+        })
     }
 
     /// `proxy_on_grpc_receive_initial_metadata`, without any.
@@ -147,7 +165,10 @@ impl Vm {
     ///
     /// When the VM traps.
     pub fn grpc_initial_metadata(&mut self, context_id: u32, token: u32) -> Result<(), Error> {
-        self.call("proxy_on_grpc_receive_initial_metadata", (context_id, token, len_u32(&serialize_headers(&[]))))
+        self.call(
+            "proxy_on_grpc_receive_initial_metadata",
+            (context_id, token, len_u32(&serialize_headers(&[]))),
+        )
     }
 
     /// `proxy_on_grpc_receive`: a message comes on a stream.
@@ -155,9 +176,17 @@ impl Vm {
     /// # Errors
     ///
     /// When the VM traps.
-    pub fn grpc_receive(&mut self, context_id: u32, token: u32, message: &[u8]) -> Result<(), Error> {
+    pub fn grpc_receive(
+        &mut self,
+        context_id: u32,
+        token: u32,
+        message: &[u8],
+    ) -> Result<(), Error> {
         self.proxy_mut().grpc_message = message.to_vec();
-        self.call("proxy_on_grpc_receive", (context_id, token, len_u32(message)))
+        self.call(
+            "proxy_on_grpc_receive",
+            (context_id, token, len_u32(message)),
+        )
     }
 
     /// `proxy_on_grpc_close`: the other end closed a stream.
@@ -175,7 +204,8 @@ impl Vm {
     ///
     /// When the VM traps.
     pub fn done(&mut self, context_id: u32) -> Result<bool, Error> {
-        self.call::<_, u32>("proxy_on_done", context_id).map(|done| done != 0)
+        self.call::<_, u32>("proxy_on_done", context_id)
+            .map(|done| done != 0)
     }
 
     /// `proxy_on_log`.
@@ -196,38 +226,63 @@ impl Vm {
         self.call("proxy_on_delete", context_id)
     }
 
-    fn call<P: WasmParams, R: WasmResults>(&mut self, callback: &str, params: P) -> Result<R, Error> {
-        let function = self.instance.get_typed_func::<P, R>(&mut self.store, callback).map_err(unusable)?;
-        function.call(&mut self.store, params).map_err(|error| Error::Trap {
-            callback: callback.to_owned(),
-            reason: format!("{error:#}; last log line: {:?}", self.proxy().log.last()),
-        })
+    fn call<P: WasmParams, R: WasmResults>(
+        &mut self,
+        callback: &str,
+        params: P,
+    ) -> Result<R, Error> {
+        let function = self
+            .instance
+            .get_typed_func::<P, R>(&mut self.store, callback)
+            .map_err(unusable)?;
+        function
+            .call(&mut self.store, params)
+            .map_err(|error| Error::Trap {
+                callback: callback.to_owned(),
+                reason: format!("{error:#}; last log line: {:?}", self.proxy().log.last()),
+            })
     }
 }
 
 /// Links one import to what the host has under its name.
-fn link(linker: &mut Linker<Proxy>, module: &str, name: &str, ty: &ExternType) -> Result<(), Error> {
+fn link(
+    linker: &mut Linker<Proxy>,
+    module: &str,
+    name: &str,
+    ty: &ExternType,
+) -> Result<(), Error> {
     let run = match module {
         "env" => call::run,
         "wasi_snapshot_preview1" => wasi::run,
-        _ => return Err(Error::Module(format!("it imports `{name}` from `{module}`"))),
+        _ => {
+            return Err(Error::Module(format!(
+                "it imports `{name}` from `{module}`"
+            )));
+        }
     };
     let ExternType::Func(ty) = ty else {
-        return Err(Error::Module(format!("it imports `{name}`, which is not a function")));
+        return Err(Error::Module(format!(
+            "it imports `{name}`, which is not a function"
+        )));
     };
     let call_name = name.to_owned();
     let host_call = move |mut caller: Caller<'_, Proxy>, params: &[Val], results: &mut [Val]| {
         caller.data_mut().calls.push(call_name.clone());
         let args: Vec<u64> = params.iter().map(number).collect();
-        let answer = Guest::new(&mut caller).and_then(|mut guest| run(&mut guest, &call_name, &args));
+        let answer =
+            Guest::new(&mut caller).and_then(|mut guest| run(&mut guest, &call_name, &args));
         match results.first_mut() {
-            Some(result) => *result = Val::I32(answer.err().unwrap_or(crate::Status::OK).cast_signed()),
+            Some(result) => {
+                *result = Val::I32(answer.err().unwrap_or(crate::Status::OK).cast_signed());
+            }
             // `proc_exit` alone returns nothing.
             None => return Err(wasmtime::Error::msg("the VM exited")),
         }
         Ok(())
     };
-    linker.func_new(module, name, ty.clone(), host_call).map_err(unusable)?;
+    linker
+        .func_new(module, name, ty.clone(), host_call)
+        .map_err(unusable)?;
     Ok(())
 }
 

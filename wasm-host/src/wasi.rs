@@ -19,7 +19,9 @@ pub(crate) fn run(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer
 fn work(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
     match (name, args) {
         ("random_get", &[data, len]) => {
-            let bytes = guest.proxy().random(usize::try_from(len).unwrap_or_default());
+            let bytes = guest
+                .proxy()
+                .random(usize::try_from(len).unwrap_or_default());
             guest.write(data, &bytes)
         }
         ("clock_time_get", &[_, _, at]) => {

@@ -24,7 +24,10 @@ const ROOT: u32 = 1;
 fn live(vm: &mut Vm, configuration: &[u8]) -> Result<(), Error> {
     vm.create_context(ROOT, 0)?;
     vm.start(ROOT)?;
-    assert!(vm.configure(ROOT, configuration)?, "a false would stop Envoy or unfilter it");
+    assert!(
+        vm.configure(ROOT, configuration)?,
+        "a false would stop Envoy or unfilter it"
+    );
     vm.tick(ROOT)?;
     requests(vm, 10)?;
     for _ in 0..3 {
@@ -79,28 +82,47 @@ fn fresh(module: &Module) -> Vm {
     let properties: [(&[u8], &[u8]); 4] = [
         (b"source\0address", b"192.0.2.1:5"),
         (b"connection\0mtls", &[1]),
-        (b"node\0id", b"edge"),
+        (b"xds\0node\0id", b"edge"),
         (b"request\0protocol", b"HTTP/2"),
     ];
-    proxy.properties = properties.map(|(path, value)| (path.to_vec(), value.to_vec())).into();
+    proxy.properties = properties
+        .map(|(path, value)| (path.to_vec(), value.to_vec()))
+        .into();
     vm
 }
 
 #[test]
 fn a_good_host_gets_good_answers() {
     let module = module();
-    let mut vm = fresh(&module);
+    let mut vm = fresh(module);
     live(&mut vm, &configuration()).unwrap();
     let proxy = vm.proxy();
-    assert_eq!(proxy.metric("riskgate.loads.accepted"), Some(1), "{:?}", proxy.log);
+    assert_eq!(
+        proxy.metric("riskgate.loads.accepted"),
+        Some(1),
+        "{:?}",
+        proxy.log
+    );
     assert_eq!(proxy.metric("riskgate.decisions.deny"), Some(2));
     assert_eq!(proxy.metric("riskgate.decisions.allow"), Some(2));
     assert_eq!(proxy.metric("riskgate.decisions.challenge"), Some(2));
-    assert!(proxy.streams.len() > 2, "it connects again: {:?}", proxy.log);
+    assert!(
+        proxy.streams.len() > 2,
+        "it connects again: {:?}",
+        proxy.log
+    );
     let imports = module.imports("env");
-    let unused: Vec<_> = imports.iter().filter(|name| !proxy.calls.contains(name)).collect();
+    let unused: Vec<_> = imports
+        .iter()
+        .filter(|name| !proxy.calls.contains(name))
+        .collect();
     // The calls that the crate `proxy-wasm` imports for methods nobody calls, or that need what this life has not.
-    assert!(!unused.iter().any(|name| name.contains("grpc_stream") || name.contains("property")), "{unused:?}");
+    assert!(
+        !unused
+            .iter()
+            .any(|name| name.contains("grpc_stream") || name.contains("property")),
+        "{unused:?}"
+    );
 }
 
 #[test]
@@ -116,10 +138,14 @@ fn no_status_traps() {
                 if is_exception(call, status, good) {
                     continue;
                 }
-                let mut vm = fresh(&module);
-                vm.proxy_mut().inject_after(call, good, Fault::Status(status));
+                let mut vm = fresh(module);
+                vm.proxy_mut()
+                    .inject_after(call, good, Fault::Status(status));
                 let lived = live(&mut vm, &configuration());
-                assert!(lived.is_ok(), "{call} answers {status} after {good} good answers: {lived:?}");
+                assert!(
+                    lived.is_ok(),
+                    "{call} answers {status} after {good} good answers: {lived:?}"
+                );
             }
         }
     }
@@ -128,7 +154,12 @@ fn no_status_traps() {
 #[test]
 fn no_buffer_traps() {
     let module = module();
-    let calls = ["proxy_get_buffer_bytes", "proxy_get_header_map_pairs", "proxy_get_property", "proxy_get_shared_data"];
+    let calls = [
+        "proxy_get_buffer_bytes",
+        "proxy_get_header_map_pairs",
+        "proxy_get_property",
+        "proxy_get_shared_data",
+    ];
     let faults = [
         Fault::Buffer(vec![]),
         Fault::Buffer(b"garbage".to_vec()),
@@ -137,16 +168,27 @@ fn no_buffer_traps() {
         Fault::Buffer(vec![0xff; 4 << 20]),
         Fault::Pointer { data: 0, len: 0 },
         Fault::Pointer { data: 0, len: 5 },
-        Fault::Pointer { data: u32::MAX - 3, len: 8 },
-        Fault::Pointer { data: 16, len: u32::MAX },
-        Fault::Pointer { data: 16, len: 0x7fff_ffff },
+        Fault::Pointer {
+            data: u32::MAX - 3,
+            len: 8,
+        },
+        Fault::Pointer {
+            data: 16,
+            len: u32::MAX,
+        },
+        Fault::Pointer {
+            data: 16,
+            len: 0x7fff_ffff,
+        },
     ];
     for call in calls {
         for fault in &faults {
-            let mut vm = fresh(&module);
+            let mut vm = fresh(module);
             vm.proxy_mut().inject(call, fault.clone());
             // Then the instance is that of another VM.
-            vm.proxy_mut().shared_data.insert(b"riskgate.instance.v1".to_vec(), (vec![7; 16], 1));
+            vm.proxy_mut()
+                .shared_data
+                .insert(b"riskgate.instance.v1".to_vec(), (vec![7; 16], 1));
             let lived = live(&mut vm, &configuration());
             assert!(lived.is_ok(), "{call} returns {fault:?}: {lived:?}");
         }
@@ -158,7 +200,7 @@ fn no_number_traps() {
     let module = module();
     for call in ["proxy_get_current_time_nanoseconds", "proxy_define_metric"] {
         for number in [0, 1, u64::from(u32::MAX), u64::MAX] {
-            let mut vm = fresh(&module);
+            let mut vm = fresh(module);
             vm.proxy_mut().inject(call, Fault::Number(number));
             let lived = live(&mut vm, &configuration());
             assert!(lived.is_ok(), "{call} returns {number}: {lived:?}");
@@ -168,14 +210,21 @@ fn no_number_traps() {
 
 #[test]
 fn a_refused_request_stays_refused_when_the_answer_fails() {
-    let mut vm = fresh(&module());
-    vm.proxy_mut().inject("proxy_send_local_response", Fault::Status(10));
+    let mut vm = fresh(module());
+    vm.proxy_mut()
+        .inject("proxy_send_local_response", Fault::Status(10));
     vm.create_context(ROOT, 0).unwrap();
     vm.configure(ROOT, &configuration()).unwrap();
     vm.create_context(2, ROOT).unwrap();
-    assert_eq!(vm.request_headers(2, &[(b":path", b"/blocked")]).unwrap(), Action::Pause);
+    assert_eq!(
+        vm.request_headers(2, &[(b":path", b"/blocked")]).unwrap(),
+        Action::Pause
+    );
     vm.create_context(3, ROOT).unwrap();
-    assert_eq!(vm.request_headers(3, &[(b":path", b"/")]).unwrap(), Action::Continue);
+    assert_eq!(
+        vm.request_headers(3, &[(b":path", b"/")]).unwrap(),
+        Action::Continue
+    );
 }
 
 /// The filter tries these two calls before each stream, and opens none if they answer badly then. A host that
@@ -193,17 +242,36 @@ fn is_exception(call: &str, status: u32, good: u32) -> bool {
 fn the_exceptions_are_what_they_are_said_to_be() {
     let module = module();
     for call in ["proxy_set_effective_context", "proxy_grpc_stream"] {
-        for status in STATUSES.into_iter().filter(|status| is_exception(call, *status, 1)) {
-            let mut vm = fresh(&module);
+        for status in STATUSES
+            .into_iter()
+            .filter(|status| is_exception(call, *status, 1))
+        {
+            let mut vm = fresh(module);
             // The first use is the one that tries the call.
             vm.proxy_mut().inject_after(call, 1, Fault::Status(status));
             let lived = live(&mut vm, &configuration());
-            assert!(matches!(lived, Err(Error::Trap { .. })), "{call} answers {status} later on: {lived:?}");
+            assert!(
+                matches!(lived, Err(Error::Trap { .. })),
+                "{call} answers {status} later on: {lived:?}"
+            );
         }
     }
-    // A token that is given out again although the filter cancelled its stream, which no callback tells the crate.
-    let mut vm = fresh(&module);
+}
+
+/// A token that is given out again although the filter cancelled its stream, which no callback tells the crate.
+#[test]
+fn a_token_that_is_given_twice_is_an_exception() {
+    let mut vm = fresh(module());
     vm.proxy_mut().inject("proxy_grpc_stream", Fault::Number(1));
-    let lived = live(&mut vm, &configuration());
-    assert!(matches!(lived, Err(Error::Trap { .. })), "{lived:?}");
+    vm.create_context(ROOT, 0).unwrap();
+    vm.configure(ROOT, &configuration()).unwrap();
+    vm.tick(ROOT).unwrap();
+    vm.grpc_receive(ROOT, 1, b"\xff").unwrap();
+    vm.tick(ROOT).unwrap();
+    assert!(vm.proxy().streams[0].cancelled);
+    let connects_again = (0..TICKS_UNTIL_CONNECTED).try_for_each(|_| vm.tick(ROOT));
+    assert!(
+        matches!(connects_again, Err(Error::Trap { .. })),
+        "{connects_again:?}"
+    );
 }

@@ -9,22 +9,22 @@ use riskgate_engine::bundle::Bundle;
 use riskgate_push_protocol::{BundleId, Digest};
 
 /// When revision 1 is issued; revision N follows N - 1 seconds later.
-pub const EPOCH_S: u64 = 1_800_000_000;
+pub(crate) const EPOCH_S: u64 = 1_800_000_000;
 /// How long a bundle lives.
-pub const TTL_S: u64 = 3_600;
+pub(crate) const TTL_S: u64 = 3_600;
 
 /// What a bundle of the tests is made of.
 #[derive(Clone, Copy)]
-pub struct Spec {
-    pub revision: u64,
-    pub ruleset: &'static str,
-    pub on_expired: &'static str,
-    pub rules: &'static str,
-    pub key: u8,
+pub(crate) struct Spec {
+    pub(crate) revision: u64,
+    pub(crate) ruleset: &'static str,
+    pub(crate) on_expired: &'static str,
+    pub(crate) rules: &'static str,
+    pub(crate) key: u8,
 }
 
 /// Denies `/blocked`.
-pub const PLAIN: Spec = Spec {
+pub(crate) const PLAIN: Spec = Spec {
     revision: 1,
     ruleset: "shop",
     on_expired: "keep",
@@ -35,7 +35,7 @@ pub const PLAIN: Spec = Spec {
 };
 
 /// Denies `/blocked` with 429: a change that a test can see.
-pub const CHANGED: Spec = Spec {
+pub(crate) const CHANGED: Spec = Spec {
     revision: 2,
     rules: r#"
   - { id: slow-down, when: 'request.url_path == "/blocked"', then: { deny: { status: 429 } } }
@@ -45,30 +45,43 @@ pub const CHANGED: Spec = Spec {
 
 impl Spec {
     /// The file as it is sent to filters.
-    pub fn bytes(&self) -> Vec<u8> {
-        let ruleset = format!("language: 1\nruleset: {}\nttl: {TTL_S}s\non_expired: {}\n", self.ruleset, self.on_expired);
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let ruleset = format!(
+            "language: 1\nruleset: {}\nttl: {TTL_S}s\non_expired: {}\n",
+            self.ruleset, self.on_expired
+        );
         let rules = format!("rules:{}", self.rules);
-        let sources = Sources::from_texts([("ruleset.yaml", &ruleset[..]), ("test.rules.yaml", &rules)]);
+        let sources =
+            Sources::from_texts([("ruleset.yaml", &ruleset[..]), ("test.rules.yaml", &rules)]);
         let analysis = front::analyse(&sources);
-        let ruleset = analysis.ruleset.unwrap_or_else(|| panic!("{:?}", analysis.diagnostics));
+        let ruleset = analysis
+            .ruleset
+            .unwrap_or_else(|| panic!("{:?}", analysis.diagnostics));
         let issued_at_s = EPOCH_S + self.revision - 1;
-        let options = BuildOptions { revision: self.revision, issued_at_s, audience: None };
+        let options = BuildOptions {
+            revision: self.revision,
+            issued_at_s,
+            audience: None,
+        };
         let file = build(&ruleset, &options, &SigningKey::from_bytes(&[self.key; 32])).unwrap();
         Bundle::parse(&file).unwrap().without_detached()
     }
 
-    pub fn base64(&self) -> String {
+    pub(crate) fn base64(&self) -> String {
         BASE64.encode(self.bytes())
     }
 }
 
 /// What a bundle file is called on a stream.
-pub fn id_of(bytes: &[u8]) -> BundleId {
+pub(crate) fn id_of(bytes: &[u8]) -> BundleId {
     let bundle = Bundle::parse(bytes).unwrap();
-    BundleId { revision: bundle.manifest().revision, digest: Digest(bundle.digest().0) }
+    BundleId {
+        revision: bundle.manifest().revision,
+        digest: Digest(bundle.digest().0),
+    }
 }
 
 /// The public key that the filters of the tests trust.
-pub fn trusted_key() -> String {
+pub(crate) fn trusted_key() -> String {
     BASE64.encode(SigningKey::from_bytes(&[1; 32]).verifying_key().to_bytes())
 }

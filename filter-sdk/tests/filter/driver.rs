@@ -9,126 +9,150 @@ use riskgate_push_protocol::{BundleChunk, BundleStart, Hello, PusherMessage, Sub
 const CHUNK_LEN: usize = 100;
 
 #[derive(Default)]
-pub struct Driver {
-    pub proxy: Proxy,
-    pub filter: Filter,
+pub(crate) struct Driver {
+    pub(crate) proxy: Proxy,
+    pub(crate) filter: Filter,
 }
 
 impl Driver {
     /// A filter that was configured a minute after revision 1 was issued. `more` follows the required keys.
-    pub fn new(more: &str) -> Driver {
+    pub(crate) fn new(more: &str) -> Driver {
         let mut driver = Driver::default();
         driver.set_time(EPOCH_S + 60);
-        driver.proxy.properties.get_mut().insert("source/address".into(), b"192.0.2.1:567".to_vec());
+        driver
+            .proxy
+            .properties
+            .get_mut()
+            .insert("source/address".into(), b"192.0.2.1:567".to_vec());
         driver.configure(more);
         driver
     }
 
     /// A filter that subscribes, with the stream open.
-    pub fn subscribed(more: &str) -> Driver {
+    pub(crate) fn subscribed(more: &str) -> Driver {
         let mut driver = Driver::new(&format!(r#","push":{{"cluster":"pusher"}}{more}"#));
         driver.tick();
         driver
     }
 
-    pub fn configure(&mut self, more: &str) {
-        let json = format!(r#"{{"ruleset":"shop","trust":{{"keys":["{}"]}}{more}}}"#, trusted_key());
+    pub(crate) fn configure(&mut self, more: &str) {
+        let json = format!(
+            r#"{{"ruleset":"shop","trust":{{"keys":["{}"]}}{more}}}"#,
+            trusted_key()
+        );
         self.filter.on_configure(&self.proxy, json.as_bytes());
     }
 
-    pub fn set_time(&self, now_s: u64) {
+    pub(crate) fn set_time(&self, now_s: u64) {
         self.proxy.now_ns.set(now_s * 1_000_000_000);
     }
 
-    pub fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         self.filter.on_tick(&self.proxy);
     }
 
-    pub fn request(&mut self, path: &str, headers: &[(&str, &[u8])]) -> Flow {
-        let pseudo: [(&str, &[u8]); 4] =
-            [(":method", b"GET"), (":scheme", b"https"), (":authority", b"shop.example"), (":path", path.as_bytes())];
+    pub(crate) fn request(&mut self, path: &str, headers: &[(&str, &[u8])]) -> Flow {
+        let pseudo: [(&str, &[u8]); 4] = [
+            (":method", b"GET"),
+            (":scheme", b"https"),
+            (":authority", b"shop.example"),
+            (":path", path.as_bytes()),
+        ];
         let all = pseudo.iter().chain(headers);
-        *self.proxy.headers.get_mut() =
-            all.map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect();
+        *self.proxy.headers.get_mut() = all
+            .map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec()))
+            .collect();
         self.proxy.state.get_mut().clear();
         *self.proxy.reply.get_mut() = None;
         self.filter.on_request_headers(&self.proxy)
     }
 
     /// The status that a request to `path` is answered with; `None` when it goes on.
-    pub fn status(&mut self, path: &str) -> Option<u16> {
+    pub(crate) fn status(&mut self, path: &str) -> Option<u16> {
         let flow = self.request(path, &[]);
         let status = self.proxy.reply.borrow().as_ref().map(|reply| reply.status);
         assert_eq!(flow == Flow::Answered, status.is_some());
         status
     }
 
-    pub fn header(&self, name: &str) -> Vec<Vec<u8>> {
+    pub(crate) fn header(&self, name: &str) -> Vec<Vec<u8>> {
         let headers = self.proxy.headers.borrow();
-        headers.iter().filter(|(held, _)| held == name.as_bytes()).map(|(_, value)| value.clone()).collect()
+        headers
+            .iter()
+            .filter(|(held, _)| held == name.as_bytes())
+            .map(|(_, value)| value.clone())
+            .collect()
     }
 
-    pub fn state(&self, name: &str) -> Option<String> {
+    pub(crate) fn state(&self, name: &str) -> Option<String> {
         self.proxy.state.borrow().get(name).cloned()
     }
 
-    pub fn metric(&self, name: &str) -> i64 {
+    pub(crate) fn metric(&self, name: &str) -> i64 {
         let metrics = self.proxy.metrics.borrow();
-        metrics.iter().find(|(held, _)| *held == name).map_or(-1, |(_, value)| *value)
+        metrics
+            .iter()
+            .find(|(held, _)| *held == name)
+            .map_or(-1, |(_, value)| *value)
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let log = self.proxy.log.borrow();
-        log.iter().map(|(level, line)| format!("{level:?}: {line}\n")).collect()
+        log.iter()
+            .map(|(level, line)| format!("{level:?}: {line}\n"))
+            .collect()
     }
 
     /// The token of the stream that was opened last.
-    pub fn token(&self) -> u32 {
+    pub(crate) fn token(&self) -> u32 {
         self.proxy.streams.borrow().len() as u32 - 1
     }
 
     /// What the filter has said on its latest stream since it was asked last.
-    pub fn said(&self) -> Vec<SubscriberMessage> {
+    pub(crate) fn said(&self) -> Vec<SubscriberMessage> {
         let mut streams = self.proxy.streams.borrow_mut();
         let sent = std::mem::take(&mut streams.last_mut().unwrap().sent);
-        sent.iter().map(|bytes| SubscriberMessage::decode(bytes).unwrap()).collect()
+        sent.iter()
+            .map(|bytes| SubscriberMessage::decode(bytes).unwrap())
+            .collect()
     }
 
     /// As [`Driver::said`], without the credit for chunks.
-    pub fn answers(&self) -> Vec<SubscriberMessage> {
+    pub(crate) fn answers(&self) -> Vec<SubscriberMessage> {
         let mut said = self.said();
         said.retain(|message| !matches!(message, SubscriberMessage::ChunkTaken(_)));
         said
     }
 
-    pub fn hello(&self) -> Hello {
+    pub(crate) fn hello(&self) -> Hello {
         match &self.said()[..] {
             [SubscriberMessage::Hello(hello)] => hello.clone(),
             other => panic!("{other:?}"),
         }
     }
 
-    pub fn hear_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn hear_bytes(&mut self, bytes: &[u8]) {
         *self.proxy.message.get_mut() = bytes.to_vec();
         let token = self.token();
-        self.filter.on_stream_message(&self.proxy, token, bytes.len());
+        self.filter
+            .on_stream_message(&self.proxy, token, bytes.len());
     }
 
-    pub fn hear(&mut self, message: &PusherMessage) {
+    pub(crate) fn hear(&mut self, message: &PusherMessage) {
         self.hear_bytes(&message.encode_to_vec());
     }
 
-    pub fn hear_start(&mut self, announced: &[u8]) {
+    pub(crate) fn hear_start(&mut self, announced: &[u8]) {
         self.hear(&start(announced));
     }
 
     /// A whole bundle comes, announced as itself.
-    pub fn hear_bundle(&mut self, bytes: &[u8]) {
+    pub(crate) fn hear_bundle(&mut self, bytes: &[u8]) {
         self.hear_file(bytes, bytes);
     }
 
     /// `file` comes, announced as `announced`.
-    pub fn hear_file(&mut self, announced: &[u8], file: &[u8]) {
+    pub(crate) fn hear_file(&mut self, announced: &[u8], file: &[u8]) {
         let mut message = start(announced);
         if let PusherMessage::Start(start) = &mut message {
             start.total_len = file.len() as u32;
@@ -140,18 +164,25 @@ impl Driver {
     }
 }
 
-pub fn start(bytes: &[u8]) -> PusherMessage {
-    PusherMessage::Start(BundleStart { bundle: id_of(bytes), total_len: bytes.len() as u32 })
+pub(crate) fn start(bytes: &[u8]) -> PusherMessage {
+    PusherMessage::Start(BundleStart {
+        bundle: id_of(bytes),
+        total_len: bytes.len() as u32,
+    })
 }
 
 /// `file` in chunks that say they belong to `announced`.
-pub fn chunks(announced: &[u8], file: &[u8]) -> Vec<PusherMessage> {
+pub(crate) fn chunks(announced: &[u8], file: &[u8]) -> Vec<PusherMessage> {
     let digest = id_of(announced).digest;
     let parts = file.chunks(CHUNK_LEN).enumerate();
     parts
         .map(|(index, data)| {
             let offset = (index * CHUNK_LEN) as u32;
-            PusherMessage::Chunk(BundleChunk { digest, offset, data: data.to_vec().into() })
+            PusherMessage::Chunk(BundleChunk {
+                digest,
+                offset,
+                data: data.to_vec().into(),
+            })
         })
         .collect()
 }

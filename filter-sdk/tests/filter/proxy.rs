@@ -8,42 +8,46 @@ use std::collections::{BTreeMap, HashSet};
 
 /// Every field is what the filter did, or what it is told.
 #[derive(Default)]
-pub struct Proxy {
-    pub now_ns: Cell<u64>,
-    pub tick_period_ms: Cell<u32>,
-    pub log: RefCell<Vec<(Level, String)>>,
-    pub headers: RefCell<Vec<(Vec<u8>, Vec<u8>)>>,
-    pub properties: RefCell<BTreeMap<String, Vec<u8>>>,
-    pub state: RefCell<BTreeMap<String, String>>,
-    pub reply: RefCell<Option<Reply>>,
-    pub metrics: RefCell<Vec<(&'static str, i64)>>,
-    pub shared_data: RefCell<BTreeMap<String, Vec<u8>>>,
-    pub streams: RefCell<Vec<Stream>>,
-    pub message: RefCell<Vec<u8>>,
-    pub random: Cell<u8>,
+pub(crate) struct Proxy {
+    pub(crate) now_ns: Cell<u64>,
+    pub(crate) tick_period_ms: Cell<u32>,
+    pub(crate) log: RefCell<Vec<(Level, String)>>,
+    pub(crate) headers: RefCell<Vec<(Vec<u8>, Vec<u8>)>>,
+    pub(crate) properties: RefCell<BTreeMap<String, Vec<u8>>>,
+    pub(crate) state: RefCell<BTreeMap<String, String>>,
+    pub(crate) reply: RefCell<Option<Reply>>,
+    pub(crate) metrics: RefCell<Vec<(&'static str, i64)>>,
+    pub(crate) shared_data: RefCell<BTreeMap<String, Vec<u8>>>,
+    pub(crate) streams: RefCell<Vec<Stream>>,
+    pub(crate) message: RefCell<Vec<u8>>,
+    pub(crate) random: Cell<u8>,
     /// Names of methods that fail.
-    pub broken: RefCell<HashSet<&'static str>>,
+    pub(crate) broken: RefCell<HashSet<&'static str>>,
     /// Names of the methods that were called.
-    pub calls: RefCell<Vec<&'static str>>,
+    pub(crate) calls: RefCell<Vec<&'static str>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 #[derive(Debug, Default)]
-pub struct Stream {
-    pub sent: Vec<Vec<u8>>,
-    pub cancelled: bool,
+pub(crate) struct Stream {
+    pub(crate) sent: Vec<Vec<u8>>,
+    pub(crate) cancelled: bool,
 }
 
 impl Proxy {
     fn enter(&self, method: &'static str) -> Result<(), HostError> {
         self.calls.borrow_mut().push(method);
-        if self.broken.borrow().contains(method) { Err(HostError::Status(10)) } else { Ok(()) }
+        if self.broken.borrow().contains(method) {
+            Err(HostError::Status(10))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -60,7 +64,8 @@ impl Host for Proxy {
     fn random(&self, out: &mut [u8]) -> Result<(), HostError> {
         self.enter("random")?;
         for byte in out {
-            self.random.set(self.random.get().wrapping_mul(5).wrapping_add(3));
+            self.random
+                .set(self.random.get().wrapping_mul(5).wrapping_add(3));
             *byte = self.random.get();
         }
         Ok(())
@@ -81,7 +86,9 @@ impl Host for Proxy {
         self.enter("create_shared_data")?;
         let absent = !self.shared_data.borrow().contains_key(key);
         if absent {
-            self.shared_data.borrow_mut().insert(key.to_owned(), value.to_vec());
+            self.shared_data
+                .borrow_mut()
+                .insert(key.to_owned(), value.to_vec());
         }
         Ok(absent)
     }
@@ -93,14 +100,19 @@ impl Host for Proxy {
 
     fn set_property(&self, path: &[&str], value: &[u8]) -> Result<(), HostError> {
         self.enter("set_property")?;
-        self.state.borrow_mut().insert(path.join("/"), String::from_utf8(value.to_vec()).unwrap());
+        self.state
+            .borrow_mut()
+            .insert(path.join("/"), String::from_utf8(value.to_vec()).unwrap());
         Ok(())
     }
 
     fn request_headers(&self) -> Result<Vec<u8>, HostError> {
         self.enter("request_headers")?;
         let headers = self.headers.borrow();
-        let headers: Vec<Header> = headers.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+        let headers: Vec<Header> = headers
+            .iter()
+            .map(|(name, value)| (&name[..], &value[..]))
+            .collect();
         Ok(headers::encode(&headers).unwrap())
     }
 
@@ -118,11 +130,23 @@ impl Host for Proxy {
         Ok(())
     }
 
-    fn send_local_response(&self, status: u16, headers: &[Header<'_>], body: &[u8]) -> Result<(), HostError> {
+    fn send_local_response(
+        &self,
+        status: u16,
+        headers: &[Header<'_>],
+        body: &[u8],
+    ) -> Result<(), HostError> {
         self.enter("send_local_response")?;
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        let headers = headers.iter().map(|(name, value)| (text(name), text(value))).collect();
-        *self.reply.borrow_mut() = Some(Reply { status, headers, body: text(body) });
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (text(name), text(value)))
+            .collect();
+        *self.reply.borrow_mut() = Some(Reply {
+            status,
+            headers,
+            body: text(body),
+        });
         Ok(())
     }
 
@@ -153,7 +177,9 @@ impl Host for Proxy {
 
     fn send_message(&self, stream: u32, message: &[u8]) -> Result<(), HostError> {
         self.enter("send_message")?;
-        self.streams.borrow_mut()[stream as usize].sent.push(message.to_vec());
+        self.streams.borrow_mut()[stream as usize]
+            .sent
+            .push(message.to_vec());
         Ok(())
     }
 

@@ -3,7 +3,9 @@
 use crate::bundles::{CHANGED, EPOCH_S, PLAIN, Spec, TTL_S, id_of};
 use crate::driver::{Driver, chunks, start};
 use riskgate_push_protocol::limits::{BUNDLE_LEN_MAX, MESSAGE_LEN_MAX};
-use riskgate_push_protocol::{BundleChunk, BundleStart, ChunkTaken, Nack, PusherMessage, SubscriberMessage};
+use riskgate_push_protocol::{
+    BundleChunk, BundleStart, ChunkTaken, Nack, PusherMessage, SubscriberMessage,
+};
 
 /// The longest wait, in ticks of 100 ms.
 const LONGEST_WAIT_TICKS: usize = 300;
@@ -26,25 +28,38 @@ fn ticks_until_connected(driver: &mut Driver) -> usize {
         }
         driver.tick();
     }
-    panic!("no stream within {LONGEST_WAIT_TICKS} ticks: {}", driver.log());
+    panic!(
+        "no stream within {LONGEST_WAIT_TICKS} ticks: {}",
+        driver.log()
+    );
 }
 
 #[test]
 fn the_first_message_says_who_subscribes_to_what() {
     let driver = Driver::subscribed("");
     let hello = driver.hello();
-    assert_eq!((&hello.ruleset[..], hello.audience, hello.held), ("shop", None, None));
+    assert_eq!(
+        (&hello.ruleset[..], hello.audience, hello.held),
+        ("shop", None, None)
+    );
     assert!(!hello.serves_requests);
     let held = PLAIN.bytes();
     let mut driver = Driver::new(&format!(
         r#","push":{{"cluster":"pusher"}},"bundle":"{}","audience":null"#,
         PLAIN.base64()
     ));
-    driver.proxy.properties.get_mut().insert("node/id".into(), b"edge-7".to_vec());
+    driver
+        .proxy
+        .properties
+        .get_mut()
+        .insert("xds/node/id".into(), b"edge-7".to_vec());
     driver.request("/", &[]);
     driver.tick();
     let hello = driver.hello();
-    assert_eq!((&hello.node[..], hello.held), ("edge-7", Some(id_of(&held))));
+    assert_eq!(
+        (&hello.node[..], hello.held),
+        ("edge-7", Some(id_of(&held)))
+    );
     assert!(hello.serves_requests);
 }
 
@@ -57,7 +72,11 @@ fn the_vms_of_a_process_share_its_instance() {
     other.tick();
     assert_eq!(one.hello().instance, other.hello().instance);
     let mut forged = Driver::new(r#","push":{"cluster":"pusher"}"#);
-    forged.proxy.shared_data.get_mut().insert("riskgate.instance.v1".into(), b"short".to_vec());
+    forged
+        .proxy
+        .shared_data
+        .get_mut()
+        .insert("riskgate.instance.v1".into(), b"short".to_vec());
     forged.tick();
     assert_ne!(forged.hello().instance.0, [0; 16]);
 }
@@ -71,16 +90,33 @@ fn a_pushed_bundle_serves_and_is_acknowledged() {
     let said = driver.said();
     let (ack, credit) = said.split_last().unwrap();
     assert_eq!(*ack, SubscriberMessage::Ack(id_of(&bundle)));
-    assert_eq!(credit.len(), bundle.len().div_ceil(100), "one for each chunk");
-    let taken = ChunkTaken { digest: id_of(&bundle).digest, received: bundle.len() as u32 };
-    assert_eq!(*credit.last().unwrap(), SubscriberMessage::ChunkTaken(taken));
+    assert_eq!(
+        credit.len(),
+        bundle.len().div_ceil(100),
+        "one for each chunk"
+    );
+    let taken = ChunkTaken {
+        digest: id_of(&bundle).digest,
+        received: bundle.len() as u32,
+    };
+    assert_eq!(
+        *credit.last().unwrap(),
+        SubscriberMessage::ChunkTaken(taken)
+    );
     assert_eq!(driver.status("/blocked"), Some(403));
     driver.tick();
-    assert_eq!(driver.said(), [SubscriberMessage::ServesRequests], "once the first request was seen");
+    assert_eq!(
+        driver.said(),
+        [SubscriberMessage::ServesRequests],
+        "once the first request was seen"
+    );
     driver.tick();
     assert_eq!(driver.said(), [], "and only once");
     driver.hear_bundle(&CHANGED.bytes());
-    assert_eq!(driver.answers(), [SubscriberMessage::Ack(id_of(&CHANGED.bytes()))]);
+    assert_eq!(
+        driver.answers(),
+        [SubscriberMessage::Ack(id_of(&CHANGED.bytes()))]
+    );
     assert_eq!(driver.status("/blocked"), Some(429));
     assert_eq!(driver.metric("riskgate.loads.accepted"), 2);
     assert_eq!(driver.metric("riskgate.revision"), 2);
@@ -89,7 +125,10 @@ fn a_pushed_bundle_serves_and_is_acknowledged() {
 #[test]
 fn a_bad_bundle_is_refused_and_the_good_one_serves_on() {
     let good = PLAIN.bytes();
-    let newer = Spec { revision: 7, ..PLAIN };
+    let newer = Spec {
+        revision: 7,
+        ..PLAIN
+    };
     let tampered_section = {
         let mut bytes = CHANGED.bytes();
         // The last byte that is not padding belongs to the last section.
@@ -105,29 +144,88 @@ fn a_bad_bundle_is_refused_and_the_good_one_serves_on() {
     };
     let cases = [
         ("bad-hash", CHANGED.bytes(), tampered_section, EPOCH_S + 60),
-        ("bad-signature", CHANGED.bytes(), tampered_signature, EPOCH_S + 60),
-        ("malformed", CHANGED.bytes(), CHANGED.bytes()[..200].to_vec(), EPOCH_S + 60),
-        ("untrusted", CHANGED.bytes(), Spec { key: 9, ..CHANGED }.bytes(), EPOCH_S + 60),
-        ("wrong-ruleset", vec![], Spec { ruleset: "other", ..CHANGED }.bytes(), EPOCH_S + 60),
-        ("revision-conflict", vec![], Spec { on_expired: "deny", ..PLAIN }.bytes(), EPOCH_S + 60),
+        (
+            "bad-signature",
+            CHANGED.bytes(),
+            tampered_signature,
+            EPOCH_S + 60,
+        ),
+        (
+            "malformed",
+            CHANGED.bytes(),
+            CHANGED.bytes()[..200].to_vec(),
+            EPOCH_S + 60,
+        ),
+        (
+            "untrusted",
+            CHANGED.bytes(),
+            Spec { key: 9, ..CHANGED }.bytes(),
+            EPOCH_S + 60,
+        ),
+        (
+            "wrong-ruleset",
+            vec![],
+            Spec {
+                ruleset: "other",
+                ..CHANGED
+            }
+            .bytes(),
+            EPOCH_S + 60,
+        ),
+        (
+            "revision-conflict",
+            vec![],
+            Spec {
+                on_expired: "deny",
+                ..PLAIN
+            }
+            .bytes(),
+            EPOCH_S + 60,
+        ),
         ("expired", vec![], CHANGED.bytes(), EPOCH_S + TTL_S + 5),
-        ("issued-in-future", vec![], Spec { revision: 9_000, ..PLAIN }.bytes(), EPOCH_S + 60),
+        (
+            "issued-in-future",
+            vec![],
+            Spec {
+                revision: 9_000,
+                ..PLAIN
+            }
+            .bytes(),
+            EPOCH_S + 60,
+        ),
     ];
     for (reason, announced, file, now_s) in cases {
-        let announced = if announced.is_empty() { &file } else { &announced };
+        let announced = if announced.is_empty() {
+            &file
+        } else {
+            &announced
+        };
         let mut driver = Driver::subscribed("");
         driver.hear_bundle(&good);
         driver.said();
         driver.set_time(now_s);
         driver.hear_file(announced, &file);
         let nack = the_nack(&driver);
-        assert_eq!((&nack.reason[..], nack.bundle), (reason, id_of(announced)), "{}", nack.detail);
+        assert_eq!(
+            (&nack.reason[..], nack.bundle),
+            (reason, id_of(announced)),
+            "{}",
+            nack.detail
+        );
         assert_eq!(nack.permanent, reason != "issued-in-future", "{reason}");
-        assert_eq!(driver.status("/blocked"), Some(403), "{reason}: revision 1 serves on");
+        assert_eq!(
+            driver.status("/blocked"),
+            Some(403),
+            "{reason}: revision 1 serves on"
+        );
         assert_eq!(driver.metric("riskgate.loads.refused"), 1);
         if nack.permanent {
             driver.hear_start(announced);
-            assert_eq!(the_nack(&driver), nack, "offered again, it costs no transfer");
+            assert_eq!(
+                the_nack(&driver),
+                nack,
+                "offered again, it costs no transfer"
+            );
         }
     }
     let mut driver = Driver::subscribed("");
@@ -165,7 +263,11 @@ fn a_held_bundle_is_not_transferred_again() {
     for chunk in chunks(&held, &held) {
         driver.hear(&chunk);
     }
-    assert_eq!(driver.said(), [], "chunks that were on their way are dropped");
+    assert_eq!(
+        driver.said(),
+        [],
+        "chunks that were on their way are dropped"
+    );
     assert_eq!(driver.metric("riskgate.loads.accepted"), 1);
     driver.tick();
     assert!(!driver.proxy.streams.borrow()[0].cancelled);
@@ -187,13 +289,25 @@ fn a_stream_that_breaks_the_rules_is_cancelled() {
     let chunk = |bundle: &[u8], index: usize| chunks(bundle, bundle).swap_remove(index);
     let oversized = |bundle: &[u8]| {
         let data = vec![0; bundle.len() + 1].into();
-        PusherMessage::Chunk(BundleChunk { digest: id_of(bundle).digest, offset: 0, data })
+        PusherMessage::Chunk(BundleChunk {
+            digest: id_of(bundle).digest,
+            offset: 0,
+            data,
+        })
     };
     let cases: [(&str, Messages<'_>, bool); 6] = [
         ("gap", &|b| vec![start(b), chunk(b, 0), chunk(b, 2)], true),
-        ("overlap", &|b| vec![start(b), chunk(b, 0), chunk(b, 0)], true),
+        (
+            "overlap",
+            &|b| vec![start(b), chunk(b, 0), chunk(b, 0)],
+            true,
+        ),
         ("overflow", &|b| vec![start(b), oversized(b)], true),
-        ("other bundle", &|b| vec![start(b), chunk(&CHANGED.bytes(), 0)], true),
+        (
+            "other bundle",
+            &|b| vec![start(b), chunk(&CHANGED.bytes(), 0)],
+            true,
+        ),
         ("chunk before any start", &|b| vec![chunk(b, 0)], false),
         (
             "chunk after the end",
@@ -208,11 +322,19 @@ fn a_stream_that_breaks_the_rules_is_cancelled() {
         for message in messages(&bundle) {
             driver.hear(&message);
         }
-        let nacks: Vec<_> = driver.answers().into_iter().filter(|m| matches!(m, SubscriberMessage::Nack(_))).collect();
+        let nacks: Vec<_> = driver
+            .answers()
+            .into_iter()
+            .filter(|m| matches!(m, SubscriberMessage::Nack(_)))
+            .collect();
         match &nacks[..] {
             [SubscriberMessage::Nack(nack)] => {
                 assert!(nacked, "{what}");
-                assert_eq!((&nack.reason[..], nack.permanent, nack.bundle), ("bad-chunk", false, id_of(&bundle)), "{what}");
+                assert_eq!(
+                    (&nack.reason[..], nack.permanent, nack.bundle),
+                    ("bad-chunk", false, id_of(&bundle)),
+                    "{what}"
+                );
             }
             others => assert!(!nacked && others.is_empty(), "{what}: {others:?}"),
         }
@@ -223,7 +345,11 @@ fn a_stream_that_breaks_the_rules_is_cancelled() {
         ticks_until_connected(&mut driver);
         driver.hello();
         driver.hear_bundle(&CHANGED.bytes());
-        assert_eq!(driver.status("/blocked"), Some(429), "{what}: and then it works again");
+        assert_eq!(
+            driver.status("/blocked"),
+            Some(429),
+            "{what}: and then it works again"
+        );
     }
 }
 
@@ -233,7 +359,12 @@ fn a_bundle_that_is_not_the_announced_one_is_refused() {
     driver.hello();
     driver.hear_file(&PLAIN.bytes(), &CHANGED.bytes());
     let nack = the_nack(&driver);
-    assert_eq!((&nack.reason[..], nack.permanent), ("bad-chunk", false), "{}", nack.detail);
+    assert_eq!(
+        (&nack.reason[..], nack.permanent),
+        ("bad-chunk", false),
+        "{}",
+        nack.detail
+    );
     assert_eq!(driver.metric("riskgate.loads.accepted"), 0);
 }
 
@@ -253,8 +384,13 @@ fn messages_that_are_too_large_or_no_messages_are_not_taken() {
     driver.hello();
     driver.hear_start(&PLAIN.bytes());
     driver.proxy.calls.get_mut().clear();
-    driver.filter.on_stream_message(&driver.proxy, 0, MESSAGE_LEN_MAX + 1);
-    assert!(!driver.proxy.calls.borrow().contains(&"received_message"), "it is not even copied");
+    driver
+        .filter
+        .on_stream_message(&driver.proxy, 0, MESSAGE_LEN_MAX + 1);
+    assert!(
+        !driver.proxy.calls.borrow().contains(&"received_message"),
+        "it is not even copied"
+    );
     assert_eq!(the_nack(&driver).reason, "too-large");
     driver.tick();
     assert!(driver.proxy.streams.borrow()[0].cancelled);
@@ -265,9 +401,16 @@ fn a_closed_stream_is_cancelled_and_opened_again() {
     let mut driver = Driver::subscribed("");
     driver.hear_bundle(&PLAIN.bytes());
     driver.filter.on_stream_close(&driver.proxy, 77, 14);
-    assert_eq!(driver.metric("riskgate.stream.closed"), 0, "a stream that nobody knows");
+    assert_eq!(
+        driver.metric("riskgate.stream.closed"),
+        0,
+        "a stream that nobody knows"
+    );
     driver.filter.on_stream_close(&driver.proxy, 0, 14);
-    assert!(driver.proxy.streams.borrow()[0].cancelled, "or the host keeps it");
+    assert!(
+        driver.proxy.streams.borrow()[0].cancelled,
+        "or the host keeps it"
+    );
     assert_eq!(driver.metric("riskgate.stream.closed"), 1);
     ticks_until_connected(&mut driver);
     assert_eq!(driver.hello().held, Some(id_of(&PLAIN.bytes())));
@@ -284,7 +427,11 @@ fn waits_between_attempts_grow_and_stay_within_bounds() {
         let span_ticks = (5 << attempt.min(6)).min(LONGEST_WAIT_TICKS);
         assert!(ticks <= span_ticks + 1, "attempt {attempt}: {ticks} ticks");
     }
-    assert_eq!(driver.log().matches("closed the stream").count(), 1, "the same failure is logged once");
+    assert_eq!(
+        driver.log().matches("closed the stream").count(),
+        1,
+        "the same failure is logged once"
+    );
 }
 
 #[test]
@@ -297,5 +444,20 @@ fn a_done_root_context_ends_its_stream() {
         driver.tick();
     }
     assert_eq!(driver.proxy.streams.borrow().len(), 1);
-    assert_eq!(driver.status("/blocked"), Some(403), "requests that it still holds are decided");
+    assert_eq!(
+        driver.status("/blocked"),
+        Some(403),
+        "requests that it still holds are decided"
+    );
+}
+
+#[test]
+fn a_new_configuration_lets_go_of_the_old_stream_and_keeps_what_serves() {
+    let mut driver = Driver::subscribed("");
+    driver.hear_bundle(&PLAIN.bytes());
+    driver.configure(r#","push":{"cluster":"other"}"#);
+    assert!(driver.proxy.streams.borrow()[0].cancelled);
+    assert_eq!(driver.status("/blocked"), Some(403));
+    driver.tick();
+    assert_eq!(driver.hello().held, Some(id_of(&PLAIN.bytes())));
 }

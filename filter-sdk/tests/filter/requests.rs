@@ -30,7 +30,11 @@ fn rich(more: &str) -> Driver {
 fn a_denied_request_is_answered() {
     let mut driver = rich("");
     assert_eq!(driver.request("/blocked?x=1", &[]), Flow::Answered);
-    let reply = Reply { status: 429, headers: vec![("retry-after".into(), "10".into())], body: "slow".into() };
+    let reply = Reply {
+        status: 429,
+        headers: vec![("retry-after".into(), "10".into())],
+        body: "slow".into(),
+    };
     assert_eq!(*driver.proxy.reply.borrow(), Some(reply));
     assert_eq!(driver.state("riskgate.action").as_deref(), Some("deny"));
     assert_eq!(driver.state("riskgate.rule").as_deref(), Some("block"));
@@ -48,14 +52,26 @@ fn a_challenge_redirects() {
     assert_eq!(driver.request("/verify?a=b", &[]), Flow::Answered);
     let reply = driver.proxy.reply.borrow().clone().unwrap();
     assert_eq!(reply.status, 302);
-    assert_eq!(reply.headers, [("location".into(), "https://v.example/?r=%2Fverify%3Fa%3Db".into())]);
+    assert_eq!(
+        reply.headers,
+        [(
+            "location".into(),
+            "https://v.example/?r=%2Fverify%3Fa%3Db".into()
+        )]
+    );
     assert_eq!(driver.metric("riskgate.decisions.challenge"), 1);
 }
 
 #[test]
 fn an_allowed_request_carries_score_and_tags() {
     let mut driver = rich("");
-    assert_eq!(driver.request("/scored", &[("x-risk-score", b"0"), ("x-risk-tag-kind", b"forged")]), Flow::Continue);
+    assert_eq!(
+        driver.request(
+            "/scored",
+            &[("x-risk-score", b"0"), ("x-risk-tag-kind", b"forged")]
+        ),
+        Flow::Continue
+    );
     assert_eq!(driver.header("x-risk-score"), [b"7"]);
     assert_eq!(driver.header("x-risk-tag-kind"), [b"odd"]);
     assert_eq!(driver.state("riskgate.action").as_deref(), Some("allow"));
@@ -67,10 +83,19 @@ fn an_allowed_request_carries_score_and_tags() {
 fn a_shadowed_match_shows_what_would_have_been() {
     let mut driver = rich("");
     assert_eq!(driver.request("/", &[("x-shadow", b"1")]), Flow::Continue);
-    assert_eq!(driver.state("riskgate.shadowed").as_deref(), Some("shadowed"));
+    assert_eq!(
+        driver.state("riskgate.shadowed").as_deref(),
+        Some("shadowed")
+    );
     assert_eq!(driver.state("riskgate.would").as_deref(), Some("deny"));
     assert_eq!(driver.request("/", &[]), Flow::Continue);
-    assert_eq!((driver.state("riskgate.shadowed"), driver.state("riskgate.would")), (None, None));
+    assert_eq!(
+        (
+            driver.state("riskgate.shadowed"),
+            driver.state("riskgate.would")
+        ),
+        (None, None)
+    );
 }
 
 #[test]
@@ -92,46 +117,108 @@ fn forged_headers_reach_neither_rules_nor_upstream() {
 
 #[test]
 fn rules_see_what_the_host_tells() {
-    let cases: [(&str, &[(&str, &[u8])], &[(&str, &[u8])], bool); 13] = [
-        ("any of repeated headers", &[("x-many", b"first"), ("x-many", b"second")], &[], true),
-        ("values are not joined", &[("x-many", b"first,second")], &[], false),
-        ("bytes that are no text", &[("x-raw", b"caf\xe9\xff")], &[], true),
+    let cases: [(&str, Pairs, Pairs, bool); 13] = [
+        (
+            "any of repeated headers",
+            &[("x-many", b"first"), ("x-many", b"second")],
+            &[],
+            true,
+        ),
+        (
+            "values are not joined",
+            &[("x-many", b"first,second")],
+            &[],
+            false,
+        ),
+        (
+            "bytes that are no text",
+            &[("x-raw", b"caf\xe9\xff")],
+            &[],
+            true,
+        ),
         ("peer", &[], &[("source/address", b"203.0.113.9:1")], true),
-        ("peer, not a forged header", &[("x-forwarded-for", b"203.0.113.9")], &[], false),
+        (
+            "peer, not a forged header",
+            &[("x-forwarded-for", b"203.0.113.9")],
+            &[],
+            false,
+        ),
         ("no peer", &[], &[("source/address", b"@pipe")], false),
-        ("mTLS", &[], &[("connection/mtls", &[1]), ("connection/uri_san_peer_certificate", b"spiffe://p")], true),
-        ("no mTLS", &[], &[("connection/mtls", &[0]), ("connection/uri_san_peer_certificate", b"spiffe://p")], false),
+        (
+            "mTLS",
+            &[],
+            &[
+                ("connection/mtls", &[1]),
+                ("connection/uri_san_peer_certificate", b"spiffe://p"),
+            ],
+            true,
+        ),
+        (
+            "no mTLS",
+            &[],
+            &[
+                ("connection/mtls", &[0]),
+                ("connection/uri_san_peer_certificate", b"spiffe://p"),
+            ],
+            false,
+        ),
         ("claim", &[], &[(CLAIM, b"42")], true),
-        ("claim that is a number", &[], &[(CLAIM, &42_f64.to_le_bytes())], false),
+        (
+            "claim that is a number",
+            &[],
+            &[(CLAIM, b"\0\0\0\0\0\0E@")],
+            false,
+        ),
         ("claim that is a boolean", &[], &[(CLAIM, &[1])], false),
         ("other claim", &[], &[(CLAIM, b"43")], false),
         (
             "the rest",
             &[],
-            &[("request/protocol", b"HTTP/2"), ("request/id", b"r1"), ("connection/requested_server_name", b"sni")],
+            &[
+                ("request/protocol", b"HTTP/2"),
+                ("request/id", b"r1"),
+                ("connection/requested_server_name", b"sni"),
+            ],
             true,
         ),
     ];
     for (what, headers, properties, denied) in cases {
         let mut driver = rich("");
         for (path, value) in properties {
-            driver.proxy.properties.get_mut().insert((*path).to_owned(), value.to_vec());
+            driver
+                .proxy
+                .properties
+                .get_mut()
+                .insert((*path).to_owned(), value.to_vec());
         }
-        let expected = if denied { Flow::Answered } else { Flow::Continue };
+        let expected = if denied {
+            Flow::Answered
+        } else {
+            Flow::Continue
+        };
         assert_eq!(driver.request("/", headers), expected, "{what}");
         assert_eq!(driver.metric("riskgate.request_errors"), 0, "{what}");
     }
 }
+
+/// Headers, or properties.
+type Pairs = &'static [(&'static str, &'static [u8])];
 
 const CLAIM: &str = "metadata/filter_metadata/envoy.filters.http.jwt_authn/jwt_payload/sub";
 
 #[test]
 fn the_client_is_behind_trusted_hops() {
     let mut driver = rich(r#","client_ip":{"trusted_hops":2}"#);
-    let flow = driver.request("/", &[("x-forwarded-for", b"198.51.100.1, 203.0.113.9, 10.0.0.1")]);
+    let flow = driver.request(
+        "/",
+        &[("x-forwarded-for", b"198.51.100.1, 203.0.113.9, 10.0.0.1")],
+    );
     assert_eq!(flow, Flow::Answered);
     // The forged address is one further to the left.
-    let flow = driver.request("/", &[("x-forwarded-for", b"203.0.113.9, 198.51.100.1, 10.0.0.1")]);
+    let flow = driver.request(
+        "/",
+        &[("x-forwarded-for", b"203.0.113.9, 198.51.100.1, 10.0.0.1")],
+    );
     assert_eq!(flow, Flow::Continue);
 }
 
@@ -143,13 +230,20 @@ fn only_what_the_rules_read_is_asked_for() {
     driver.request("/", &[]);
     let calls = driver.proxy.calls.borrow();
     let count = |name: &str| calls.iter().filter(|call| **call == name).count();
-    assert_eq!((count("property"), count("request_headers"), count("now_ns")), (0, 1, 1), "{calls:?}");
+    assert_eq!(
+        (count("property"), count("request_headers"), count("now_ns")),
+        (0, 1, 1),
+        "{calls:?}"
+    );
 }
 
 #[test]
 fn without_a_bundle_on_missing_decides() {
     let mut allow = Driver::new("");
-    assert_eq!(allow.request("/blocked", &[("x-risk-tag-vip", b"forged")]), Flow::Continue);
+    assert_eq!(
+        allow.request("/blocked", &[("x-risk-tag-vip", b"forged")]),
+        Flow::Continue
+    );
     assert!(allow.header("x-risk-tag-vip").is_empty());
     assert_eq!(allow.metric("riskgate.decisions.missing"), 1);
     let mut deny = Driver::new(r#","on_missing":"deny""#);
@@ -166,16 +260,27 @@ fn without_a_bundle_on_missing_decides() {
 #[test]
 fn a_configuration_that_cannot_be_read_refuses_every_request() {
     let mut driver = Driver::default();
-    driver.filter.on_configure(&driver.proxy, br#"{"rulset":"shop"}"#);
+    driver
+        .filter
+        .on_configure(&driver.proxy, br#"{"rulset":"shop"}"#);
     assert_eq!(driver.status("/"), Some(503));
     assert_eq!(driver.metric("riskgate.config_errors"), 1);
-    assert!(driver.log().contains("Error: plugin configuration, `rulset`: unknown field"), "{}", driver.log());
+    assert!(
+        driver
+            .log()
+            .contains("Error: plugin configuration, `rulset`: unknown field"),
+        "{}",
+        driver.log()
+    );
 }
 
 #[test]
 fn a_bad_configured_bundle_leaves_on_missing_and_alarms() {
     let other_key = Spec { key: 2, ..PLAIN };
-    let other_ruleset = Spec { ruleset: "other", ..PLAIN };
+    let other_ruleset = Spec {
+        ruleset: "other",
+        ..PLAIN
+    };
     let cases = [
         ("!".to_owned(), "malformed"),
         ("AAAA".to_owned(), "malformed"),
@@ -186,7 +291,11 @@ fn a_bad_configured_bundle_leaves_on_missing_and_alarms() {
         let mut driver = Driver::new(&format!(r#","bundle":"{bundle}","on_missing":"deny""#));
         assert_eq!(driver.status("/"), Some(503));
         assert_eq!(driver.metric("riskgate.loads.refused"), 1);
-        assert!(driver.log().contains(&format!("refused ({code})")), "{}", driver.log());
+        assert!(
+            driver.log().contains(&format!("refused ({code})")),
+            "{}",
+            driver.log()
+        );
     }
 }
 
@@ -205,13 +314,20 @@ fn nothing_is_loaded_before_the_first_tick_or_request() {
 
 #[test]
 fn an_older_configured_bundle_replaces_nothing() {
-    let newer = Spec { revision: 5, ..RICH };
+    let newer = Spec {
+        revision: 5,
+        ..RICH
+    };
     let mut driver = Driver::new(&format!(r#","bundle":"{}""#, newer.base64()));
     assert_eq!(driver.status("/blocked"), Some(429));
     driver.configure(&format!(r#","bundle":"{}""#, PLAIN.base64()));
     assert_eq!(driver.status("/blocked"), Some(429));
     assert_eq!(driver.metric("riskgate.loads.refused"), 1);
-    assert!(driver.log().contains("refused (older-revision)"), "{}", driver.log());
+    assert!(
+        driver.log().contains("refused (older-revision)"),
+        "{}",
+        driver.log()
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use riskgate_compiler::build::{BuildOptions, build};
 use riskgate_compiler::front::{self, Sources};
 
 /// When the bundle is issued.
-pub const EPOCH_S: u64 = 1_800_000_000;
+pub(crate) const EPOCH_S: u64 = 1_800_000_000;
 
 const RULESET: &str = "language: 1\nruleset: shop\n";
 const RULES: &str = r#"
@@ -29,13 +29,22 @@ fn key() -> SigningKey {
     SigningKey::from_bytes(&[1; 32])
 }
 
-pub fn trusted_key() -> String {
+pub(crate) fn trusted_key() -> String {
     BASE64.encode(key().verifying_key().to_bytes())
 }
 
-pub fn base64() -> String {
-    let analysis = front::analyse(&Sources::from_texts([("ruleset.yaml", RULESET), ("test.rules.yaml", RULES)]));
-    let ruleset = analysis.ruleset.unwrap_or_else(|| panic!("{:?}", analysis.diagnostics));
-    let options = BuildOptions { revision: 1, issued_at_s: EPOCH_S, audience: None };
+pub(crate) fn base64() -> String {
+    let analysis = front::analyse(&Sources::from_texts([
+        ("ruleset.yaml", RULESET),
+        ("test.rules.yaml", RULES),
+    ]));
+    let ruleset = analysis
+        .ruleset
+        .unwrap_or_else(|| panic!("{:?}", analysis.diagnostics));
+    let options = BuildOptions {
+        revision: 1,
+        issued_at_s: EPOCH_S,
+        audience: None,
+    };
     BASE64.encode(build(&ruleset, &options, &key()).unwrap())
 }
