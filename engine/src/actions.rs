@@ -8,6 +8,13 @@ use crate::bundle::BundleError;
 use crate::codec::{ArrayRange, Cursor, Record, check_slice, record, records, slice, write_array};
 use crate::strings::{StringId, Strings};
 
+/// A reply with more headers is refused.
+pub const MAX_HEADERS: usize = 64;
+/// A longer body of a reply is refused, in bytes.
+pub const MAX_BODY_LEN: usize = 64 << 10;
+/// A redirect template of more parts is refused: each may stand for the whole path.
+pub const MAX_TEMPLATE_PARTS: usize = 512;
+
 /// What an action does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -166,6 +173,17 @@ impl Actions {
     fn check(&self, action: &Action, strings: &Strings) -> Result<(), BundleError> {
         let what = "actions";
         strings.check(action.body, what)?;
+        strings.check_len(action.body, MAX_BODY_LEN, "body of a reply")?;
+        if action.headers.1 as usize > MAX_HEADERS {
+            return Err(BundleError::OverLimit {
+                what: "list of a reply's headers",
+            });
+        }
+        if action.template.1 as usize > MAX_TEMPLATE_PARTS {
+            return Err(BundleError::OverLimit {
+                what: "template of a redirect",
+            });
+        }
         check_slice(action.headers.0, action.headers.1, self.headers.len(), what)?;
         check_slice(
             action.template.0,

@@ -4,6 +4,7 @@
 //! that a 32-bit target computes what a 64-bit one does.
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::ops::Range;
 
 use crate::bundle::BundleError;
@@ -165,6 +166,21 @@ impl ArrayRange {
 pub(crate) fn record<R: Record>(array: &[u8], index: u32) -> Option<R> {
     let start = (index as usize).checked_mul(R::LEN)?;
     R::read(array.get(start..start.checked_add(R::LEN)?)?)
+}
+
+/// Binary search for the record that `compare` calls equal, in an array that ascends.
+pub(crate) fn find<R: Record>(array: &[u8], compare: impl Fn(&R) -> Ordering) -> Option<R> {
+    let (mut low, mut high) = (0, array.len() / R::LEN);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let found: R = record(array, u32::try_from(middle).ok()?)?;
+        match compare(&found) {
+            Ordering::Less => low = middle + 1,
+            Ordering::Equal => return Some(found),
+            Ordering::Greater => high = middle,
+        }
+    }
+    None
 }
 
 /// The records of an array.

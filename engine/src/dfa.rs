@@ -109,9 +109,10 @@ impl Dfa {
             transitions,
             width,
         };
-        let classes_fit = classes
-            .iter()
-            .all(|&class| usize::from(class) < class_count);
+        let classes_fit = class_count <= classes.len()
+            && classes
+                .iter()
+                .all(|&class| usize::from(class) < class_count);
         let states_fit =
             state_count >= 2 && start < state_count && dfa.cells().all(|next| next < state_count);
         if !classes_fit || !states_fit {

@@ -1,7 +1,7 @@
 //! Section `exact`: a hash table from (attribute, value) to the atoms that the value makes true.
 //!
 //! Layout: bucket starts (count, u32 each), entries (count; attribute, string, start and length of a
-//! slice of the atoms), atoms (count, u32 each), the attributes to look up (count, u32 each, ascending). The bucket is
+//! slice of the atoms; those of one bucket ascend by attribute and value), atoms (count, u32 each), the attributes to look up (count, u32 each, ascending). The bucket is
 //! the XXH3 hash of the value, seeded with the attribute, modulo the number of buckets.
 
 use alloc::collections::BTreeMap;
@@ -13,7 +13,7 @@ use crate::atoms::{AtomId, Atoms, Test};
 use crate::attributes::AttributeId;
 use crate::bundle::BundleError;
 use crate::codec::{
-    ArrayRange, Cursor, Partition, Record, check_index, record, records, slice, write_array,
+    ArrayRange, Cursor, Partition, Record, check_index, find, record, records, slice, write_array,
 };
 use crate::strings::{StringId, Strings};
 
@@ -22,6 +22,13 @@ struct Entry {
     attribute: AttributeId,
     string: StringId,
     atoms: (u32, u32),
+}
+
+impl Entry {
+    /// What entries of one bucket ascend by.
+    fn key<'a>(&self, strings: &'a Strings) -> (AttributeId, &'a [u8]) {
+        (self.attribute, strings.get(self.string))
+    }
 }
 
 impl Record for Entry {
@@ -45,16 +52,15 @@ impl Record for Entry {
 /// Collects which values make which atoms true.
 #[derive(Debug, Default, Clone)]
 pub struct ExactWriter {
-    atoms: BTreeMap<(AttributeId, StringId, Vec<u8>), Vec<AtomId>>,
+    atoms: BTreeMap<(AttributeId, Vec<u8>), (StringId, Vec<AtomId>)>,
 }
 
 impl ExactWriter {
     /// `value`, whose string index is `string`, makes `atom` true.
     pub fn add(&mut self, attribute: AttributeId, string: StringId, value: &[u8], atom: AtomId) {
-        self.atoms
-            .entry((attribute, string, value.to_vec()))
-            .or_default()
-            .push(atom);
+        let key = (attribute, value.to_vec());
+        let (_, atoms) = self.atoms.entry(key).or_insert((string, Vec::new()));
+        atoms.push(atom);
     }
 
     /// The section.
@@ -64,13 +70,13 @@ impl ExactWriter {
         let mut order: Vec<_> = self
             .atoms
             .iter()
-            .map(|(key, atoms)| (bucket_of(key.0, &key.2, bucket_count), key, atoms))
+            .map(|(key, found)| (bucket_of(key.0, &key.1, bucket_count), key, found))
             .collect();
         order.sort_unstable();
         let mut starts = alloc::vec![0_u32; bucket_count + 1];
         let mut entries = Vec::with_capacity(order.len());
         let mut all_atoms: Vec<u32> = Vec::new();
-        for (bucket, (attribute, string, _), atoms) in order {
+        for (bucket, (attribute, _), (string, atoms)) in order {
             let start = u32::try_from(all_atoms.len()).unwrap_or(u32::MAX);
             let length = u32::try_from(atoms.len()).unwrap_or(u32::MAX);
             all_atoms.extend(atoms);
@@ -131,6 +137,7 @@ impl Exact {
         cursor.finish()?;
         section.check_starts()?;
         section.check_entries(strings, atoms)?;
+        section.check_buckets(strings)?;
         Ok(section)
     }
 
@@ -156,24 +163,29 @@ impl Exact {
             start,
             end.saturating_sub(start),
         );
-        let found = records::<Entry>(bucket)
-            .find(|entry| entry.attribute == attribute && strings.get(entry.string) == value);
+        let found = find::<Entry>(bucket, |entry| entry.key(strings).cmp(&(attribute, value)));
         let (start, length) = found.map_or((0, 0), |entry| entry.atoms);
         records(slice::<u32>(self.atoms.view(&self.bytes), start, length))
     }
 
-    /// Binary search: the attributes ascend.
     fn looks_up(&self, attribute: AttributeId) -> bool {
-        let view = self.attributes.view(&self.bytes);
-        let (mut low, mut high) = (0, self.attributes.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match record::<u32>(view, middle) {
-                Some(found) if found < attribute => low = middle + 1,
-                _ => high = middle,
+        let attributes = self.attributes.view(&self.bytes);
+        find::<u32>(attributes, |found| found.cmp(&attribute)).is_some()
+    }
+
+    /// A value finds its entry by binary search, however many share a bucket.
+    fn check_buckets(&self, strings: &Strings) -> Result<(), BundleError> {
+        let entries = self.entries.view(&self.bytes);
+        let starts = records::<u32>(self.starts.view(&self.bytes));
+        let ends = records::<u32>(self.starts.view(&self.bytes)).skip(1);
+        for (start, end) in starts.zip(ends) {
+            let bucket = slice::<Entry>(entries, start, end.saturating_sub(start));
+            let keys = records::<Entry>(bucket);
+            if !keys.is_sorted_by(|a, b| a.key(strings) < b.key(strings)) {
+                return Err(BundleError::BadValue { what: "exact" });
             }
         }
-        record::<u32>(view, low) == Some(attribute)
+        Ok(())
     }
 
     fn check_starts(&self) -> Result<(), BundleError> {
@@ -287,6 +299,24 @@ mod tests {
         for (attribute, value) in [(1, "b"), (1, ""), (0, "c"), (2, "a"), (0, "aa")] {
             assert!(found(attribute, value).is_empty(), "{attribute} {value:?}");
         }
+        // Neighbours in one bucket that change places are out of order.
+        let entries_at = 4 + 4 * section.starts.len() as usize + 4;
+        let starts = section.starts.view(&section.bytes);
+        let shares_bucket = |index: u32| !records::<u32>(starts).any(|start| start == index + 1);
+        let mut shared = 0;
+        for index in (0..3).filter(|index| shares_bucket(*index)) {
+            let mut swapped = exact.write();
+            let at = entries_at + index as usize * Entry::LEN;
+            // Only what they are found by: their slices stay where they are.
+            let (first, second) = swapped.get_mut(at..at + 24).unwrap().split_at_mut(16);
+            first.get_mut(..8).unwrap().swap_with_slice(second);
+            assert!(
+                Exact::read(&swapped, &strings, &atoms).is_err(),
+                "entries {index}"
+            );
+            shared += 1;
+        }
+        assert!(shared > 0, "no two values share a bucket; add some");
         // The same table over atoms that test another attribute, or otherwise.
         let mut wrong = [atom(1), atom(0), atom(1)];
         let refused = |atoms: &[Atom]| {

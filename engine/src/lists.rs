@@ -2,7 +2,8 @@
 //!
 //! Layout: type (u8, 0 strings, 1 addresses), seven zero bytes, then for addresses one set as in [`crate::prefixes`],
 //! for strings a hash table: bucket starts (count, u32 each), entries (count, offset and length into the
-//! blob), blob length and blob. The bucket of a string is its XXH3 hash modulo the number of buckets.
+//! blob; the values of one bucket ascend), blob length and blob. The bucket of a string is its XXH3 hash modulo the
+//! number of buckets.
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -11,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bundle::BundleError;
 use crate::codec::{
-    ArrayRange, Cursor, check_slice, record, records, slice, write_array, write_len,
+    ArrayRange, Cursor, check_slice, find, record, records, slice, write_array, write_len,
 };
 use crate::prefixes::PrefixSet;
 
@@ -19,7 +20,7 @@ const STRINGS: u8 = 0;
 const ADDRESSES: u8 = 1;
 const HEADER_LEN: usize = 8;
 
-/// A list of strings, without duplicates.
+/// A list of strings; one that is given twice is written once.
 #[must_use]
 pub fn write_strings(values: &[Vec<u8>]) -> Vec<u8> {
     let bucket_count = values.len().next_power_of_two();
@@ -28,6 +29,7 @@ pub fn write_strings(values: &[Vec<u8>]) -> Vec<u8> {
         .map(|value| (bucket_of(value, bucket_count), value))
         .collect();
     order.sort_unstable();
+    order.dedup();
     let mut entries: Vec<(u32, u32)> = Vec::with_capacity(order.len());
     let mut starts = alloc::vec![0_u32; bucket_count + 1];
     let mut blob = Vec::new();
@@ -148,12 +150,14 @@ impl StringSet {
         for (offset, length) in records::<(u32, u32)>(entries.view(bytes)) {
             check_slice(offset, length, blob_len, what)?;
         }
-        Ok(StringSet {
+        let set = StringSet {
             bytes: bytes.to_vec(),
             starts,
             entries,
             blob_start,
-        })
+        };
+        set.check_buckets()?;
+        Ok(set)
     }
 
     fn contains(&self, value: &[u8]) -> bool {
@@ -167,14 +171,33 @@ impl StringSet {
             end.saturating_sub(start),
         );
         let blob = self.bytes.get(self.blob_start..).unwrap_or_default();
-        records::<(u32, u32)>(bucket)
-            .any(|(offset, length)| blob_slice(blob, offset, length) == Some(value))
+        find::<(u32, u32)>(bucket, |entry| blob_slice(blob, *entry).cmp(value)).is_some()
+    }
+
+    /// A value is found by binary search, however many share a bucket.
+    fn check_buckets(&self) -> Result<(), BundleError> {
+        let blob = self.bytes.get(self.blob_start..).unwrap_or_default();
+        let entries = self.entries.view(&self.bytes);
+        let starts = records::<u32>(self.starts.view(&self.bytes));
+        let ends = records::<u32>(self.starts.view(&self.bytes)).skip(1);
+        for (start, end) in starts.zip(ends) {
+            let bucket = slice::<(u32, u32)>(entries, start, end.saturating_sub(start));
+            let values = records::<(u32, u32)>(bucket);
+            if !values.is_sorted_by(|a, b| blob_slice(blob, *a) < blob_slice(blob, *b)) {
+                return Err(BundleError::BadValue { what: "a list" });
+            }
+        }
+        Ok(())
     }
 }
 
-fn blob_slice(blob: &[u8], offset: u32, length: u32) -> Option<&[u8]> {
-    let offset = offset as usize;
-    blob.get(offset..offset.checked_add(length as usize)?)
+/// Empty if it is out of range, which the checks at load rule out.
+fn blob_slice(blob: &[u8], (offset, length): (u32, u32)) -> &[u8] {
+    let range = || {
+        let offset = offset as usize;
+        blob.get(offset..offset.checked_add(length as usize)?)
+    };
+    range().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -223,6 +246,48 @@ mod tests {
         let values = [b"a".to_vec(), b"b".to_vec(), b"c".to_vec()];
         let turned = [b"c".to_vec(), b"b".to_vec(), b"a".to_vec()];
         assert_eq!(write_strings(&values), write_strings(&turned));
+    }
+
+    /// Whoever can put values into a list can make them share a bucket.
+    #[test]
+    fn values_that_share_a_bucket_are_found() {
+        let numbered = (0..).map(|index| format!("v{index}").into_bytes());
+        let shared = numbered.filter(|value| bucket_of(value, 256) == 7);
+        let values: Vec<Vec<u8>> = shared.take(201).collect();
+        let (left_out, values) = values.split_last().unwrap();
+        let list = List::read(&write_strings(values)).unwrap();
+        assert!(values.iter().all(|value| list.contains_bytes(value)));
+        assert!(!list.contains_bytes(left_out));
+    }
+
+    #[test]
+    fn a_bucket_out_of_order_is_refused() {
+        let numbered = (0..).map(|index| format!("v{index}").into_bytes());
+        let values: Vec<Vec<u8>> = numbered
+            .filter(|value| bucket_of(value, 2) == 0)
+            .take(2)
+            .collect();
+        let list = write_strings(&values);
+        assert!(List::read(&list).is_ok());
+        // Behind type, three starts and the entries' count.
+        let entries_at = HEADER_LEN + 4 + 3 * 4 + 4;
+        let mut swapped = list.clone();
+        let (first, second) = swapped
+            .get_mut(entries_at..entries_at + 16)
+            .unwrap()
+            .split_at_mut(8);
+        first.swap_with_slice(second);
+        assert!(List::read(&swapped).is_err());
+        let mut twice = list;
+        twice.copy_within(entries_at..entries_at + 8, entries_at + 8);
+        assert!(List::read(&twice).is_err());
+    }
+
+    #[test]
+    fn a_value_given_twice_is_written_once() {
+        let twice = [b"a".to_vec(), b"b".to_vec(), b"a".to_vec()];
+        let list = List::read(&write_strings(&twice)).unwrap();
+        assert!(list.contains_bytes(b"a") && list.contains_bytes(b"b"));
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::strings::{StringId, Strings};
 /// Stands for the action of a rule that has none.
 pub const NO_ACTION: u32 = u32::MAX;
 
+/// A longer id is refused, in bytes.
+pub const MAX_ID_LEN: usize = 64;
+
 /// Whether a match counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -137,6 +140,7 @@ impl Rules {
         for index in 0..section.count() {
             let rule = section.get(index).ok_or(BundleError::BadValue { what })?;
             strings.check_text(rule.id, what)?;
+            strings.check_len(rule.id, MAX_ID_LEN, "id of a rule")?;
             programs.check_entry(rule.entry)?;
             tags_of_rules.next(rule.tags, section.tags.len(), what)?;
             let has_action = rule.action == NO_ACTION || rule.action < action_count;

@@ -7,6 +7,9 @@ use alloc::vec::Vec;
 use crate::bundle::BundleError;
 use crate::codec::{ArrayRange, Cursor, Record, record, records, write_len};
 
+/// A longer value of a header or tag, or literal of a redirect, is refused, in bytes.
+pub const MAX_HEADER_LEN: usize = 4_096;
+
 /// Index of a string.
 pub type StringId = u32;
 
@@ -126,6 +129,19 @@ impl Strings {
         self.check_text(value, what)?;
         if self.get(value).iter().any(u8::is_ascii_control) {
             return Err(BundleError::BadValue { what });
+        }
+        self.check_len(value, MAX_HEADER_LEN, "value of a header")
+    }
+
+    /// What is copied for a request is short, however often the bundle names it.
+    pub(crate) fn check_len(
+        &self,
+        id: StringId,
+        most: usize,
+        what: &'static str,
+    ) -> Result<(), BundleError> {
+        if self.get(id).len() > most {
+            return Err(BundleError::OverLimit { what });
         }
         Ok(())
     }

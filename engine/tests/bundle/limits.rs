@@ -1,9 +1,11 @@
 //! What a signed bundle may not hold, because it would cost a filter more than its size, or change more than headers.
 
+use riskgate_engine::actions::MAX_BODY_LEN;
 use riskgate_engine::attributes::{self, Attribute, Base, MAX_CHAINS, NO_KEY};
 use riskgate_engine::bundle::SectionKind;
 use riskgate_engine::dfa::{self, DfaWriter};
-use riskgate_engine::strings::StringsWriter;
+use riskgate_engine::rules::MAX_ID_LEN;
+use riskgate_engine::strings::{MAX_HEADER_LEN, StringsWriter};
 
 use crate::fixture::{SIGNER, build, load, manifest, section_mut, sections};
 
@@ -170,6 +172,11 @@ fn automata_that_are_not_as_large_as_they_say() {
         altered(&|dfa| dfa.class_count = u16::MAX),
         "automaton",
     );
+    let too_many_classes = altered(&|dfa| {
+        dfa.class_count = 257;
+        dfa.transitions = vec![0; 3 * 257];
+    });
+    refuses(SectionKind::Dfas, too_many_classes, "automaton");
     refuses(
         SectionKind::Dfas,
         altered(&|dfa| dfa.transitions[2] = 3),
@@ -247,4 +254,78 @@ fn text_that_would_start_another_header() {
         replaced(b"verify.example", b"verify\xffexample"),
         "actions",
     );
+}
+
+/// What a decision copies is short, however often a bundle names it.
+#[test]
+fn replies_and_names_without_end() {
+    /// Alters an action; the fixture's third has two headers, its fourth a template of five parts.
+    fn action(action: usize, at: usize, word: u32) -> impl FnOnce(&mut Vec<u8>) {
+        move |bytes| set_word(bytes, 4 + action * 24 + at, word)
+    }
+    refuses(SectionKind::Actions, action(2, 12, 65), "headers");
+    refuses(SectionKind::Actions, action(3, 20, 513), "template");
+    // A string that is longer than any of these may be, in the place of each.
+    let with_long_string = |kind: SectionKind, at: usize, length: usize, words: &str| {
+        let mut altered = sections();
+        let strings = section_mut(&mut altered, SectionKind::Strings);
+        let id = append_string(strings, length);
+        set_word(section_mut(&mut altered, kind), at, id);
+        let loaded = load(&build(manifest(), altered, &[SIGNER]));
+        match words {
+            "" => assert!(loaded.is_ok(), "{length} bytes are fine: {loaded:?}"),
+            _ => assert!(loaded.unwrap_err().to_string().contains(words), "{words}"),
+        }
+    };
+    let rule_id_at = 4 + 3 * 48;
+    with_long_string(SectionKind::Rules, rule_id_at, MAX_ID_LEN, "");
+    with_long_string(
+        SectionKind::Rules,
+        rule_id_at,
+        MAX_ID_LEN + 1,
+        "id of a rule",
+    );
+    let tag_value_at = 4 + 13 * 48 + 4 + 4;
+    with_long_string(SectionKind::Rules, tag_value_at, MAX_HEADER_LEN, "");
+    with_long_string(
+        SectionKind::Rules,
+        tag_value_at,
+        MAX_HEADER_LEN + 1,
+        "value of a header",
+    );
+    let body_at = 4 + 2 * 24 + 4;
+    with_long_string(SectionKind::Actions, body_at, MAX_BODY_LEN, "");
+    with_long_string(
+        SectionKind::Actions,
+        body_at,
+        MAX_BODY_LEN + 1,
+        "body of a reply",
+    );
+    let header_value_at = 4 + 5 * 24 + 4 + 4;
+    with_long_string(
+        SectionKind::Actions,
+        header_value_at,
+        MAX_HEADER_LEN + 1,
+        "value of a header",
+    );
+    let literal_at = 4 + 5 * 24 + 4 + 2 * 8 + 4 + 4;
+    with_long_string(
+        SectionKind::Actions,
+        literal_at,
+        MAX_HEADER_LEN + 1,
+        "value of a header",
+    );
+}
+
+/// Adds a string of this length to the section and returns its index.
+fn append_string(section: &mut Vec<u8>, length: usize) -> u32 {
+    let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let offsets = word(section, 0);
+    let blob_len_at = 4 + offsets as usize * 4;
+    let end = word(section, blob_len_at) + u32::try_from(length).unwrap();
+    set_word(section, blob_len_at, end);
+    section.splice(blob_len_at..blob_len_at, end.to_le_bytes());
+    set_word(section, 0, offsets + 1);
+    section.resize(section.len() + length, b'x');
+    offsets - 1
 }

@@ -10,6 +10,7 @@
 mod admission;
 mod decisions;
 mod fixture;
+mod layout;
 mod limits;
 mod malformed;
 mod tamper;

@@ -192,3 +192,27 @@ fn a_missing_section_is_refused() {
         assert_eq!(loads, section.to_string() == "provenance", "{section}");
     }
 }
+
+/// Whoever can reach a filter's stream can send it any file.
+#[test]
+fn files_of_anything_are_refused() {
+    let header = (0..3_600_u32, 0..18_u32, 0..70_u32, any::<bool>());
+    let rest = prop_oneof![vec(any::<u8>(), 0..4_000), vec(0_u8..13, 0..4_000)];
+    TestRunner::new(config(2_000))
+        .run(
+            &(header, rest),
+            |((manifest, signatures, sections, left_out), rest)| {
+                let mut file = b"RISKGATE\x01\0".to_vec();
+                file.extend_from_slice(&[u8::from(left_out), 0]);
+                for count in [manifest, signatures, sections] {
+                    file.extend_from_slice(&count.to_le_bytes());
+                }
+                file.resize(64, 0);
+                file.extend_from_slice(&rest);
+                assert!(load(&file).is_err());
+                assert!(load(&rest).is_err());
+                Ok(())
+            },
+        )
+        .unwrap();
+}
