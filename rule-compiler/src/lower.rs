@@ -11,6 +11,7 @@ mod lists;
 mod provenance;
 mod rules;
 
+use riskgate_engine::attributes::MAX_CHAINS;
 use riskgate_engine::bundle::SectionKind;
 use riskgate_engine::bundle::writer::NewSection;
 use riskgate_engine::{atoms, attributes, dfa, prefixes, program};
@@ -34,6 +35,12 @@ pub enum LowerError {
         /// How large is too large.
         source: TooLarge,
     },
+    /// More chains of transforms start at one attribute than the engine derives.
+    #[error(
+        "rules transform one attribute in more than {MAX_CHAINS} different ways; write the same chain of transforms in rules \
+         that can share it"
+    )]
+    TooManyChains,
     /// A pattern is not one. The front end refuses these with their place.
     #[error("pattern `{pattern}`: {source}")]
     Pattern {
@@ -53,6 +60,7 @@ pub fn lower(ruleset: &Ruleset) -> Result<Vec<NewSection>, LowerError> {
     let mut interner = Interner::default();
     let actions = actions::lower(ruleset, &mut interner.strings);
     let rules = rules::lower(ruleset, &actions, &mut interner)?;
+    interner.check_chains()?;
     let mut policy = actions.policy;
     policy.always = rules.always;
     policy.scanned = interner.scanned_atoms(&rules.postings);

@@ -7,7 +7,7 @@ pub(crate) const MAX_RULE_FILES: usize = 10_000;
 /// Rules of one ruleset.
 pub(crate) const MAX_RULES: usize = 1_000_000;
 /// Lists of one ruleset.
-pub(crate) const MAX_LISTS: usize = 10_000;
+pub(crate) const MAX_LISTS: usize = 4_000;
 /// Values of one list.
 pub(crate) const MAX_LIST_VALUES: usize = 2_000_000;
 /// One value of a list, in bytes.

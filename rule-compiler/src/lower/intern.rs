@@ -44,6 +44,19 @@ impl Interner {
         self.attributes.clone()
     }
 
+    /// The engine refuses an attribute that it would have to derive in very many ways.
+    pub(super) fn check_chains(&self) -> Result<(), LowerError> {
+        let mut chains: HashMap<_, usize> = HashMap::new();
+        for attribute in &self.attributes {
+            let count = chains.entry((attribute.base, attribute.key)).or_default();
+            *count += 1;
+            if *count > attributes::MAX_CHAINS {
+                return Err(LowerError::TooManyChains);
+            }
+        }
+        Ok(())
+    }
+
     /// The index of an atom.
     pub(super) fn atom(&mut self, atom: &Atom) -> Result<AtomId, LowerError> {
         let attribute = self.attribute(&atom.attribute);
@@ -249,5 +262,38 @@ fn lower_number(number: Number) -> number::Number {
     match number {
         Number::Int(value) => number::Number::Int(value),
         Number::Double(value) => number::Number::Double(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `count` atoms over one attribute, each with a chain of its own.
+    fn intern_chains(count: usize) -> Interner {
+        let mut interner = Interner::default();
+        for number in 0..count {
+            let bits = (0..7).map(|bit| number >> bit & 1);
+            let transforms = bits.map(|bit| [Transform::Trim, Transform::LowerAscii][bit]);
+            let attribute = Attribute {
+                base: Base::Path,
+                transforms: transforms.collect(),
+                view: View::Value,
+            };
+            interner
+                .atom(&Atom {
+                    attribute,
+                    test: Test::Present,
+                })
+                .unwrap();
+        }
+        interner
+    }
+
+    #[test]
+    fn more_chains_than_the_engine_derives_are_refused() {
+        assert!(intern_chains(attributes::MAX_CHAINS).check_chains().is_ok());
+        let refused = intern_chains(attributes::MAX_CHAINS + 1).check_chains();
+        assert!(matches!(refused, Err(LowerError::TooManyChains)));
     }
 }
