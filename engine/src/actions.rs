@@ -5,7 +5,9 @@
 use alloc::vec::Vec;
 
 use crate::bundle::BundleError;
-use crate::codec::{ArrayRange, Cursor, Record, check_slice, record, records, slice, write_array};
+use crate::codec::{
+    ArrayRange, Bytes, Cursor, Record, check_slice, record, records, slice, write_array,
+};
 use crate::strings::{StringId, Strings};
 
 /// A reply with more headers is refused.
@@ -14,6 +16,19 @@ pub const MAX_HEADERS: usize = 64;
 pub const MAX_BODY_LEN: usize = 64 << 10;
 /// A redirect template of more parts is refused: each may stand for the whole path.
 pub const MAX_TEMPLATE_PARTS: usize = 512;
+
+/// Headers that frame a message or belong to one connection: they are the proxy's, no reply sets them.
+pub const FRAMING_HEADERS: [&str; 9] = [
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// What an action does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,18 +152,18 @@ pub fn write(
 /// The section, checked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Actions {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     actions: ArrayRange,
     headers: ArrayRange,
     template: ArrayRange,
 }
 
 impl Actions {
-    pub(crate) fn read(bytes: &[u8], strings: &Strings) -> Result<Actions, BundleError> {
+    pub(crate) fn read(bytes: &Bytes, strings: &Strings) -> Result<Actions, BundleError> {
         let what = "actions";
         let mut cursor = Cursor::new(bytes, what);
         let section = Actions {
-            bytes: bytes.to_vec(),
+            bytes: bytes.clone(),
             actions: ArrayRange::read::<Action>(bytes, &mut cursor)?,
             headers: ArrayRange::read::<(StringId, StringId)>(bytes, &mut cursor)?,
             template: ArrayRange::read::<TemplatePart>(bytes, &mut cursor)?,
@@ -158,15 +173,20 @@ impl Actions {
             let action = section.get(index).ok_or(BundleError::BadValue { what })?;
             section.check(&action, strings)?;
         }
-        for (name, value) in records::<(StringId, StringId)>(section.headers.view(bytes)) {
-            strings.check_header(name, value, what)?;
+        let headers = || records::<(StringId, StringId)>(section.headers.view(bytes));
+        strings.check_headers(headers(), what)?;
+        let frames = |name: &[u8]| FRAMING_HEADERS.iter().any(|other| other.as_bytes() == name);
+        if headers().any(|(name, _)| frames(strings.get(name))) {
+            return Err(BundleError::BadValue { what });
         }
         let template = section.template.view(bytes);
+        let mut texts = Vec::new();
         for index in 0..section.template.len() {
             let part =
                 record::<TemplatePart>(template, index).ok_or(BundleError::BadValue { what })?;
-            strings.check_header_value(part.text, what)?;
+            texts.push(part.text);
         }
+        strings.check_header_values(texts, what)?;
         Ok(section)
     }
 
@@ -193,7 +213,7 @@ impl Actions {
         )?;
         let status_fits = match action.kind {
             ActionKind::Allow => action.status == 0,
-            ActionKind::Redirect => action.status == 302,
+            ActionKind::Redirect => action.status == 302 && action.headers.1 == 0,
             ActionKind::Deny | ActionKind::Challenge => (200..600).contains(&action.status),
         };
         if status_fits {

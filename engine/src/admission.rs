@@ -65,7 +65,9 @@ impl<'b> Admitted<'b> {
 pub enum Refusal {
     #[error("{0}")]
     Malformed(BundleError),
-    #[error("a signature of a trusted key does not verify; the manifest was altered")]
+    #[error(
+        "a signature of a trusted key does not verify; the manifest was altered, fetch or build the bundle again"
+    )]
     BadSignature,
     #[error(
         "{valid} of {threshold} needed signatures are by trusted keys; sign with a key that is trusted here"
@@ -75,7 +77,9 @@ pub enum Refusal {
         "the bundle needs engine version {needed}, this one is {ENGINE_VERSION}; update riskgate here first"
     )]
     TooNewEngine { needed: u16 },
-    #[error("the bundle is for ruleset `{found}`, not `{expected}`")]
+    #[error(
+        "the bundle is for ruleset `{found}`, not `{expected}`; publish it there, or configure that ruleset here"
+    )]
     WrongRuleset { found: String, expected: String },
     #[error("the bundle is for {found}, not for {expected}; build it with the right `--audience`")]
     WrongAudience { found: String, expected: String },
@@ -93,7 +97,7 @@ pub enum Refusal {
     RevisionConflict { revision: u64 },
     #[error("issued {ahead_s} s ahead of the clock here; check both clocks")]
     IssuedInFuture { ahead_s: u64 },
-    #[error("not valid for another {wait_s} s")]
+    #[error("not valid for another {wait_s} s; wait, or build it with an earlier `--issued-at`")]
     NotYetValid { wait_s: u64 },
     #[error("expired {ago_s} s ago; build it again")]
     Expired { ago_s: u64 },

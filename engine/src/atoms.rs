@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use crate::attributes::{AttributeId, Attributes, ValueKind};
 use crate::bundle::BundleError;
 use crate::codec::{
-    ArrayRange, Cursor, Partition, Record, check_index, record, records, slice, write_array,
+    ArrayRange, Bytes, Cursor, Partition, Record, check_index, record, records, slice, write_array,
 };
 use crate::number::Number;
 
@@ -212,20 +212,20 @@ pub(crate) struct Targets<'a> {
 /// The section, checked: every atom tests what its attribute has, with an operand that exists.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Atoms {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     atoms: ArrayRange,
     postings: ArrayRange,
 }
 
 impl Atoms {
-    pub(crate) fn read(bytes: &[u8], targets: &Targets<'_>) -> Result<Atoms, BundleError> {
+    pub(crate) fn read(bytes: &Bytes, targets: &Targets<'_>) -> Result<Atoms, BundleError> {
         let what = "atoms";
         let mut cursor = Cursor::new(bytes, what);
         let atoms = ArrayRange::read::<Atom>(bytes, &mut cursor)?;
         let postings = ArrayRange::read::<u32>(bytes, &mut cursor)?;
         cursor.finish()?;
         let section = Atoms {
-            bytes: bytes.to_vec(),
+            bytes: bytes.clone(),
             atoms,
             postings,
         };

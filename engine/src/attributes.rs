@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use crate::bundle::BundleError;
-use crate::codec::{ArrayRange, Cursor, Record, record, records, write_array};
+use crate::codec::{ArrayRange, Bytes, Cursor, Record, record, records, write_array};
 use crate::strings::{StringId, Strings};
 use crate::transform::Transform;
 
@@ -15,6 +15,9 @@ pub type AttributeId = u32;
 
 /// Stands for the key of an attribute that has none.
 pub const NO_KEY: StringId = u32::MAX;
+
+/// A longer name of a header, parameter, cookie or claim is refused, in bytes.
+pub const MAX_KEY_LEN: usize = 256;
 
 /// More transforms in a chain are refused.
 pub const MAX_TRANSFORMS: usize = 16;
@@ -152,18 +155,18 @@ pub fn write(attributes: &[Attribute]) -> Vec<u8> {
 /// The section, checked: known bases and transforms, keys where they belong.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Attributes {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     array: ArrayRange,
 }
 
 impl Attributes {
-    pub(crate) fn read(bytes: &[u8], strings: &Strings) -> Result<Attributes, BundleError> {
+    pub(crate) fn read(bytes: &Bytes, strings: &Strings) -> Result<Attributes, BundleError> {
         let what = "attributes";
         let mut cursor = Cursor::new(bytes, what);
         let array = ArrayRange::read::<Attribute>(bytes, &mut cursor)?;
         cursor.finish()?;
         let attributes = Attributes {
-            bytes: bytes.to_vec(),
+            bytes: bytes.clone(),
             array,
         };
         for id in 0..attributes.count() {
@@ -206,12 +209,13 @@ impl Attribute {
     fn check(&self, strings: &Strings) -> Result<(), BundleError> {
         let what = "attributes";
         strings.check(self.transforms, what)?;
+        strings.check_len(self.transforms, MAX_TRANSFORMS, what)?;
         let transforms = strings.get(self.transforms);
         let known = transforms
             .iter()
             .all(|&code| Transform::from_code(code).is_some());
         let fitting = transforms.is_empty() || self.base.kind() == ValueKind::Bytes;
-        if !known || !fitting || transforms.len() > MAX_TRANSFORMS {
+        if !known || !fitting {
             return Err(BundleError::BadValue { what });
         }
         if !self.base.has_key() {
@@ -221,9 +225,11 @@ impl Attribute {
                 Err(BundleError::BadValue { what })
             };
         }
+        strings.check(self.key, what)?;
+        strings.check_len(self.key, MAX_KEY_LEN, what)?;
         match self.base {
             Base::Claim => strings.check_text(self.key, what),
-            _ => strings.check(self.key, what),
+            _ => Ok(()),
         }
     }
 }

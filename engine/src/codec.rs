@@ -3,9 +3,10 @@
 //! Every read is fallible and bounds-checked. Sizes are `u32` in the format and all size arithmetic is checked, so
 //! that a 32-bit target computes what a 64-bit one does.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
-use core::ops::Range;
+use core::ops::{Deref, Range};
 
 use crate::bundle::BundleError;
 
@@ -73,6 +74,47 @@ impl<'a> Cursor<'a> {
             return Ok(());
         }
         Err(BundleError::TrailingBytes { what: self.what })
+    }
+}
+
+/// A part of a section. Sections are read where they lie: whoever needs a part shares the section's buffer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Bytes {
+    section: Arc<[u8]>,
+    start: usize,
+    length: usize,
+}
+
+impl Bytes {
+    /// `length` bytes from `start` on; empty if they are not all there.
+    pub(crate) fn part(&self, start: usize, length: usize) -> Bytes {
+        if self.get(start..).is_none_or(|rest| rest.len() < length) {
+            return Bytes::default();
+        }
+        Bytes {
+            section: self.section.clone(),
+            start: self.start + start,
+            length,
+        }
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let rest = self.section.get(self.start..).unwrap_or_default();
+        rest.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl From<&[u8]> for Bytes {
+    fn from(section: &[u8]) -> Bytes {
+        Bytes {
+            section: Arc::from(section),
+            start: 0,
+            length: section.len(),
+        }
     }
 }
 
@@ -235,6 +277,14 @@ impl Partition {
         }
         self.end = start + length;
         Ok(())
+    }
+
+    /// Nothing of an array of `count` lies outside of all slices.
+    pub(crate) fn finish(self, count: u32, what: &'static str) -> Result<(), BundleError> {
+        if self.end == count {
+            return Ok(());
+        }
+        Err(BundleError::BadValue { what })
     }
 }
 

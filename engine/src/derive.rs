@@ -274,7 +274,7 @@ mod tests {
         let mut writer = StringsWriter::default();
         let transforms = writer.intern(b"");
         let key_id = writer.intern(key.as_bytes());
-        let strings = Strings::read(&writer.write()).unwrap();
+        let strings = Strings::read(&writer.write().as_slice().into()).unwrap();
         let attribute = Attribute {
             base,
             key: if key.is_empty() { NO_KEY } else { key_id },
@@ -386,7 +386,7 @@ mod tests {
     fn a_cleared_arena_derives_the_next_request() {
         let mut writer = StringsWriter::default();
         let (transforms, key) = (writer.intern(b""), writer.intern(b"id"));
-        let strings = Strings::read(&writer.write()).unwrap();
+        let strings = Strings::read(&writer.write().as_slice().into()).unwrap();
         let attribute = Attribute {
             base: Base::Param,
             key,

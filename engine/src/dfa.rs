@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use crate::bundle::BundleError;
-use crate::codec::{Cursor, write_len};
+use crate::codec::{Bytes, Cursor, write_len};
 
 /// Rejects for ever.
 pub const DEAD: u32 = 0;
@@ -17,6 +17,7 @@ pub const ACCEPT: u32 = 1;
 pub const MAX_LEN: usize = 1 << 20;
 
 const NARROW_STATES: u32 = 1 << 16;
+const CLASSES_LEN: usize = 256;
 
 /// A complete automaton over bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,16 +75,16 @@ pub fn write(dfas: &[Vec<u8>]) -> Vec<u8> {
 /// One automaton, checked: every byte has a class, every next state exists.
 #[derive(Debug, Clone)]
 pub(crate) struct Dfa {
-    classes: [u8; 256],
+    classes: Bytes,
     class_count: usize,
     start: u32,
-    accepts_at_end: Vec<u8>,
-    transitions: Vec<u8>,
+    accepts_at_end: Bytes,
+    transitions: Bytes,
     width: usize,
 }
 
 impl Dfa {
-    fn read(bytes: &[u8]) -> Result<Dfa, BundleError> {
+    fn read(bytes: &Bytes) -> Result<Dfa, BundleError> {
         let what = "a pattern's automaton";
         if bytes.len() > MAX_LEN {
             return Err(BundleError::OverLimit { what });
@@ -92,14 +93,19 @@ impl Dfa {
         let class_count = usize::from(cursor.u16()?);
         let state_count = cursor.u32()?;
         let start = cursor.u32()?;
-        let classes: [u8; 256] = cursor.array()?;
-        let accepts_at_end = cursor.take((state_count as usize).div_ceil(8))?.to_vec();
+        let take = |cursor: &mut Cursor<'_>, length: usize| {
+            let start = bytes.len() - cursor.len();
+            cursor.take(length)?;
+            Ok::<_, BundleError>(bytes.part(start, length))
+        };
+        let classes = take(&mut cursor, CLASSES_LEN)?;
+        let accepts_at_end = take(&mut cursor, (state_count as usize).div_ceil(8))?;
         let width = if state_count <= NARROW_STATES { 2 } else { 4 };
         let cells = (state_count as usize).checked_mul(class_count);
         let length = cells
             .and_then(|cells| cells.checked_mul(width))
             .ok_or(BundleError::Truncated { what })?;
-        let transitions = cursor.take(length)?.to_vec();
+        let transitions = take(&mut cursor, length)?;
         cursor.finish()?;
         let dfa = Dfa {
             classes,
@@ -109,8 +115,9 @@ impl Dfa {
             transitions,
             width,
         };
-        let classes_fit = class_count <= classes.len()
-            && classes
+        let classes_fit = class_count <= CLASSES_LEN
+            && dfa
+                .classes
                 .iter()
                 .all(|&class| usize::from(class) < class_count);
         let states_fit =
@@ -176,13 +183,15 @@ impl Dfa {
 }
 
 /// The section, taken apart.
-pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Dfa>, BundleError> {
+pub(crate) fn read(bytes: &Bytes) -> Result<Vec<Dfa>, BundleError> {
     let mut cursor = Cursor::new(bytes, "dfas");
     let count = cursor.u32()?;
     let mut dfas = Vec::new();
     for _ in 0..count {
-        let length = cursor.u32()?;
-        dfas.push(Dfa::read(cursor.take(length as usize)?)?);
+        let length = cursor.u32()? as usize;
+        let start = bytes.len() - cursor.len();
+        cursor.take(length)?;
+        dfas.push(Dfa::read(&bytes.part(start, length))?);
     }
     cursor.finish()?;
     Ok(dfas)
@@ -233,7 +242,7 @@ mod tests {
         ];
         // On both sides of the limit up to which a next state takes two bytes.
         for state_count in [5, NARROW_STATES, NARROW_STATES + 1] {
-            let dfa = Dfa::read(&automaton(state_count)).unwrap();
+            let dfa = Dfa::read(&automaton(state_count).as_slice().into()).unwrap();
             for (value, expected) in cases {
                 assert_eq!(
                     dfa.is_match(value.as_bytes()),
@@ -249,7 +258,7 @@ mod tests {
         for (start, expected) in [(DEAD, false), (ACCEPT, true)] {
             let mut bytes = automaton(5);
             bytes.splice(6..10, start.to_le_bytes());
-            let dfa = Dfa::read(&bytes).unwrap();
+            let dfa = Dfa::read(&bytes.as_slice().into()).unwrap();
             assert_eq!(
                 (dfa.is_match(b""), dfa.is_match(b"ab")),
                 (expected, expected)
@@ -260,12 +269,14 @@ mod tests {
     #[test]
     fn the_section_is_taken_apart() {
         assert_eq!(
-            read(&write(&[automaton(5), automaton(6)])).unwrap().len(),
+            read(&write(&[automaton(5), automaton(6)]).as_slice().into())
+                .unwrap()
+                .len(),
             2
         );
-        assert_eq!(read(&write(&[])).unwrap().len(), 0);
-        assert!(read(&[]).is_err());
-        assert!(read(&write(&[alloc::vec![]])).is_err());
-        assert!(read(&write(&[alloc::vec![0; MAX_LEN + 1]])).is_err());
+        assert_eq!(read(&write(&[]).as_slice().into()).unwrap().len(), 0);
+        assert!(read(&[].as_slice().into()).is_err());
+        assert!(read(&write(&[alloc::vec![]]).as_slice().into()).is_err());
+        assert!(read(&write(&[alloc::vec![0; MAX_LEN + 1]]).as_slice().into()).is_err());
     }
 }

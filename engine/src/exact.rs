@@ -13,7 +13,8 @@ use crate::atoms::{AtomId, Atoms, Test};
 use crate::attributes::AttributeId;
 use crate::bundle::BundleError;
 use crate::codec::{
-    ArrayRange, Cursor, Partition, Record, check_index, find, record, records, slice, write_array,
+    ArrayRange, Bytes, Cursor, Partition, Record, check_index, find, record, records, slice,
+    write_array,
 };
 use crate::strings::{StringId, Strings};
 
@@ -113,7 +114,7 @@ fn bucket_of(attribute: AttributeId, value: &[u8], bucket_count: usize) -> u32 {
 /// The section, checked: every entry names a string, an attribute and atoms of that attribute.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Exact {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     starts: ArrayRange,
     entries: ArrayRange,
     atoms: ArrayRange,
@@ -122,13 +123,13 @@ pub(crate) struct Exact {
 
 impl Exact {
     pub(crate) fn read(
-        bytes: &[u8],
+        bytes: &Bytes,
         strings: &Strings,
         atoms: &Atoms,
     ) -> Result<Exact, BundleError> {
         let mut cursor = Cursor::new(bytes, "exact");
         let section = Exact {
-            bytes: bytes.to_vec(),
+            bytes: bytes.clone(),
             starts: ArrayRange::read::<u32>(bytes, &mut cursor)?,
             entries: ArrayRange::read::<Entry>(bytes, &mut cursor)?,
             atoms: ArrayRange::read::<u32>(bytes, &mut cursor)?,
@@ -261,14 +262,14 @@ mod tests {
                 atom,
             );
         }
-        let strings = Strings::read(&strings.write()).unwrap();
+        let strings = Strings::read(&strings.write().as_slice().into()).unwrap();
         let attribute = |base| Attribute {
             base,
             key: NO_KEY,
             transforms,
         };
         let attributes = crate::attributes::write(&[attribute(Base::Path), attribute(Base::Host)]);
-        let attributes = Attributes::read(&attributes, &strings).unwrap();
+        let attributes = Attributes::read(&attributes.as_slice().into(), &strings).unwrap();
         let targets = Targets {
             attributes: &attributes,
             strings: strings.count(),
@@ -284,8 +285,8 @@ mod tests {
             postings: (0, 0),
         };
         let atoms = crate::atoms::write(&[atom(0), atom(0), atom(1)], &[]);
-        let atoms = Atoms::read(&atoms, &targets).unwrap();
-        let section = Exact::read(&exact.write(), &strings, &atoms).unwrap();
+        let atoms = Atoms::read(&atoms.as_slice().into(), &targets).unwrap();
+        let section = Exact::read(&exact.write().as_slice().into(), &strings, &atoms).unwrap();
         let found = |attribute, value: &str| -> Vec<AtomId> {
             section
                 .lookup(attribute, value.as_bytes(), &strings)
@@ -311,7 +312,7 @@ mod tests {
             let (first, second) = swapped.get_mut(at..at + 24).unwrap().split_at_mut(16);
             first.get_mut(..8).unwrap().swap_with_slice(second);
             assert!(
-                Exact::read(&swapped, &strings, &atoms).is_err(),
+                Exact::read(&swapped.as_slice().into(), &strings, &atoms).is_err(),
                 "entries {index}"
             );
             shared += 1;
@@ -320,8 +321,9 @@ mod tests {
         // The same table over atoms that test another attribute, or otherwise.
         let mut wrong = [atom(1), atom(0), atom(1)];
         let refused = |atoms: &[Atom]| {
-            let atoms = Atoms::read(&crate::atoms::write(atoms, &[]), &targets).unwrap();
-            Exact::read(&exact.write(), &strings, &atoms).is_err()
+            let atoms =
+                Atoms::read(&crate::atoms::write(atoms, &[]).as_slice().into(), &targets).unwrap();
+            Exact::read(&exact.write().as_slice().into(), &strings, &atoms).is_err()
         };
         assert!(refused(&wrong));
         wrong = [
@@ -338,7 +340,7 @@ mod tests {
     #[test]
     fn an_empty_table_finds_nothing() {
         let section = Exact::read(
-            &ExactWriter::default().write(),
+            &ExactWriter::default().write().as_slice().into(),
             &Strings::default(),
             &Atoms::default(),
         );

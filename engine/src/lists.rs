@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bundle::BundleError;
 use crate::codec::{
-    ArrayRange, Cursor, check_slice, find, record, records, slice, write_array, write_len,
+    ArrayRange, Bytes, Cursor, Partition, find, record, records, slice, write_array, write_len,
 };
 use crate::prefixes::PrefixSet;
 
@@ -83,14 +83,14 @@ pub(crate) enum List {
 
 #[derive(Debug, Clone)]
 pub(crate) struct StringSet {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     starts: ArrayRange,
     entries: ArrayRange,
     blob_start: usize,
 }
 
 impl List {
-    pub(crate) fn read(bytes: &[u8]) -> Result<List, BundleError> {
+    pub(crate) fn read(bytes: &Bytes) -> Result<List, BundleError> {
         let what = "a list";
         let mut cursor = Cursor::new(bytes, what);
         let [kind, padding @ ..] = cursor.array::<HEADER_LEN>()?;
@@ -100,8 +100,7 @@ impl List {
         match kind {
             STRINGS => StringSet::read(bytes, cursor).map(List::Strings),
             ADDRESSES => {
-                let set = cursor.take(cursor.len())?;
-                PrefixSet::read(set).map(List::Addresses)
+                PrefixSet::read(&bytes.part(HEADER_LEN, cursor.len())).map(List::Addresses)
             }
             _ => Err(BundleError::BadValue { what }),
         }
@@ -127,7 +126,7 @@ impl List {
 }
 
 impl StringSet {
-    fn read(bytes: &[u8], mut cursor: Cursor<'_>) -> Result<StringSet, BundleError> {
+    fn read(bytes: &Bytes, mut cursor: Cursor<'_>) -> Result<StringSet, BundleError> {
         let what = "a list";
         let starts = ArrayRange::read::<u32>(bytes, &mut cursor)?;
         let entries = ArrayRange::read::<(u32, u32)>(bytes, &mut cursor)?;
@@ -147,11 +146,12 @@ impl StringSet {
         if !starts_fit {
             return Err(BundleError::IndexOutOfRange { what });
         }
-        for (offset, length) in records::<(u32, u32)>(entries.view(bytes)) {
-            check_slice(offset, length, blob_len, what)?;
+        let mut values = Partition::default();
+        for value in records::<(u32, u32)>(entries.view(bytes)) {
+            values.next(value, blob_len, what)?;
         }
         let set = StringSet {
-            bytes: bytes.to_vec(),
+            bytes: bytes.clone(),
             starts,
             entries,
             blob_start,
@@ -212,7 +212,7 @@ mod tests {
             let values: Vec<Vec<u8>> = (0..count)
                 .map(|index| format!("v{index}").into_bytes())
                 .collect();
-            let list = List::read(&write_strings(&values)).unwrap();
+            let list = List::read(&write_strings(&values).as_slice().into()).unwrap();
             assert!(!list.is_addresses());
             assert!(
                 values.iter().all(|value| list.contains_bytes(value)),
@@ -236,7 +236,7 @@ mod tests {
             b"\xff\xfe".to_vec(),
             b"a\nb".to_vec(),
         ];
-        let list = List::read(&write_strings(&values)).unwrap();
+        let list = List::read(&write_strings(&values).as_slice().into()).unwrap();
         assert!(values.iter().all(|value| list.contains_bytes(value)));
         assert!(!list.contains_bytes(b"\0\0"));
     }
@@ -255,7 +255,7 @@ mod tests {
         let shared = numbered.filter(|value| bucket_of(value, 256) == 7);
         let values: Vec<Vec<u8>> = shared.take(201).collect();
         let (left_out, values) = values.split_last().unwrap();
-        let list = List::read(&write_strings(values)).unwrap();
+        let list = List::read(&write_strings(values).as_slice().into()).unwrap();
         assert!(values.iter().all(|value| list.contains_bytes(value)));
         assert!(!list.contains_bytes(left_out));
     }
@@ -268,7 +268,7 @@ mod tests {
             .take(2)
             .collect();
         let list = write_strings(&values);
-        assert!(List::read(&list).is_ok());
+        assert!(List::read(&list.as_slice().into()).is_ok());
         // Behind type, three starts and the entries' count.
         let entries_at = HEADER_LEN + 4 + 3 * 4 + 4;
         let mut swapped = list.clone();
@@ -277,16 +277,16 @@ mod tests {
             .unwrap()
             .split_at_mut(8);
         first.swap_with_slice(second);
-        assert!(List::read(&swapped).is_err());
+        assert!(List::read(&swapped.as_slice().into()).is_err());
         let mut twice = list;
         twice.copy_within(entries_at..entries_at + 8, entries_at + 8);
-        assert!(List::read(&twice).is_err());
+        assert!(List::read(&twice.as_slice().into()).is_err());
     }
 
     #[test]
     fn a_value_given_twice_is_written_once() {
         let twice = [b"a".to_vec(), b"b".to_vec(), b"a".to_vec()];
-        let list = List::read(&write_strings(&twice)).unwrap();
+        let list = List::read(&write_strings(&twice).as_slice().into()).unwrap();
         assert!(list.contains_bytes(b"a") && list.contains_bytes(b"b"));
     }
 
@@ -298,8 +298,11 @@ mod tests {
             if let Some(byte) = altered.get_mut(at) {
                 *byte = value;
             }
-            assert!(List::read(&altered).is_err(), "{value} at {at}");
+            assert!(
+                List::read(&altered.as_slice().into()).is_err(),
+                "{value} at {at}"
+            );
         }
-        assert!(List::read(&[]).is_err());
+        assert!(List::read(&[].as_slice().into()).is_err());
     }
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::atoms::AtomId;
 use crate::bundle::BundleError;
-use crate::codec::{ArrayRange, Cursor, Record, check_index, record, records, write_array};
+use crate::codec::{ArrayRange, Bytes, Cursor, Record, check_index, record, records, write_array};
 
 /// A score band.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl PolicyWriter {
 /// The section, checked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Policy {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     default: u32,
     bands: ArrayRange,
     always: ArrayRange,
@@ -78,7 +78,7 @@ pub(crate) struct Policy {
 
 impl Policy {
     pub(crate) fn read(
-        bytes: &[u8],
+        bytes: &Bytes,
         action_count: u32,
         rule_count: u32,
         atom_count: u32,
@@ -88,7 +88,7 @@ impl Policy {
         let default = cursor.u32()?;
         cursor.padding(4)?;
         let section = Policy {
-            bytes: bytes.to_vec(),
+            bytes: bytes.clone(),
             default,
             bands: ArrayRange::read::<Band>(bytes, &mut cursor)?,
             always: ArrayRange::read::<u32>(bytes, &mut cursor)?,

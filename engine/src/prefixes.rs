@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::bundle::BundleError;
-use crate::codec::{ArrayRange, Cursor, Record, record, records, write_array, write_len};
+use crate::codec::{ArrayRange, Bytes, Cursor, Record, record, records, write_array, write_len};
 
 /// An interval of addresses as numbers, both ends included.
 pub type Interval<T> = (T, T);
@@ -56,13 +56,13 @@ pub fn write(sets: &[Vec<u8>]) -> Vec<u8> {
 /// One set, checked: intervals are disjoint and ascend.
 #[derive(Debug, Clone)]
 pub(crate) struct PrefixSet {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     v4: ArrayRange,
     v6: ArrayRange,
 }
 
 impl PrefixSet {
-    pub(crate) fn read(bytes: &[u8]) -> Result<PrefixSet, BundleError> {
+    pub(crate) fn read(bytes: &Bytes) -> Result<PrefixSet, BundleError> {
         let what = "an address set";
         let mut cursor = Cursor::new(bytes, what);
         let v4 = ArrayRange::read::<Interval<u32>>(bytes, &mut cursor)?;
@@ -72,7 +72,7 @@ impl PrefixSet {
             return Err(BundleError::BadValue { what });
         }
         Ok(PrefixSet {
-            bytes: bytes.to_vec(),
+            bytes: bytes.clone(),
             v4,
             v6,
         })
@@ -94,13 +94,15 @@ impl PrefixSet {
 }
 
 /// The section, taken apart.
-pub(crate) fn read(bytes: &[u8]) -> Result<Vec<PrefixSet>, BundleError> {
+pub(crate) fn read(bytes: &Bytes) -> Result<Vec<PrefixSet>, BundleError> {
     let mut cursor = Cursor::new(bytes, "prefixes");
     let count = cursor.u32()?;
     let mut sets = Vec::new();
     for _ in 0..count {
-        let length = cursor.u32()?;
-        sets.push(PrefixSet::read(cursor.take(length as usize)?)?);
+        let length = cursor.u32()? as usize;
+        let start = bytes.len() - cursor.len();
+        cursor.take(length)?;
+        sets.push(PrefixSet::read(&bytes.part(start, length))?);
     }
     cursor.finish()?;
     Ok(sets)
@@ -151,7 +153,7 @@ mod tests {
             (u32::MAX, u32::MAX),
         ];
         let v6 = [(2, 3), (0x2001_0db8 << 96, (0x2001_0db9 << 96) - 1)];
-        let set = PrefixSet::read(&write_set(&v4, &v6)).unwrap();
+        let set = PrefixSet::read(&write_set(&v4, &v6).as_slice().into()).unwrap();
         let cases = [
             ("0.0.0.0", true),
             ("0.0.0.1", false),
@@ -186,7 +188,7 @@ mod tests {
 
     #[test]
     fn an_empty_set_holds_nothing() {
-        let set = PrefixSet::read(&write_set(&[], &[])).unwrap();
+        let set = PrefixSet::read(&write_set(&[], &[]).as_slice().into()).unwrap();
         assert!(!set.contains("0.0.0.0".parse().unwrap()) && !set.contains("::".parse().unwrap()));
     }
 
@@ -200,7 +202,7 @@ mod tests {
         ];
         for intervals in cases {
             assert!(
-                PrefixSet::read(&write_set(intervals, &[])).is_err(),
+                PrefixSet::read(&write_set(intervals, &[]).as_slice().into()).is_err(),
                 "{intervals:?}"
             );
             let wide: Vec<Interval<u128>> = intervals
@@ -208,10 +210,10 @@ mod tests {
                 .map(|&(a, b)| (a.into(), b.into()))
                 .collect();
             assert!(
-                PrefixSet::read(&write_set(&[], &wide)).is_err(),
+                PrefixSet::read(&write_set(&[], &wide).as_slice().into()).is_err(),
                 "{intervals:?}"
             );
         }
-        assert!(PrefixSet::read(&write_set(&[(1, 4), (5, 9)], &[])).is_ok());
+        assert!(PrefixSet::read(&write_set(&[(1, 4), (5, 9)], &[]).as_slice().into()).is_ok());
     }
 }

@@ -9,7 +9,9 @@ use alloc::vec::Vec;
 
 use crate::atoms::AtomId;
 use crate::bundle::BundleError;
-use crate::codec::{ArrayRange, Cursor, Record, check_index, record, records, slice, write_array};
+use crate::codec::{
+    ArrayRange, Bytes, Cursor, Record, check_index, record, records, slice, write_array,
+};
 
 /// The condition is true.
 pub const ACCEPT: u32 = u32::MAX;
@@ -56,18 +58,18 @@ pub fn write(nodes: &[Node]) -> Vec<u8> {
 /// The section, checked: every walk ends.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Programs {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     nodes: ArrayRange,
 }
 
 impl Programs {
-    pub(crate) fn read(bytes: &[u8], atom_count: u32) -> Result<Programs, BundleError> {
+    pub(crate) fn read(bytes: &Bytes, atom_count: u32) -> Result<Programs, BundleError> {
         let what = "programs";
         let mut cursor = Cursor::new(bytes, what);
         let nodes = ArrayRange::read::<Node>(bytes, &mut cursor)?;
         cursor.finish()?;
         let programs = Programs {
-            bytes: bytes.to_vec(),
+            bytes: bytes.clone(),
             nodes,
         };
         for (index, node) in (0..).zip(records::<Node>(programs.nodes.view(bytes))) {
@@ -156,7 +158,7 @@ mod tests {
             node(1, ACCEPT, 2),
             node(2, REJECT, ACCEPT),
         ];
-        let programs = Programs::read(&write(&nodes), 3).unwrap();
+        let programs = Programs::read(&write(&nodes).as_slice().into(), 3).unwrap();
         for bits in 0..8_u32 {
             let is_true = |atom: AtomId| bits >> atom & 1 == 1;
             let expected = is_true(0) && (is_true(1) || !is_true(2));
@@ -176,7 +178,10 @@ mod tests {
             &[node(1, ACCEPT, REJECT)],
         ];
         for nodes in cases {
-            assert!(Programs::read(&write(nodes), 1).is_err(), "{nodes:?}");
+            assert!(
+                Programs::read(&write(nodes).as_slice().into(), 1).is_err(),
+                "{nodes:?}"
+            );
         }
     }
 
@@ -187,7 +192,7 @@ mod tests {
             node(0, ACCEPT, REJECT),
             node(0, ACCEPT, REJECT),
         ];
-        let programs = Programs::read(&write(&nodes), 1).unwrap();
+        let programs = Programs::read(&write(&nodes).as_slice().into(), 1).unwrap();
         let cases: [(&[u32], bool); 8] = [
             (&[0, 2], true),
             (&[ACCEPT, 0, REJECT, 2, ACCEPT], true),
@@ -202,7 +207,7 @@ mod tests {
             let found = programs.check_conditions(entries.iter().copied());
             assert_eq!(found.is_ok(), expected, "{entries:?}");
         }
-        let none = Programs::read(&write(&[]), 0).unwrap();
+        let none = Programs::read(&write(&[]).as_slice().into(), 0).unwrap();
         assert!(none.check_conditions([ACCEPT, REJECT].into_iter()).is_ok());
     }
 }

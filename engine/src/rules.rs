@@ -5,7 +5,9 @@
 use alloc::vec::Vec;
 
 use crate::bundle::BundleError;
-use crate::codec::{ArrayRange, Cursor, Partition, Record, record, records, slice, write_array};
+use crate::codec::{
+    ArrayRange, Bytes, Cursor, Partition, Record, record, records, slice, write_array,
+};
 use crate::program::Programs;
 use crate::strings::{StringId, Strings};
 
@@ -114,14 +116,14 @@ pub(crate) fn count(bytes: &[u8]) -> Result<u32, BundleError> {
 /// The section, checked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rules {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     rules: ArrayRange,
     tags: ArrayRange,
 }
 
 impl Rules {
     pub(crate) fn read(
-        bytes: &[u8],
+        bytes: &Bytes,
         strings: &Strings,
         programs: &Programs,
         action_count: u32,
@@ -132,15 +134,16 @@ impl Rules {
         let tags = ArrayRange::read::<(StringId, StringId)>(bytes, &mut cursor)?;
         cursor.finish()?;
         let section = Rules {
-            bytes: bytes.to_vec(),
+            bytes: bytes.clone(),
             rules,
             tags,
         };
         let mut tags_of_rules = Partition::default();
         for index in 0..section.count() {
             let rule = section.get(index).ok_or(BundleError::BadValue { what })?;
-            strings.check_text(rule.id, what)?;
+            strings.check(rule.id, what)?;
             strings.check_len(rule.id, MAX_ID_LEN, "id of a rule")?;
+            strings.check_text(rule.id, what)?;
             programs.check_entry(rule.entry)?;
             tags_of_rules.next(rule.tags, section.tags.len(), what)?;
             let has_action = rule.action == NO_ACTION || rule.action < action_count;
@@ -148,9 +151,8 @@ impl Rules {
                 return Err(BundleError::IndexOutOfRange { what });
             }
         }
-        for (name, value) in records::<(StringId, StringId)>(section.tags.view(bytes)) {
-            strings.check_header(name, value, what)?;
-        }
+        tags_of_rules.finish(section.tags.len(), what)?;
+        strings.check_headers(records(section.tags.view(bytes)), what)?;
         let entries = (0..section.count()).filter_map(|index| section.get(index));
         programs.check_conditions(entries.map(|rule| rule.entry))?;
         Ok(section)

@@ -8,6 +8,7 @@ use crate::admission::{Admitted, Mark, Refusal};
 use crate::atoms::{Atoms, Targets};
 use crate::attributes::{Attributes, Base};
 use crate::bundle::{Bundle, BundleError, Digest, OnExpired, SectionKind};
+use crate::codec::Bytes;
 use crate::dfa::{self, Dfa};
 use crate::evaluate::evaluate;
 use crate::exact::Exact;
@@ -40,27 +41,28 @@ pub(crate) struct Sections {
 
 impl Sections {
     fn read(bundle: &Bundle<'_>) -> Result<Sections, BundleError> {
-        let strings = Strings::read(bundle.section(SectionKind::Strings)?)?;
-        let attributes = Attributes::read(bundle.section(SectionKind::Attributes)?, &strings)?;
-        let prefix_sets = prefixes::read(bundle.section(SectionKind::Prefixes)?)?;
-        let dfas = dfa::read(bundle.section(SectionKind::Dfas)?)?;
+        let section = |kind| bundle.section(kind).map(Bytes::from);
+        let strings = Strings::read(&section(SectionKind::Strings)?)?;
+        let attributes = Attributes::read(&section(SectionKind::Attributes)?, &strings)?;
+        let prefix_sets = prefixes::read(&section(SectionKind::Prefixes)?)?;
+        let dfas = dfa::read(&section(SectionKind::Dfas)?)?;
         let lists = read_lists(bundle)?;
-        let rules_bytes = bundle.section(SectionKind::Rules)?;
+        let rules_bytes = section(SectionKind::Rules)?;
         let targets = Targets {
             attributes: &attributes,
             strings: strings.count(),
             list_is_addresses: &|index| lists.get(index as usize).map(List::is_addresses),
             prefix_sets: count(prefix_sets.len()),
             dfas: count(dfas.len()),
-            rules: rules::count(rules_bytes)?,
+            rules: rules::count(&rules_bytes)?,
         };
-        let atoms = Atoms::read(bundle.section(SectionKind::Atoms)?, &targets)?;
-        let exact = Exact::read(bundle.section(SectionKind::Exact)?, &strings, &atoms)?;
-        let programs = Programs::read(bundle.section(SectionKind::Programs)?, atoms.count())?;
-        let actions = Actions::read(bundle.section(SectionKind::Actions)?, &strings)?;
-        let rules = Rules::read(rules_bytes, &strings, &programs, actions.count())?;
-        let policy_bytes = bundle.section(SectionKind::Policy)?;
-        let policy = Policy::read(policy_bytes, actions.count(), rules.count(), atoms.count())?;
+        let atoms = Atoms::read(&section(SectionKind::Atoms)?, &targets)?;
+        let exact = Exact::read(&section(SectionKind::Exact)?, &strings, &atoms)?;
+        let programs = Programs::read(&section(SectionKind::Programs)?, atoms.count())?;
+        let actions = Actions::read(&section(SectionKind::Actions)?, &strings)?;
+        let rules = Rules::read(&rules_bytes, &strings, &programs, actions.count())?;
+        let policy_bytes = section(SectionKind::Policy)?;
+        let policy = Policy::read(&policy_bytes, actions.count(), rules.count(), atoms.count())?;
         Ok(Sections {
             strings,
             attributes,
@@ -111,7 +113,7 @@ fn read_lists(bundle: &Bundle<'_>) -> Result<Vec<List>, BundleError> {
         .filter(|section| section.kind == SectionKind::List);
     lists
         .filter_map(|section| section.bytes)
-        .map(List::read)
+        .map(|bytes| List::read(&Bytes::from(bytes)))
         .collect()
 }
 

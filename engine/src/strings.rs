@@ -5,8 +5,10 @@
 use alloc::vec::Vec;
 
 use crate::bundle::BundleError;
-use crate::codec::{ArrayRange, Cursor, Record, record, records, write_len};
+use crate::codec::{ArrayRange, Bytes, Cursor, Record, record, records, write_len};
 
+/// A longer name of a header or tag is refused, in bytes.
+pub const MAX_HEADER_NAME_LEN: usize = 128;
 /// A longer value of a header or tag, or literal of a redirect, is refused, in bytes.
 pub const MAX_HEADER_LEN: usize = 4_096;
 
@@ -53,13 +55,13 @@ impl StringsWriter {
 /// The section, checked: every offset lies in the blob and they ascend.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Strings {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     offsets: ArrayRange,
     blob_start: usize,
 }
 
 impl Strings {
-    pub(crate) fn read(bytes: &[u8]) -> Result<Strings, BundleError> {
+    pub(crate) fn read(bytes: &Bytes) -> Result<Strings, BundleError> {
         let mut cursor = Cursor::new(bytes, "strings");
         let offsets = ArrayRange::read::<u32>(bytes, &mut cursor)?;
         let blob_len = cursor.u32()?;
@@ -76,7 +78,7 @@ impl Strings {
             return Err(BundleError::IndexOutOfRange { what: "strings" });
         }
         Ok(Strings {
-            bytes: bytes.to_vec(),
+            bytes: bytes.clone(),
             offsets,
             blob_start,
         })
@@ -106,31 +108,38 @@ impl Strings {
         crate::codec::check_index(id, self.count(), what)
     }
 
-    /// Checks what becomes a header: a name in lower case, and a value that cannot start another header.
-    pub(crate) fn check_header(
+    /// Checks what become headers: names in lower case, and values that cannot start another header.
+    pub(crate) fn check_headers(
         &self,
-        name: StringId,
-        value: StringId,
+        headers: impl Iterator<Item = (StringId, StringId)>,
         what: &'static str,
     ) -> Result<(), BundleError> {
-        self.check_text(name, what)?;
-        let name = self.get(name);
-        if name.is_empty() || !name.iter().all(|&byte| is_header_name_byte(byte)) {
-            return Err(BundleError::BadValue { what });
+        let (names, values): (Vec<StringId>, Vec<StringId>) = headers.unzip();
+        for name in distinct(names) {
+            self.check(name, what)?;
+            self.check_len(name, MAX_HEADER_NAME_LEN, "name of a header")?;
+            let name = self.get(name);
+            if name.is_empty() || !name.iter().all(|&byte| is_header_name_byte(byte)) {
+                return Err(BundleError::BadValue { what });
+            }
         }
-        self.check_header_value(value, what)
+        self.check_header_values(values, what)
     }
 
-    pub(crate) fn check_header_value(
+    pub(crate) fn check_header_values(
         &self,
-        value: StringId,
+        values: Vec<StringId>,
         what: &'static str,
     ) -> Result<(), BundleError> {
-        self.check_text(value, what)?;
-        if self.get(value).iter().any(u8::is_ascii_control) {
-            return Err(BundleError::BadValue { what });
+        for value in distinct(values) {
+            self.check(value, what)?;
+            self.check_len(value, MAX_HEADER_LEN, "value of a header")?;
+            self.check_text(value, what)?;
+            if self.get(value).iter().any(u8::is_ascii_control) {
+                return Err(BundleError::BadValue { what });
+            }
         }
-        self.check_len(value, MAX_HEADER_LEN, "value of a header")
+        Ok(())
     }
 
     /// What is copied for a request is short, however often the bundle names it.
@@ -151,6 +160,13 @@ impl Strings {
         core::str::from_utf8(self.get(id)).map_err(|_| BundleError::BadValue { what })?;
         Ok(())
     }
+}
+
+/// Each index once: a string is looked at once, however many records name it.
+fn distinct(mut ids: Vec<StringId>) -> Vec<StringId> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 /// A `token` of RFC 9110 without capitals.

@@ -333,54 +333,28 @@ fn code_point(digits: &[u8], radix: u32) -> Option<(usize, char)> {
     Some((count, code_point))
 }
 
-/// Bits left over behind the last whole byte are ignored, as lenient decoders do: what they accept must not hide.
+/// Lenient where lenient decoders are, so that what they accept cannot hide: bits left over behind the last whole byte are
+/// ignored, and any run of `=` may end the data.
 fn base64_decode(buffer: &mut Vec<u8>, start: usize) -> bool {
     let mut bits: u32 = 0;
     let mut sextets = 0_usize;
-    let mut padding = 0_usize;
+    let mut ended = false;
     let mut valid = true;
     rewrite(buffer, start, |rest| {
         let byte = rest.first().copied().unwrap_or_default();
-        if is_space(byte) {
-            return Step {
-                consumed: 1,
-                byte: None,
-            };
-        }
-        if byte == b'=' {
-            padding += 1;
-            return Step {
-                consumed: 1,
-                byte: None,
-            };
-        }
-        let Some(sextet) = base64_sextet(byte).filter(|_| padding == 0) else {
-            valid = false;
-            return Step {
-                consumed: 1,
-                byte: None,
-            };
-        };
-        bits = bits << 6 | u32::from(sextet);
-        sextets += 1;
-        let shift = match sextets % 4 {
-            2 => 4,
-            3 => 2,
-            0 => 0,
-            _ => {
-                return Step {
-                    consumed: 1,
-                    byte: None,
-                };
-            }
-        };
-        Step {
-            consumed: 1,
-            byte: Some((bits >> shift & 0xff) as u8),
-        }
+        let sextet = base64_sextet(byte);
+        ended |= byte == b'=';
+        valid &= is_space(byte) || byte == b'=' || (sextet.is_some() && !ended);
+        let byte = sextet.and_then(|sextet| {
+            bits = bits << 6 | u32::from(sextet);
+            sextets += 1;
+            // The second, third and fourth sextet of each four complete a byte.
+            let spare_bits = [0, 6, 4, 2].get(sextets % 4).copied().unwrap_or_default();
+            (sextets % 4 != 1).then_some((bits >> spare_bits & 0xff) as u8)
+        });
+        Step { consumed: 1, byte }
     });
-    let padded = padding == 0 || (sextets + padding).is_multiple_of(4) && padding <= 2;
-    valid && padded && sextets % 4 != 1
+    valid && sextets % 4 != 1
 }
 
 fn base64_sextet(byte: u8) -> Option<u8> {

@@ -29,11 +29,13 @@ pub struct TrustedKeys {
 pub enum KeyError {
     #[error("no trusted key is given; without one no bundle can be trusted")]
     Empty,
-    #[error("trusted key {index} is not an Ed25519 public key")]
+    #[error("trusted key {index} is not an Ed25519 public key; `rulec keygen` makes one")]
     NotAKey { index: usize },
-    #[error("trusted key {index} is weak: anybody can sign for it")]
+    #[error(
+        "trusted key {index} is weak: anybody can sign for it; make another with `rulec keygen`"
+    )]
     Weak { index: usize },
-    #[error("trusted key {index} is given twice")]
+    #[error("trusted key {index} is given twice; give each key once")]
     Duplicate { index: usize },
     #[error(
         "the threshold is {threshold}, but must be from 1 to the number of trusted keys, {keys}"

@@ -10,7 +10,9 @@ use super::{MAX_BUNDLE_LEN, SectionKind};
 pub enum BundleError {
     #[error("the bundle is empty; build it again with `rulec build`")]
     Empty,
-    #[error("the bundle is {length} bytes long, more than the {MAX_BUNDLE_LEN} that are allowed")]
+    #[error(
+        "the bundle is {length} bytes long, more than the {MAX_BUNDLE_LEN} that are allowed; shorten its lists"
+    )]
     TooLarge { length: usize },
     #[error("not a riskgate bundle; build one with `rulec build`")]
     NotABundle,
@@ -18,35 +20,47 @@ pub enum BundleError {
         "format version {version} is unknown here; use a newer riskgate or build with an older `rulec`"
     )]
     UnknownVersion { version: u16 },
-    #[error("unknown flags {flags:#06x} in the header")]
+    #[error("unknown flags {flags:#06x} in the header; use a newer riskgate")]
     UnknownFlags { flags: u16 },
-    #[error("the header says that sections were left out, but none were; the file was altered")]
+    #[error(
+        "the header says that sections were left out, but none were; the file was altered, build it again"
+    )]
     NothingLeftOut,
-    #[error("the {what} is larger than the format allows")]
+    #[error(
+        "the {what} is larger than the format allows; build the bundle again with a current `rulec`"
+    )]
     OverLimit { what: &'static str },
-    #[error("the {what} ends too early; the file was cut short or altered")]
+    #[error(
+        "the {what} ends too early; the file was cut short or altered, fetch or build it again"
+    )]
     Truncated { what: &'static str },
-    #[error("the {what} goes on after its end; the file was altered")]
+    #[error("the {what} goes on after its end; the file was altered, fetch or build it again")]
     TrailingBytes { what: &'static str },
-    #[error("padding of the {what} is not zero; the file was altered")]
+    #[error("padding of the {what} is not zero; the file was altered, fetch or build it again")]
     NonZeroPadding { what: &'static str },
-    #[error("the signatures are not in strictly ascending order of key id")]
+    #[error(
+        "the signatures are not in strictly ascending order of key id; sign with each key once"
+    )]
     UnorderedSignatures,
-    #[error("the manifest is malformed: {what}")]
+    #[error("the manifest is malformed: {what}; build the bundle again")]
     BadManifest { what: &'static str },
     #[error("section kind {kind} is unknown here; use a newer riskgate")]
     UnknownSection { kind: u16 },
-    #[error("the sections are out of order, doubled or flagged wrongly at `{kind}`")]
+    #[error(
+        "the sections are out of order, doubled or flagged wrongly at `{kind}`; build the bundle again"
+    )]
     UnorderedSections { kind: SectionKind },
-    #[error("section `{kind}` is missing")]
+    #[error("section `{kind}` is missing; build the bundle again")]
     MissingSection { kind: SectionKind },
-    #[error("the section table is not the one that was signed")]
+    #[error("the section table is not the one that was signed; fetch or build the bundle again")]
     BadTableHash,
-    #[error("section `{kind}` is not the one that was signed")]
+    #[error("section `{kind}` is not the one that was signed; fetch or build the bundle again")]
     BadHash { kind: SectionKind },
-    #[error("an index in {what} points outside")]
+    #[error("an index in {what} points outside; build the bundle again with a current `rulec`")]
     IndexOutOfRange { what: &'static str },
-    #[error("{what} holds a value that the format does not know")]
+    #[error(
+        "{what} holds a value that the format does not allow; build the bundle again with a current `rulec`"
+    )]
     BadValue { what: &'static str },
 }
 

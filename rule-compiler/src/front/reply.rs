@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 
+use riskgate_engine::actions::FRAMING_HEADERS;
+
 use super::{
     context::Context,
     fields::optional,
@@ -10,19 +12,6 @@ use super::{
     yaml::{Entry, Node},
 };
 use crate::{diagnostic::Code, ir::Reply};
-
-/// Headers that frame a message or belong to one connection: they are the proxy's.
-const FRAMING: [&str; 9] = [
-    "connection",
-    "content-length",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 impl Context<'_> {
     /// `status`, `headers` and `body` of a map that has been checked for other keys.
@@ -110,7 +99,7 @@ impl Context<'_> {
                 format!("{} is no name of a header", quoted(name)),
                 "use letters, digits and `-`",
             ))
-        } else if FRAMING.contains(&lower.as_str()) {
+        } else if FRAMING_HEADERS.contains(&lower.as_str()) {
             Some((
                 format!("a rule cannot set `{lower}`"),
                 "leave it out: the proxy sets it by itself",
