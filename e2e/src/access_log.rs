@@ -22,6 +22,13 @@ impl LogLine {
     pub fn text(&self, field: &str) -> Option<&str> {
         self.0.get(field)?.as_str()
     }
+
+    fn is_of(&self, source: Source) -> bool {
+        let port = self
+            .text("client")
+            .and_then(|client| client.rsplit(':').next());
+        port.is_some_and(|port| port == source.port.to_string())
+    }
 }
 
 impl AccessLog {
@@ -30,27 +37,22 @@ impl AccessLog {
     }
 
     /// Waits for the line of the request that came from this source. Envoy writes a line a moment after its answer.
+    ///
+    /// The port finds it: addresses have more than one spelling.
     pub fn line_of(&self, source: Source) -> Result<LogLine> {
-        let client = std::net::SocketAddr::new(source.ip, source.port).to_string();
-        wait::until(&format!("the access log's line of {client}"), || {
-            let lines = self.lines()?;
-            Ok(lines
-                .into_iter()
-                .find(|line| line.text("client") == Some(&client)))
+        let end_of_client = format!(":{}\"", source.port);
+        wait::until(&format!("the access log's line of {source:?}"), || {
+            let log = fs::read_to_string(&self.path);
+            let log = log.with_context(|| format!("read {}", self.path.display()))?;
+            let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            let candidates = whole.lines().filter(|line| line.contains(&end_of_client));
+            let parsed = candidates.map(parse).collect::<Result<Vec<_>>>()?;
+            Ok(parsed.into_iter().find(|line| line.is_of(source)))
         })
     }
+}
 
-    /// Every whole line so far.
-    pub fn lines(&self) -> Result<Vec<LogLine>> {
-        let log = fs::read_to_string(&self.path)
-            .with_context(|| format!("read {}", self.path.display()))?;
-        let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        let parse = |line: &str| {
-            serde_json::from_str(line).with_context(|| format!("`{line}` is not JSON"))
-        };
-        whole
-            .lines()
-            .map(|line| Ok(LogLine(parse(line)?)))
-            .collect()
-    }
+fn parse(line: &str) -> Result<LogLine> {
+    let value = serde_json::from_str(line).with_context(|| format!("`{line}` is not JSON"))?;
+    Ok(LogLine(value))
 }

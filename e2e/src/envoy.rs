@@ -136,7 +136,12 @@ fn command(bootstrap: &Path, folder: &Path) -> Result<Command> {
     command.arg("--disable-hot-restart");
     // The access log is read while Envoy runs.
     command.args(["--file-flush-interval-msec", "20"]);
-    command.args(["--log-level", "info"]);
+    command.args([
+        "--log-level",
+        "warning",
+        "--component-log-level",
+        "wasm:info",
+    ]);
     Ok(command)
 }
 

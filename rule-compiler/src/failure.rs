@@ -1,15 +1,18 @@
 //! How a command ends when it does not end well.
 
 use std::fmt::Display;
+use std::io;
 use std::process::ExitCode;
+
+use crate::output::tell;
 
 /// Why a command did not end well.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// It did its work and found something: exit code 1. What was found is printed already, or is this sentence.
     Findings(Option<String>),
-    /// It could not do its work: exit code 2.
-    Unable(String),
+    /// It could not do its work: exit code 2. There is nothing to say to a reader that went away.
+    Unable(Option<String>),
 }
 
 impl Failure {
@@ -25,15 +28,20 @@ impl Failure {
 
     /// Usage or I/O.
     pub(crate) fn unable(message: impl Display) -> Failure {
-        Failure::Unable(message.to_string())
+        Failure::Unable(Some(message.to_string()))
+    }
+
+    /// Standard output took no more: quiet when its reader went away, as other tools are.
+    pub(crate) fn output(error: &io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Failure::Unable(None),
+            _ => Failure::unable(format!("cannot write to standard output: {error}")),
+        }
     }
 
     pub(crate) fn report(&self) {
-        match self {
-            Failure::Findings(None) => {}
-            Failure::Findings(Some(message)) | Failure::Unable(message) => {
-                eprintln!("error: {message}");
-            }
+        if let Failure::Findings(Some(message)) | Failure::Unable(Some(message)) = self {
+            tell(&format!("error: {message}\n"));
         }
     }
 

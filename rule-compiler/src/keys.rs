@@ -1,7 +1,9 @@
 //! Signing keys in PEM files, as `openssl genpkey -algorithm ed25519` writes them.
 
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -103,9 +105,13 @@ pub fn generate(path: &Path) -> Result<PathBuf, KeyFileError> {
     Ok(public_path)
 }
 
-/// `NAME.pub.pem` for `NAME.pem`, else `NAME.pub.pem` for `NAME`.
+/// `NAME.pub.pem` for `NAME.pem` and for `NAME`.
 fn public_path(path: &Path) -> PathBuf {
-    path.with_extension("pub.pem")
+    let name = path.file_name().unwrap_or_default();
+    let stem = name.as_bytes().strip_suffix(b".pem");
+    let mut public = stem.map_or(name, OsStr::from_bytes).to_owned();
+    public.push(".pub.pem");
+    path.with_file_name(public)
 }
 
 fn create(path: &Path, contents: &str, mode: u32) -> Result<(), KeyFileError> {

@@ -20,6 +20,12 @@
 //!
 //! It never evaluates a rule itself: `rulec eval` reads the built bundle through the same engine as the filter.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "only the command prints"
+)]
+
 pub mod automaton;
 pub mod build;
 pub mod diagnostic;

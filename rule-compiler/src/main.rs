@@ -2,10 +2,18 @@
 //!
 //! Exit codes: 0 fine, 1 findings (a ruleset with errors, a bundle that would be refused), 2 usage or I/O.
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "they panic where the output cannot be written; `output` does not"
+)]
+
 mod args;
 mod commands;
 mod failure;
 mod output;
+mod replace;
+mod time;
 
 use std::process::ExitCode;
 

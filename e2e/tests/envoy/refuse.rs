@@ -28,9 +28,12 @@ fn filters_refuse_what_must_not_serve_and_keep_the_last_good_rules() {
     check_serves(&envoy, NO_ADMIN);
 
     let newer = stage.build(RULESET, NO_LOGIN, 6).unwrap().read().unwrap();
+    // One that is not sent whole: a filter does not look twice at a digest that came altered on the same stream.
+    let victim = format!("{NO_LOGIN}    description: to be altered\n");
+    let victim = stage.build(RULESET, &victim, 6).unwrap().read().unwrap();
     for (bundle, reason) in [
-        (with_another_section(&newer), "bad-hash"),
-        (with_another_manifest(&newer), "bad-signature"),
+        (with_another_section(&victim), "bad-hash"),
+        (with_another_manifest(&victim), "bad-signature"),
         (by_a_stranger(&stage), "untrusted"),
         (expired(&stage), "expired"),
         (
@@ -49,6 +52,11 @@ fn filters_refuse_what_must_not_serve_and_keep_the_last_good_rules() {
         check_refused(&rogue, &envoy, &bundle, reason);
     }
 
+    let refused = 7 * VMS as u64;
+    assert_eq!(
+        envoy.wait_for_metric("loads.refused", refused).unwrap(),
+        refused
+    );
     // The highest revision that any of them claimed was never accepted, so it is still free.
     check_accepted(&rogue, &newer);
     check_serves(&envoy, NO_LOGIN);
@@ -118,23 +126,23 @@ fn check_refused(rogue: &RoguePusher, envoy: &Envoy, bundle: &[u8], reason: &str
     check_serves(envoy, NO_ADMIN);
 }
 
-/// The last byte of the file is one of a section.
+/// A section has the id of the rule; there it is found and changed.
 fn with_another_section(bundle: &[u8]) -> Vec<u8> {
-    let mut tampered = bundle.to_vec();
-    *tampered.last_mut().unwrap() ^= 1;
-    tampered
+    altered(bundle, "no-login")
 }
 
-/// The manifest names its ruleset; there it is found and changed.
+/// The manifest has the name of the ruleset.
 fn with_another_manifest(bundle: &[u8]) -> Vec<u8> {
-    let name = RULESET.as_bytes();
+    altered(bundle, RULESET)
+}
+
+fn altered(bundle: &[u8], word: &str) -> Vec<u8> {
     let at = bundle
-        .windows(name.len())
-        .position(|window| window == name)
-        .unwrap();
-    let mut tampered = bundle.to_vec();
-    tampered[at] = b'x';
-    tampered
+        .windows(word.len())
+        .position(|window| window == word.as_bytes());
+    let mut altered = bundle.to_vec();
+    altered[at.expect("the word is in the bundle")] = b'x';
+    altered
 }
 
 fn by_a_stranger(stage: &Stage) -> Vec<u8> {

@@ -151,20 +151,28 @@ fn found(key: &str, response: &Response, line: &LogLine) -> Option<Value> {
             .collect()
     };
     match key {
-        "action" | "would" => Some(text(key).into()),
+        "action" => Some(text(key).into()),
+        // The filter states it where there are shadowed matches, and a score where a rule scored.
+        "would" => Some(line.text("would").unwrap_or(text("action")).into()),
         "status" if text("action") == "allow" => {
             Some((response.status != 200).then_some(response.status).into())
         }
         "status" => Some(response.status.into()),
         "rule" => Some(Some(text(key)).filter(|rule| !rule.is_empty()).into()),
-        "score" => Some(text(key).parse::<i64>().unwrap().into()),
+        "score" => Some(
+            line.text("score")
+                .unwrap_or("0")
+                .parse::<i64>()
+                .unwrap()
+                .into(),
+        ),
         "matched" | "shadowed" => Some(ids(key)),
-        "tags" if text("action") == "allow" => Some(tags(response)),
+        "tags" if text("action") == "allow" && !response.body.is_empty() => Some(tags(response)),
         _ => None,
     }
 }
 
-/// Tags travel to the upstream, so only requests that pass show them.
+/// Tags travel to the upstream, so only requests that pass show them, and of those not HEAD.
 fn tags(response: &Response) -> Value {
     let seen = response.seen().unwrap();
     let tag = |(name, value): &(String, Vec<u8>)| {

@@ -5,7 +5,7 @@ use riskgate_engine::attributes::{self, Attribute, Base, MAX_CHAINS, NO_KEY};
 use riskgate_engine::bundle::SectionKind;
 use riskgate_engine::dfa::{self, DfaWriter};
 use riskgate_engine::rules::MAX_ID_LEN;
-use riskgate_engine::strings::{MAX_HEADER_LEN, StringsWriter};
+use riskgate_engine::strings::{MAX_HEADER_LEN, MAX_HEADER_NAME_LEN, StringsWriter};
 
 use crate::fixture::{SIGNER, build, load, manifest, section_mut, sections};
 
@@ -256,6 +256,52 @@ fn text_that_would_start_another_header() {
     );
 }
 
+/// Headers that frame the reply are the proxy's.
+#[test]
+fn headers_that_frame_the_reply() {
+    let names = riskgate_engine::actions::FRAMING_HEADERS;
+    for name in names.into_iter().chain(["x-framing"]) {
+        let mut altered = sections();
+        let strings = section_mut(&mut altered, SectionKind::Strings);
+        let id = append_text(strings, name.as_bytes());
+        // Behind the five actions and the headers' count stands the name of the first header.
+        let name_at = 4 + 5 * 24 + 4;
+        set_word(section_mut(&mut altered, SectionKind::Actions), name_at, id);
+        let loaded = load(&build(manifest(), altered, &[SIGNER]));
+        assert_eq!(loaded.is_err(), name != "x-framing", "{name}: {loaded:?}");
+    }
+}
+
+/// A tag that no rule has would be checked at every load and never used.
+#[test]
+fn tags_of_no_rule() {
+    let one_more = |bytes: &mut Vec<u8>| {
+        set_word(bytes, 4 + 13 * 48, 3);
+        let last = bytes[bytes.len() - 8..].to_vec();
+        bytes.extend(last);
+    };
+    refuses(SectionKind::Rules, one_more, "rules");
+}
+
+/// Values that lie in one another would be compared for longer than the list is.
+#[test]
+fn list_values_that_overlap() {
+    let mut altered = sections();
+    let list = section_mut(&mut altered, SectionKind::List);
+    *list = riskgate_engine::lists::write_strings(&[b"value-1".to_vec(), b"value-2".to_vec()]);
+    // Behind type, three starts and the entries' count stands the offset of the first entry, and then the second's.
+    let second_offset_at = 8 + 4 + 3 * 4 + 4 + 8;
+    assert_eq!(list[second_offset_at], 7);
+    load(&build(manifest(), altered.clone(), &[SIGNER])).unwrap();
+    set_word(
+        section_mut(&mut altered, SectionKind::List),
+        second_offset_at,
+        6,
+    );
+    let refusal = load(&build(manifest(), altered, &[SIGNER])).unwrap_err();
+    assert!(refusal.to_string().contains("a list"), "{refusal}");
+}
+
 /// What a decision copies is short, however often a bundle names it.
 #[test]
 fn replies_and_names_without_end() {
@@ -285,7 +331,15 @@ fn replies_and_names_without_end() {
         MAX_ID_LEN + 1,
         "id of a rule",
     );
-    let tag_value_at = 4 + 13 * 48 + 4 + 4;
+    let tag_name_at = 4 + 13 * 48 + 4;
+    with_long_string(SectionKind::Rules, tag_name_at, MAX_HEADER_NAME_LEN, "");
+    with_long_string(
+        SectionKind::Rules,
+        tag_name_at,
+        MAX_HEADER_NAME_LEN + 1,
+        "name of a header",
+    );
+    let tag_value_at = tag_name_at + 4;
     with_long_string(SectionKind::Rules, tag_value_at, MAX_HEADER_LEN, "");
     with_long_string(
         SectionKind::Rules,
@@ -319,13 +373,18 @@ fn replies_and_names_without_end() {
 
 /// Adds a string of this length to the section and returns its index.
 fn append_string(section: &mut Vec<u8>, length: usize) -> u32 {
+    append_text(section, &vec![b'x'; length])
+}
+
+/// Adds a string to the section and returns its index.
+fn append_text(section: &mut Vec<u8>, text: &[u8]) -> u32 {
     let word = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
     let offsets = word(section, 0);
     let blob_len_at = 4 + offsets as usize * 4;
-    let end = word(section, blob_len_at) + u32::try_from(length).unwrap();
+    let end = word(section, blob_len_at) + u32::try_from(text.len()).unwrap();
     set_word(section, blob_len_at, end);
     section.splice(blob_len_at..blob_len_at, end.to_le_bytes());
     set_word(section, 0, offsets + 1);
-    section.resize(section.len() + length, b'x');
+    section.extend(text);
     offsets - 1
 }

@@ -2,15 +2,19 @@
 
 use riskgate_compiler::build::{BuildOptions, build};
 use riskgate_compiler::keys::read_signing_key;
+use riskgate_engine::admission::CLOCK_SKEW_S;
 use riskgate_engine::bundle::{Bundle, is_name};
 
 use super::check::analyse;
 use crate::args::BuildArgs;
 use crate::failure::Failure;
-use crate::output::{describe_time, now_s, parse_time_s, write_atomically};
+use crate::output::tell;
+use crate::replace::replace;
+use crate::time::{describe_time, now_s, parse_time_s};
 
 pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
     let issued_at_s = issued_at_s(args.issued_at.as_deref())?;
+    warn_of_the_future(issued_at_s);
     if let Some(audience) = args
         .audience
         .as_deref()
@@ -28,17 +32,17 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
         audience: args.audience.as_deref(),
     };
     let bytes = build(&ruleset, &options, &key).map_err(Failure::finding)?;
-    write_atomically(&args.output, &bytes)?;
+    replace(&args.output, &bytes)?;
     let bundle = Bundle::parse(&bytes).map_err(Failure::finding)?;
-    eprintln!(
-        "{}: {} rules, revision {}, {} bytes, valid until {}, digest {}",
+    tell(&format!(
+        "{}: {} rules, revision {}, {} bytes, valid until {}, digest {}\n",
         ruleset.name,
         ruleset.rules.len(),
         args.revision,
         bytes.len(),
         describe_time(bundle.manifest().expires_at_s),
         bundle.digest(),
-    );
+    ));
     Ok(())
 }
 
@@ -47,8 +51,18 @@ fn issued_at_s(flag: Option<&str>) -> Result<u64, Failure> {
     if let Some(flag) = flag {
         return parse_time_s(flag, "--issued-at");
     }
-    match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(epoch) => parse_time_s(&epoch, "SOURCE_DATE_EPOCH"),
-        Err(_) => Ok(now_s()),
+    match std::env::var_os("SOURCE_DATE_EPOCH") {
+        Some(epoch) => parse_time_s(&epoch.to_string_lossy(), "SOURCE_DATE_EPOCH"),
+        None => Ok(now_s()),
+    }
+}
+
+/// Such a bundle is fine for tests, but no filter takes it before its time.
+fn warn_of_the_future(issued_at_s: u64) {
+    if issued_at_s > now_s().saturating_add(CLOCK_SKEW_S) {
+        tell(&format!(
+            "warning: issued at {}, which the clock here has not reached: filters refuse the bundle until then\n",
+            describe_time(issued_at_s)
+        ));
     }
 }

@@ -3,14 +3,22 @@
 use std::io::IsTerminal as _;
 use std::path::Path;
 
+use riskgate_compiler::build::ruleset_in_memory;
 use riskgate_compiler::{diagnostic, front, ir};
 
 use crate::args::CheckArgs;
 use crate::failure::Failure;
+use crate::output::tell;
 
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let ruleset = analyse(&args.ruleset)?;
-    eprintln!("{}: {} rules, no errors", ruleset.name, ruleset.rules.len());
+    // What no single place of the ruleset is to blame for shows only when it is compiled.
+    ruleset_in_memory(&ruleset).map_err(Failure::finding)?;
+    tell(&format!(
+        "{}: {} rules, no errors\n",
+        ruleset.name,
+        ruleset.rules.len()
+    ));
     Ok(())
 }
 
@@ -19,9 +27,10 @@ pub(crate) fn analyse(folder: &Path) -> Result<ir::Ruleset, Failure> {
     let sources = front::read_ruleset(folder).map_err(Failure::unable)?;
     let analysis = front::analyse(&sources);
     let is_colourful = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    eprint!(
-        "{}",
-        diagnostic::render(&analysis.diagnostics, &analysis.sources, is_colourful)
-    );
+    tell(&diagnostic::render(
+        &analysis.diagnostics,
+        &analysis.sources,
+        is_colourful,
+    ));
     analysis.ruleset.ok_or_else(Failure::findings)
 }

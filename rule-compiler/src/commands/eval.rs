@@ -1,16 +1,17 @@
 //! `rulec eval`: print the verdict of each request in a file.
 
-use std::io::{self, BufWriter, Read as _, Write as _};
+use std::io::{self, BufWriter, Read as _};
 use std::path::Path;
 
 use riskgate_compiler::build::load_unverified;
 use riskgate_compiler::request_json::{self, OwnedRequest};
 use riskgate_compiler::verdict_json::VerdictJson;
-use riskgate_engine::ruleset::{Ruleset, Scratch};
+use riskgate_engine::ruleset::Scratch;
 
 use crate::args::EvalArgs;
 use crate::failure::Failure;
-use crate::output::{describe_time, now_s, parse_time_s, print_line, read_bundle};
+use crate::output::{flush, print_line, read_bundle};
+use crate::time::{now_s, parse_time_s};
 
 pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
     let at_s = args
@@ -18,12 +19,9 @@ pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
         .as_deref()
         .map(|at| parse_time_s(at, "--at"))
         .transpose()?;
-    let ruleset = load_unverified(&read_bundle(&args.bundle)?).map_err(|error| {
+    let ruleset = load_unverified(&read_bundle(&args.bundle)?, at_s).map_err(|error| {
         Failure::finding(format!("cannot use `{}`: {error}", args.bundle.display()))
     })?;
-    if let Some(at_s) = at_s {
-        check_validity(&ruleset, at_s)?;
-    }
     let requests = read_requests(&args.requests)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let mut scratch = Scratch::default();
@@ -40,22 +38,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
         let line = serde_json::to_string(&verdict).map_err(Failure::unable)?;
         print_line(&mut out, &line)?;
     }
-    out.flush()
-        .map_err(|error| Failure::unable(format!("cannot write to standard output: {error}")))
-}
-
-fn check_validity(ruleset: &Ruleset, at_s: u64) -> Result<(), Failure> {
-    if at_s < ruleset.not_before_s() {
-        let from = describe_time(ruleset.not_before_s());
-        return Err(Failure::finding(format!(
-            "the bundle is not valid before {from}"
-        )));
-    }
-    if at_s >= ruleset.expires_at_s() {
-        let until = describe_time(ruleset.expires_at_s());
-        return Err(Failure::finding(format!("the bundle expired at {until}")));
-    }
-    Ok(())
+    flush(&mut out)
 }
 
 /// All requests, before any verdict is printed: a bad line must not leave half an answer.

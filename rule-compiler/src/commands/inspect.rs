@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::args::{Format, InspectArgs};
 use crate::failure::Failure;
-use crate::output::{describe_time, print_line, read_bundle};
+use crate::output::{flush, print_line, read_bundle};
+use crate::time::describe_time;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let bytes = read_bundle(&args.bundle)?;
@@ -21,7 +22,9 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
         Format::Human => report.human(),
         Format::Json => serde_json::to_string_pretty(&report).map_err(Failure::unable)?,
     };
-    print_line(&mut std::io::stdout().lock(), text.trim_end())
+    let mut out = std::io::stdout().lock();
+    print_line(&mut out, text.trim_end())?;
+    flush(&mut out)
 }
 
 /// What a bundle holds. The JSON form is stable: keys are added, never renamed.
@@ -58,7 +61,7 @@ struct SectionReport {
 impl Report {
     fn new(bytes: &[u8]) -> Result<Report, String> {
         let bundle = Bundle::parse(bytes).map_err(|error| error.to_string())?;
-        let ruleset = load_unverified(bytes).map_err(|error| error.to_string())?;
+        let ruleset = load_unverified(bytes, None).map_err(|error| error.to_string())?;
         let manifest = bundle.manifest();
         let sections = bundle.sections().iter().map(|section| SectionReport {
             kind: section.kind.to_string(),

@@ -4,16 +4,14 @@ use riskgate_compiler::keys::generate;
 
 use crate::args::KeygenArgs;
 use crate::failure::Failure;
+use crate::output::tell;
 
 pub(crate) fn run(args: &KeygenArgs) -> Result<(), Failure> {
     let public = generate(&args.out).map_err(Failure::unable)?;
-    eprintln!(
-        "private key: {} (mode 0600, keep it to the signer)",
-        args.out.display()
-    );
-    eprintln!(
-        "public key:  {} (give it to filters and pushers)",
+    tell(&format!(
+        "private key: {} (mode 0600, keep it to the signer)\npublic key:  {} (give it to filters and pushers)\n",
+        args.out.display(),
         public.display()
-    );
+    ));
     Ok(())
 }

@@ -6,7 +6,6 @@
 
 use core::ops::Range;
 
-use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::{
     ast::{self, Ast, Flag, FlagsItemKind},
     hir::{self, Hir, translate::TranslatorBuilder},
@@ -56,25 +55,6 @@ pub fn to_hir(pattern: &str) -> Result<Hir, PatternError> {
         .build()
         .translate(pattern, &ast)
         .map_err(|error| translate_error(&error))
-}
-
-/// A pattern as a regex of the `regex` crate, with the same meaning as the tree of [`to_hir`].
-///
-/// # Errors
-///
-/// If [`to_hir`] refuses it, or it is too large for the `regex` crate.
-pub fn regex_bytes(pattern: &str) -> Result<Regex, PatternError> {
-    to_hir(pattern)?;
-    RegexBuilder::new(pattern)
-        .unicode(false)
-        .dot_matches_new_line(true)
-        .nest_limit(MAX_NESTING)
-        .build()
-        .map_err(|error| PatternError {
-            message: error.to_string().to_lowercase(),
-            range: 0..pattern.len(),
-            help: "make the repetitions smaller",
-        })
 }
 
 /// Stops at the first flag that turns Unicode on.
@@ -160,11 +140,16 @@ fn range_of(span: &ast::Span) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{regex_bytes, to_hir};
+    use super::to_hir;
 
     /// Both engines' answer: they are built in two ways that must agree.
     fn is_match(pattern: &str, haystack: &[u8]) -> bool {
-        let regex = regex_bytes(pattern).expect(pattern).is_match(haystack);
+        let regex = regex::bytes::RegexBuilder::new(pattern)
+            .unicode(false)
+            .dot_matches_new_line(true)
+            .build()
+            .expect(pattern)
+            .is_match(haystack);
         let hir = to_hir(pattern).expect(pattern);
         let automaton = regex_automata::meta::Builder::new()
             .configure(regex_automata::meta::Config::new().utf8_empty(false))

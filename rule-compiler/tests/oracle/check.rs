@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use riskgate_compiler::build::{BuildError, load_unverified, ruleset_in_memory};
+use riskgate_compiler::build::{load_unverified, ruleset_in_memory};
 use riskgate_compiler::ir;
 use riskgate_compiler::lower::lower;
 use riskgate_engine::bundle::writer::UnsignedBundle;
@@ -120,9 +120,9 @@ pub(crate) fn decide_damaged(
     };
     let bytes =
         UnsignedBundle::new(manifest(), sections).and_then(|bundle| bundle.finish(vec![signature]));
-    let Ok(compiled) = bytes
-        .map_err(BuildError::from)
-        .and_then(|bytes| load_unverified(&bytes))
+    let Some(compiled) = bytes
+        .ok()
+        .and_then(|bytes| load_unverified(&bytes, None).ok())
     else {
         return false;
     };

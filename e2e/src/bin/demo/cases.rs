@@ -8,8 +8,14 @@ use serde_json::Value;
 
 const SHOWN: usize = 16;
 
+/// A request of the corpus.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) planned: Planned,
+}
+
 /// Of each deciding rule and action the first request; of those a few, spread over the corpus.
-pub(crate) fn telling() -> Result<Vec<Planned>> {
+pub(crate) fn telling() -> Result<Vec<Case>> {
     let path = root().join("testdata/requests/storefront.jsonl");
     let corpus = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
     let mut first_of_kind: Vec<(String, Value)> = Vec::new();
@@ -21,9 +27,10 @@ pub(crate) fn telling() -> Result<Vec<Planned>> {
             first_of_kind.push((kind, case));
         }
     }
-    let step = first_of_kind.len().div_ceil(SHOWN).max(1);
-    let telling = first_of_kind.iter().step_by(step);
-    telling.map(|(_, case)| planned(case)).collect()
+    let shown = SHOWN.min(first_of_kind.len());
+    let spread =
+        (0..shown).filter_map(|index| first_of_kind.get(index * first_of_kind.len() / shown));
+    spread.map(|(_, case)| telling_case(case)).collect()
 }
 
 fn kind(case: &Value) -> String {
@@ -40,6 +47,14 @@ fn kind(case: &Value) -> String {
     )
 }
 
-fn planned(case: &Value) -> Result<Planned> {
-    Planned::from_json(case.get("request").context("a line without a request")?)
+fn telling_case(case: &Value) -> Result<Case> {
+    let name = case
+        .get("name")
+        .and_then(Value::as_str)
+        .context("a line without a name")?;
+    let request = case.get("request").context("a line without a request")?;
+    Ok(Case {
+        name: name.to_owned(),
+        planned: Planned::from_json(request)?,
+    })
 }

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
-use riskgate_e2e::Request;
+use riskgate_e2e::{Planned, Request};
 
 const FILE: &str = "30-scanners.rules.yaml";
 const RULE: &str = "  - id: block-scanners\n";
@@ -17,9 +17,14 @@ pub(crate) struct Change {
     pub(crate) new: String,
 }
 
-/// A request that the rule decides.
-pub(crate) fn request() -> Request {
-    Request::get("/item?id=1").header("user-agent", "sqlmap/1.8")
+/// A request that the rule decides, from an address of no list.
+pub(crate) fn request() -> Planned {
+    Planned {
+        request: Request::get("/item?id=1").header("user-agent", "sqlmap/1.8"),
+        source_ip: [203, 0, 113, 200].into(),
+        tls: false,
+        peer_uri_san: None,
+    }
 }
 
 /// Makes the rule challenge what it denied.

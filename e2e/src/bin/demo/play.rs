@@ -7,12 +7,13 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use riskgate_e2e::{
-    Envoy, LogLine, Planned, Pusher, Stage, VMS, client, client_at, root, target_dir,
+    Envoy, LogLine, Planned, Pusher, Stage, VMS, WORKERS, client_at, root, target_dir,
 };
 use riskgate_push_protocol::VmStatus;
 
 use crate::{
-    cases, edit,
+    cases::{self, Case},
+    edit,
     progress::step,
     table::{self, Row},
 };
@@ -89,12 +90,16 @@ impl Play {
             self.stage.upstream().address()
         );
         println!("  rules, keys and logs   {}", self.stage.folder().display());
+        let shop = self.envoy.listener("direct")?;
+        let tool = target_dir()?.join("debug/rule-pusher");
         println!("\ntry it:");
+        println!("  curl -i -H 'host: shop.example.com' http://{shop}/item/7");
+        println!("  curl -i -H 'host: shop.example.com' -A sqlmap/1.8 http://{shop}/item/7");
         println!(
-            "  curl -i -A sqlmap http://{}/item",
-            self.envoy.listener("direct")?
+            "  {} status --to http://{}",
+            tool.display(),
+            addresses.admin
         );
-        println!("  rule-pusher status --to http://{}", addresses.admin);
         Ok(())
     }
 
@@ -111,10 +116,12 @@ impl Play {
             || self.pusher.wait_for_acks(VMS, revision),
         )?;
         let last = self.published_to_last_ack_ms(&vms)?;
+        let size = bundle.read()?.len();
         println!(
-            "\nrevision {revision}: {} bytes, {last} ms from accepted by the pusher to the ACK of the last worker's VM (the pusher's clock)",
-            bundle.read()?.len()
+            "
+revision {revision}, {size} bytes: {last} ms from the pusher's accepting it to the last VM's ACK,"
         );
+        println!("for {WORKERS} workers and the main thread, by the pusher's clock");
         Ok(())
     }
 
@@ -134,15 +141,15 @@ impl Play {
     fn show_verdicts(&self) -> Result<()> {
         let rows: Vec<Row> = cases::telling()?
             .iter()
-            .map(|planned| self.row(planned))
+            .map(|case| self.row(case))
             .collect::<Result<_>>()?;
         table::print(&rows);
         Ok(())
     }
 
-    fn row(&self, planned: &Planned) -> Result<Row> {
-        let (status, line) = self.send(planned)?;
-        Ok(Row::new(planned, status, &line))
+    fn row(&self, case: &Case) -> Result<Row> {
+        let (status, line) = self.send(&case.planned)?;
+        Ok(Row::new(case, status, &line))
     }
 
     /// Sends it as the balancer in front of Envoy would; the verdict is in the access log.
@@ -176,15 +183,12 @@ impl Play {
     }
 
     fn verdict_of_the_edited_rule(&self) -> Result<String> {
-        let source = client();
-        let status = self.envoy.send_from(source, &edit::request())?.status;
-        let line = self.envoy.access_log().line_of(source)?;
+        let (status, line) = self.send(&edit::request())?;
         let text = |field: &str| line.text(field).unwrap_or("-").to_owned();
         Ok(format!(
-            "{} {status}, rule {}, revision {}",
+            "{} {status} by rule {}",
             text("action"),
-            text("rule"),
-            text("revision")
+            text("rule")
         ))
     }
 }

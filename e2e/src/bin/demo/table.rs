@@ -1,6 +1,8 @@
 //! The table of verdicts.
 
-use riskgate_e2e::{LogLine, Planned};
+use riskgate_e2e::LogLine;
+
+use crate::cases::Case;
 
 /// One request and what came of it.
 pub(crate) struct Row {
@@ -9,32 +11,32 @@ pub(crate) struct Row {
 
 const COLUMNS: usize = 7;
 const HEAD: [&str; COLUMNS] = [
-    "request", "source", "verdict", "status", "rule", "score", "shadowed",
+    "what", "request", "source", "verdict", "status", "rule", "score",
 ];
 
-/// The longest request that is shown whole.
-const REQUEST_WIDTH: usize = 52;
+/// The longest name and request that are shown whole.
+const CELL_WIDTH: usize = 40;
 
 impl Row {
     /// The verdict is the access log's, the status what the client got.
-    pub(crate) fn new(planned: &Planned, status: u16, line: &LogLine) -> Self {
+    pub(crate) fn new(case: &Case, status: u16, line: &LogLine) -> Self {
         let text = |field: &str| {
             line.text(field)
                 .filter(|text| !text.is_empty())
                 .unwrap_or("-")
                 .to_owned()
         };
-        let path = String::from_utf8_lossy(&planned.request.path);
-        let request = format!("{} {path}", planned.request.method);
+        let path = String::from_utf8_lossy(&case.planned.request.path);
+        let request = format!("{} {path}", case.planned.request.method);
         Row {
             cells: [
+                cut(&case.name),
                 cut(&request),
-                planned.source_ip.to_string(),
+                case.planned.source_ip.to_string(),
                 text("action"),
                 status.to_string(),
                 text("rule"),
                 text("score"),
-                text("shadowed"),
             ],
         }
     }
@@ -62,10 +64,10 @@ pub(crate) fn print(rows: &[Row]) {
     println!();
 }
 
-fn cut(request: &str) -> String {
-    if request.chars().count() <= REQUEST_WIDTH {
-        return request.to_owned();
+fn cut(text: &str) -> String {
+    if text.chars().count() <= CELL_WIDTH {
+        return text.to_owned();
     }
-    let start: String = request.chars().take(REQUEST_WIDTH - 1).collect();
+    let start: String = text.chars().take(CELL_WIDTH - 1).collect();
     format!("{start}…")
 }
