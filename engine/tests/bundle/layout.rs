@@ -404,6 +404,11 @@ fn the_limits_that_the_page_gives() {
         ("transforms of an attribute", attributes::MAX_TRANSFORMS),
         ("attributes with one base and key", attributes::MAX_CHAINS),
         ("a rule's id", rules::MAX_ID_LEN),
+        ("the name of a header or tag", strings::MAX_HEADER_NAME_LEN),
+        (
+            "the name of a header, parameter, cookie or claim that a rule reads",
+            attributes::MAX_KEY_LEN,
+        ),
         (
             "the value of a header or tag, a literal of a template",
             strings::MAX_HEADER_LEN,
