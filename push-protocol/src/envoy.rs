@@ -10,15 +10,25 @@ use prost::Message;
 /// use riskgate_push_protocol::envoy;
 ///
 /// assert_eq!(envoy::grpc_service("rule_pusher"), b"\x0a\x0d\x0a\x0brule_pusher");
+/// assert_eq!(envoy::grpc_service("a||b"), b"\x0a\x13\x0a\x04a||b\x12\x0brule-pusher");
 /// ```
+///
+/// Envoy would send the cluster's name as `:authority`. Istio's names, `outbound|7400||rule-pusher.riskgate.svc.cluster.local`
+/// for example, are none, and a server resets the stream; for those the authority is `rule-pusher`.
 #[must_use]
 pub fn grpc_service(cluster: &str) -> Vec<u8> {
-    let cluster_name = cluster.to_owned();
+    let authority = if cluster.contains('|') { AUTHORITY } else { "" };
     GrpcService {
-        envoy_grpc: Some(EnvoyGrpc { cluster_name }),
+        envoy_grpc: Some(EnvoyGrpc {
+            cluster_name: cluster.to_owned(),
+            authority: authority.to_owned(),
+        }),
     }
     .encode_to_vec()
 }
+
+/// Short, so that every length in the message stays below 0x80 for names of up to 100 bytes.
+const AUTHORITY: &str = "rule-pusher";
 
 /// The field numbers are those of `envoy/config/core/v3/grpc_service.proto`.
 #[derive(Clone, PartialEq, Message)]
@@ -31,4 +41,6 @@ struct GrpcService {
 struct EnvoyGrpc {
     #[prost(string, tag = "1")]
     cluster_name: String,
+    #[prost(string, tag = "2")]
+    authority: String,
 }
