@@ -41,7 +41,9 @@ struct Line<'a> {
 /// A folder of `testdata/`.
 #[must_use]
 pub fn testdata(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../testdata")
+        .join(path)
 }
 
 /// Compiles a ruleset folder and loads it as a filter would.
@@ -66,9 +68,17 @@ pub fn load_corpus(file: &Path) -> Result<Vec<Case>> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let parse = |(index, line): (usize, &str)| -> Result<Case> {
         let place = || format!("{}:{}", file.display(), index + 1);
-        let Line { name, request, expect } = serde_json::from_str(line).with_context(place)?;
+        let Line {
+            name,
+            request,
+            expect,
+        } = serde_json::from_str(line).with_context(place)?;
         let request = request_json::parse(request.get()).with_context(place)?;
-        Ok(Case { name, request, expect })
+        Ok(Case {
+            name,
+            request,
+            expect,
+        })
     };
     text.lines().enumerate().map(parse).collect()
 }
@@ -80,9 +90,19 @@ pub fn load_corpus(file: &Path) -> Result<Vec<Case>> {
 /// Names the first request whose verdict is not the reviewed one.
 pub fn check_answers(ruleset: &Ruleset, corpus: &[Case]) -> Result<()> {
     let mut scratch = Scratch::default();
-    for Case { name, request, expect } in corpus {
-        let got = request.with(NOW_US, |request| VerdictJson::from(&ruleset.decide(request, &mut scratch)));
-        ensure!(got == *expect, "`{name}` is decided as {got:?}, not as {expect:?}");
+    for Case {
+        name,
+        request,
+        expect,
+    } in corpus
+    {
+        let got = request.with(NOW_US, |request| {
+            VerdictJson::from(&ruleset.decide(request, &mut scratch))
+        });
+        ensure!(
+            got == *expect,
+            "`{name}` is decided as {got:?}, not as {expect:?}"
+        );
     }
     Ok(())
 }
