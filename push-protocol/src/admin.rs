@@ -13,7 +13,7 @@ pub struct Published {
     pub bundle: BundleId,
     /// Streams that subscribe to this ruleset and audience now.
     pub subscribers: u32,
-    /// Whether this digest was published before, so that nothing changed.
+    /// Whether this digest was published before and the file adds no signature that counts, so that nothing changed.
     pub unchanged: bool,
 }
 

@@ -15,6 +15,9 @@ pub const MESSAGE_LEN_MAX: usize = 256 << 10;
 /// The longest encoded message of a subscriber, in bytes: 16 KiB. It carries no bundle.
 pub const SUBSCRIBER_MESSAGE_LEN_MAX: usize = 16 << 10;
 
+/// The most bundle bytes in one piece of a publication: 4 MiB.
+pub const PIECE_LEN_MAX: usize = 4 << 20;
+
 /// The longest node id, in bytes.
 pub const NODE_LEN_MAX: usize = 256;
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use riskgate_engine::admission::Refusal;
 use riskgate_push_protocol::{
     Published, PublishedRuleset, Status as PusherStatus,
-    limits::BUNDLE_LEN_MAX,
+    limits::{BUNDLE_LEN_MAX, PIECE_LEN_MAX},
     proto::{self, admin_service_server::AdminService},
 };
 use tokio::{sync::Semaphore, time};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 use tracing::{error, warn};
 
 use crate::{
@@ -119,7 +119,7 @@ fn described(publication: &Publication) -> PublishedRuleset {
 
 async fn receive_file(mut pieces: Streaming<proto::PublishRequest>) -> Result<Vec<u8>, Status> {
     let mut file = Vec::new();
-    while let Some(proto::PublishRequest { data }) = pieces.message().await? {
+    while let Some(proto::PublishRequest { data }) = pieces.message().await.map_err(unreadable)? {
         if file.len() + data.len() > BUNDLE_LEN_MAX {
             let message = format!(
                 "too-large: the bundle is longer than {BUNDLE_LEN_MAX} bytes; split the ruleset"
@@ -129,6 +129,16 @@ async fn receive_file(mut pieces: Streaming<proto::PublishRequest>) -> Result<Ve
         file.extend_from_slice(&data);
     }
     Ok(file)
+}
+
+/// A message that is too long was not even read; there is no other way to be out of range.
+fn unreadable(error: Status) -> Status {
+    match error.code() {
+        Code::OutOfRange => Status::invalid_argument(format!(
+            "too-large: a piece of the bundle is longer than {PIECE_LEN_MAX} bytes; send it in shorter pieces"
+        )),
+        _ => error,
+    }
 }
 
 /// Bytes that can never be a good bundle are an invalid argument; one that does not fit here, or not now, is not.

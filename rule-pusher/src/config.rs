@@ -13,6 +13,8 @@ pub struct Config {
     pub streams_per_connection_max: u32,
     /// How long a new stream may take for its `Hello`.
     pub hello_timeout: Duration,
+    /// How long a filter may neither take a chunk nor answer while a bundle is on its way to it.
+    pub answer_timeout: Duration,
     /// Publications that may be received at once.
     pub publications_max: usize,
     /// How long a publication may take to arrive.
@@ -36,6 +38,7 @@ impl Default for Config {
             subscribers_max: 20_000,
             streams_per_connection_max: 1_024,
             hello_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(60),
             publications_max: 4,
             publish_timeout: Duration::from_secs(60),
             retry_first: Duration::from_secs(5),

@@ -28,6 +28,8 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod keys;
+mod merge;
+mod outbox;
 mod publisher;
 mod push_service;
 mod registry;

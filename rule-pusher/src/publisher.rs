@@ -2,13 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use riskgate_engine::admission::{Mark, Refusal};
+use riskgate_engine::{
+    admission::{Mark, Refusal},
+    bundle::Bundle,
+};
 use tokio::{sync::Mutex, task::spawn_blocking};
 use tracing::{info, warn};
 
 use crate::{
     catalogue::{Catalogue, Publication, Topic},
     clock::Clock,
+    merge::with_signatures_of_both,
     store::{Store, StoreError, StoredBundle},
     verify::Verifier,
 };
@@ -82,15 +86,21 @@ impl Publisher {
     fn publish_blocking(&self, file: &[u8], marks: &mut Marks) -> Result<Accepted, PublishError> {
         let topic = Verifier::claimed_topic(file).map_err(PublishError::Refused)?;
         let mark = marks.get(&topic).copied();
-        let publication = self
-            .verifier
-            .accept(file, mark, self.clock.now_ms())
-            .map_err(PublishError::Refused)?;
+        let accept = |file: &[u8]| {
+            let accepted = self.verifier.accept(file, mark, self.clock.now_ms());
+            accepted.map_err(PublishError::Refused)
+        };
+        let given = accept(file)?;
+        if let Some(current) = self.served_already(&given) {
+            return Ok(unchanged(current));
+        }
+        let merged = self.merged(&topic, file)?;
+        let (file, publication) = match &merged {
+            Some(merged) => (merged.as_slice(), accept(merged)?),
+            None => (file, given),
+        };
         if let Some(current) = self.served_already(&publication) {
-            return Ok(Accepted {
-                publication: current,
-                unchanged: true,
-            });
+            return Ok(unchanged(current));
         }
         self.store
             .put(&topic, file, publication.published_at_ms)
@@ -104,10 +114,34 @@ impl Publisher {
         })
     }
 
-    /// The same contents with other signatures are news: filters may trust those only.
+    /// A file of the manifest that is stored already keeps the signatures that are stored with it.
+    fn merged(&self, topic: &Topic, file: &[u8]) -> Result<Option<Vec<u8>>, PublishError> {
+        let malformed = |error| PublishError::Refused(Refusal::Malformed(error));
+        let stored = self.store.file(topic).map_err(PublishError::Store)?;
+        let stored = stored.as_deref().map(Bundle::parse);
+        let Some(Ok(stored)) = stored else {
+            return Ok(None);
+        };
+        let published = Bundle::parse(file).map_err(malformed)?;
+        if stored.digest() != published.digest() || stored.check_sections().is_err() {
+            return Ok(None);
+        }
+        with_signatures_of_both(&self.verifier, &stored, &published)
+            .map(Some)
+            .map_err(malformed)
+    }
+
+    /// The same contents with more signatures are news: filters may trust those only.
     fn served_already(&self, publication: &Publication) -> Option<Arc<Publication>> {
         let current = self.catalogue.snapshot().get(&publication.topic).cloned()?;
         (current.payload == publication.payload).then_some(current)
+    }
+}
+
+fn unchanged(publication: Arc<Publication>) -> Accepted {
+    Accepted {
+        publication,
+        unchanged: true,
     }
 }
 

@@ -1,16 +1,15 @@
 //! The service for filters: it drives one [`Session`] for each stream.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use riskgate_push_protocol::{
     Hello, SubscriberMessage,
     proto::{self, push_service_server::PushService},
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{self, Instant},
 };
-use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, info, warn};
 
@@ -18,13 +17,11 @@ use crate::{
     catalogue::{Snapshot, Topic},
     clock::Clock,
     config::Config,
+    outbox::{Outbox, Outgoing, outbox},
     publisher::Publisher,
     registry::{Listed, Registry},
     session::{Now, Retries, Session},
 };
-
-/// Messages that wait for the connection; the chunks in them share the publication's bytes.
-const OUTGOING_MAX: usize = 1;
 
 /// Serves filters.
 #[derive(Clone)]
@@ -39,11 +36,10 @@ pub(crate) struct Subscriptions {
 }
 
 type Incoming = Streaming<proto::SubscriberMessage>;
-type Outgoing = mpsc::Sender<Result<proto::PusherMessage, Status>>;
 
 #[tonic::async_trait]
 impl PushService for Subscriptions {
-    type SubscribeStream = Pin<Box<dyn Stream<Item = Result<proto::PusherMessage, Status>> + Send>>;
+    type SubscribeStream = Outbox;
 
     async fn subscribe(
         &self,
@@ -56,20 +52,20 @@ impl PushService for Subscriptions {
             );
             Status::resource_exhausted("no more subscribers fit; connect again later")
         })?;
-        let (outgoing, receiver) = mpsc::channel(OUTGOING_MAX);
+        let (outgoing, outbox) = outbox();
         tokio::spawn(self.clone().serve(request.into_inner(), outgoing, seat));
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+        Ok(Response::new(outbox))
     }
 }
 
 impl Subscriptions {
     /// Runs a stream to its end; an error is the last thing that the filter is told.
     async fn serve(self, incoming: Incoming, outgoing: Outgoing, seat: OwnedSemaphorePermit) {
-        if let Err(status) = self.greet_and_drive(incoming, &outgoing).await {
+        let end = self.greet_and_drive(incoming, &outgoing).await;
+        if let Err(status) = &end {
             debug!(code = ?status.code(), "a stream was closed: {}", status.message());
-            // The filter may be gone already.
-            drop(outgoing.send(Err(status)).await);
         }
+        outgoing.end(end);
         drop(seat);
     }
 
@@ -135,13 +131,14 @@ impl VmStream {
                     "the bundle that was refused here was signed anew; connect again",
                 ));
             }
+            let deadline = self.deadline();
             tokio::select! {
                 message = incoming.message() => match message? {
                     Some(message) => self.on_message(message)?,
                     None => return Ok(()),
                 },
                 slot = outgoing.reserve(), if self.session.has_message() => {
-                    let Ok(slot) = slot else { return Ok(()) };
+                    let Some(slot) = slot else { return Ok(()) };
                     if let Some(message) = self.session.next_message() {
                         slot.send(Ok(message.into()));
                     }
@@ -149,6 +146,7 @@ impl VmStream {
                 // The publisher outlives every stream, so that the catalogue does too.
                 _ = self.catalogue.changed() => self.on_catalogue(),
                 () = until(self.session.retry_at()) => self.session.on_retry(self.subscriptions.now()),
+                () = until(deadline) => return Err(self.too_slow()),
                 stopping = stopped(&mut self.subscriptions.stopping) => return Err(stopping),
                 () = outgoing.closed() => return Ok(()),
             }
@@ -161,11 +159,32 @@ impl VmStream {
         self.session.on_newest(newest.get(&self.topic), now);
     }
 
+    /// A VM that trapped keeps its stream, and says nothing on it any more.
+    fn deadline(&self) -> Option<Instant> {
+        let limit = self.subscriptions.config.answer_timeout;
+        self.session.silent_since().map(|since| since + limit)
+    }
+
+    fn too_slow(&self) -> Status {
+        let vm = self.session.status();
+        let limit = self.subscriptions.config.answer_timeout;
+        warn!(node = ?vm.node, instance = %vm.instance, vm = %vm.vm, topic = %self.topic, "neither credit nor an answer came within {limit:?}");
+        Status::deadline_exceeded(format!(
+            "neither credit nor an answer came within {limit:?}; connect again"
+        ))
+    }
+
     fn on_message(&mut self, message: proto::SubscriberMessage) -> Result<(), Status> {
         let message = SubscriberMessage::try_from(message).map_err(invalid)?;
-        self.log_answer(&message);
+        if self.session.is_news(&message) {
+            self.log_answer(&message);
+        }
+        let random = match message {
+            SubscriberMessage::Nack(_) => random(),
+            _ => 0,
+        };
         self.session
-            .on_message(message, random(), self.subscriptions.now())
+            .on_message(message, random, self.subscriptions.now())
             .map_err(invalid)
     }
 

@@ -18,7 +18,8 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 struct Streams {
     next: u64,
-    vms: BTreeMap<u64, VmStatus>,
+    /// Shared, so that nothing long is copied while the lock is held.
+    vms: BTreeMap<u64, Arc<VmStatus>>,
 }
 
 /// One open stream; when this is dropped, its VM is no longer listed.
@@ -30,6 +31,7 @@ pub(crate) struct Listed {
 
 impl Registry {
     pub(crate) fn list(self: &Arc<Self>, vm: VmStatus) -> Listed {
+        let vm = Arc::new(vm);
         let mut streams = self.lock();
         let number = streams.next;
         streams.next += 1;
@@ -42,8 +44,9 @@ impl Registry {
 
     /// Ordered by node, instance and VM; of one ruleset only, if it is given.
     pub(crate) fn vms(&self, ruleset: Option<&str>) -> Vec<VmStatus> {
-        let wanted = |vm: &&VmStatus| ruleset.is_none_or(|ruleset| vm.ruleset == ruleset);
-        let mut vms: Vec<VmStatus> = self.lock().vms.values().filter(wanted).cloned().collect();
+        let wanted = |vm: &&Arc<VmStatus>| ruleset.is_none_or(|ruleset| vm.ruleset == ruleset);
+        let shared: Vec<_> = self.lock().vms.values().filter(wanted).cloned().collect();
+        let mut vms: Vec<VmStatus> = shared.into_iter().map(Arc::unwrap_or_clone).collect();
         vms.sort_by(|a, b| (&a.node, a.instance, a.vm).cmp(&(&b.node, b.instance, b.vm)));
         vms
     }
@@ -51,7 +54,7 @@ impl Registry {
     /// How many streams subscribe to a topic.
     pub(crate) fn count(&self, topic: &Topic) -> usize {
         let of_topic =
-            |vm: &&VmStatus| vm.ruleset == topic.ruleset && vm.audience == topic.audience;
+            |vm: &&Arc<VmStatus>| vm.ruleset == topic.ruleset && vm.audience == topic.audience;
         self.lock().vms.values().filter(of_topic).count()
     }
 
@@ -63,7 +66,9 @@ impl Registry {
 
 impl Listed {
     pub(crate) fn update(&self, vm: VmStatus) {
-        self.registry.lock().vms.insert(self.number, vm);
+        let vm = Arc::new(vm);
+        let before = self.registry.lock().vms.insert(self.number, vm);
+        drop(before);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use riskgate_push_protocol::{
-    limits::SUBSCRIBER_MESSAGE_LEN_MAX,
+    limits::{PIECE_LEN_MAX, SUBSCRIBER_MESSAGE_LEN_MAX},
     proto::{admin_service_server::AdminServiceServer, push_service_server::PushServiceServer},
 };
 use tokio::{
@@ -26,6 +26,9 @@ use crate::{
     store::{Store, StoreError},
     verify::Verifier,
 };
+
+/// Before the bytes of the longest piece: the field's number in one byte, and its length in four.
+const FIELD_HEADER_LEN: usize = 5;
 
 /// A push service that listens, but does not serve before [`Server::run`].
 pub struct Server {
@@ -161,7 +164,9 @@ impl Server {
             config: Arc::clone(&self.config),
             desks: Semaphore::new(self.config.publications_max),
         };
-        self.transport().add_service(AdminServiceServer::new(admin))
+        let service = AdminServiceServer::new(admin)
+            .max_decoding_message_size(PIECE_LEN_MAX + FIELD_HEADER_LEN);
+        self.transport().add_service(service)
     }
 
     /// The probes find peers that went away without a word, so that `status` does not list them.

@@ -21,6 +21,9 @@ pub(crate) struct Session {
     answered: Option<Digest>,
     newest: Option<Arc<Publication>>,
     transfer: Option<Transfer>,
+    /// While a bundle is on its way: since when the VM said nothing that moves it on. A newer bundle in its place does
+    /// not count as an answer.
+    silent_since: Option<Instant>,
     /// The publication that this VM will not take on this stream.
     refused: Option<Arc<Publication>>,
 }
@@ -94,6 +97,7 @@ impl Session {
             answered,
             newest: None,
             transfer: None,
+            silent_since: None,
             refused: None,
         }
     }
@@ -116,8 +120,23 @@ impl Session {
         };
         if !known {
             self.newest = newest.cloned();
+            self.forget_replaced();
             self.retries.forget();
             self.offer(now);
+        }
+    }
+
+    /// Whether a message tells what the VM has not said before.
+    pub(crate) fn is_news(&self, message: &SubscriberMessage) -> bool {
+        match message {
+            SubscriberMessage::Hello(_) | SubscriberMessage::ChunkTaken(_) => true,
+            SubscriberMessage::Ack(bundle) => {
+                self.status.held != Some(*bundle) || self.is_offered(bundle.digest)
+            }
+            SubscriberMessage::Nack(nack) => {
+                self.is_answer(nack.bundle.digest) && !self.was_said(nack)
+            }
+            SubscriberMessage::ServesRequests => !self.status.serves_requests,
         }
     }
 
@@ -128,6 +147,10 @@ impl Session {
         random: u32,
         now: Now,
     ) -> Result<(), Violation> {
+        if !self.is_news(&message) && !self.answers_again(&message) {
+            return Ok(());
+        }
+        self.silent_since = self.silent_since.map(|_| now.monotonic);
         match message {
             SubscriberMessage::Hello(_) => return Err(Violation::SecondHello),
             SubscriberMessage::Ack(bundle) => self.on_ack(bundle, now),
@@ -152,6 +175,11 @@ impl Session {
         }
     }
 
+    /// Since when the VM neither took a chunk nor answered, if a bundle is on its way to it.
+    pub(crate) fn silent_since(&self) -> Option<Instant> {
+        self.silent_since
+    }
+
     /// When [`Session::on_retry`] is due.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.retries.at
@@ -170,6 +198,13 @@ impl Session {
     /// The next message for the VM, if its credit allows one.
     pub(crate) fn next_message(&mut self) -> Option<PusherMessage> {
         self.transfer.as_mut().and_then(Transfer::next_message)
+    }
+
+    /// A bundle that was replaced is never offered again, and its bytes are long.
+    fn forget_replaced(&mut self) {
+        let newest = self.newest.as_ref().map(|newest| newest.bundle.digest);
+        let is_newest = |refused: &Arc<Publication>| Some(refused.bundle.digest) == newest;
+        self.refused = self.refused.take().filter(is_newest);
     }
 
     fn on_ack(&mut self, bundle: BundleId, now: Now) {
@@ -215,6 +250,32 @@ impl Session {
         self.offer(now);
     }
 
+    fn is_offered(&self, digest: Digest) -> bool {
+        self.transfer
+            .as_ref()
+            .is_some_and(|transfer| transfer.digest() == digest)
+    }
+
+    /// An answer to what was sent once more moves the stream on, even if it is the one that was given before.
+    fn answers_again(&self, message: &SubscriberMessage) -> bool {
+        match message {
+            SubscriberMessage::Nack(nack) => self.is_offered(nack.bundle.digest),
+            _ => false,
+        }
+    }
+
+    fn was_said(&self, nack: &Nack) -> bool {
+        let same = match &self.status.answer {
+            LastAnswer::Nack {
+                revision,
+                reason,
+                detail,
+            } => (*revision, reason, detail) == (nack.bundle.revision, &nack.reason, &nack.detail),
+            LastAnswer::Pending | LastAnswer::Ack { .. } => false,
+        };
+        same && self.answered == Some(nack.bundle.digest)
+    }
+
     /// While a bundle is on its way, an answer to another one is a late one.
     fn is_answer(&self, digest: Digest) -> bool {
         self.transfer
@@ -223,7 +284,10 @@ impl Session {
     }
 
     fn answer(&mut self, digest: Digest, answer: LastAnswer, now: Now) {
-        self.transfer = None;
+        (self.transfer, self.silent_since) = (None, None);
+        if self.answered == Some(digest) && self.status.answer == answer {
+            return;
+        }
         self.answered = Some(digest);
         self.status.answer = answer;
         self.status.since_ms = now.wall_ms;
@@ -243,23 +307,21 @@ impl Session {
     /// Starts sending the newest bundle, if the VM lacks it and has not refused it.
     fn offer(&mut self, now: Now) {
         let Some(newest) = &self.newest else { return };
-        if self
-            .transfer
-            .as_ref()
-            .is_some_and(|transfer| transfer.digest() == newest.bundle.digest)
-        {
+        if self.is_offered(newest.bundle.digest) {
             return;
         }
         self.transfer = None;
+        let silent_since = self.silent_since.take();
         let digest = newest.bundle.digest;
         let refused = self
             .refused
             .as_ref()
             .is_some_and(|refused| refused.bundle.digest == digest);
-        if refused || self.retries.at.is_some() || !self.is_news(newest.bundle) {
+        if refused || self.retries.at.is_some() || !self.lacks(newest.bundle) {
             return;
         }
         self.transfer = Some(Transfer::new(Arc::clone(newest)));
+        self.silent_since = silent_since.or(Some(now.monotonic));
         // A bundle that is sent once more keeps the answer that tells why.
         if self.answered != Some(digest) {
             self.status.answer = LastAnswer::Pending;
@@ -268,10 +330,12 @@ impl Session {
         }
     }
 
-    fn is_news(&self, bundle: BundleId) -> bool {
-        self.status
-            .held
-            .is_none_or(|held| bundle.revision > held.revision)
+    /// One of the same revision with other contents is offered as well: the VM then says that the two conflict.
+    fn lacks(&self, bundle: BundleId) -> bool {
+        self.status.held.is_none_or(|held| {
+            bundle.revision > held.revision
+                || (bundle.revision == held.revision && bundle.digest != held.digest)
+        })
     }
 }
 

@@ -116,20 +116,27 @@ impl Store {
         Ok(bundles)
     }
 
+    /// The file of the topic's bundle, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If reading fails.
+    pub fn file(&self, topic: &Topic) -> Result<Option<Vec<u8>>, StoreError> {
+        let table = self.database.begin_read()?.open_table(BUNDLES)?;
+        let found = table.get(key(topic))?;
+        Ok(found.map(|value| value.value().1.to_owned()))
+    }
+
     /// Replaces the topic's bundle. It is on disk when this returns; after an error the old one still is.
     ///
     /// # Errors
     ///
     /// If writing fails.
     pub fn put(&self, topic: &Topic, file: &[u8], published_at_ms: u64) -> Result<(), StoreError> {
-        let key = (
-            topic.ruleset.as_str(),
-            topic.audience.as_deref().unwrap_or_default(),
-        );
         let transaction = self.database.begin_write()?;
         transaction
             .open_table(BUNDLES)?
-            .insert(key, (published_at_ms, file))?;
+            .insert(key(topic), (published_at_ms, file))?;
         transaction.commit()?;
         Ok(())
     }
@@ -152,6 +159,11 @@ impl Store {
         transaction.commit()?;
         Ok(())
     }
+}
+
+fn key(topic: &Topic) -> (&str, &str) {
+    let audience = topic.audience.as_deref().unwrap_or_default();
+    (&topic.ruleset, audience)
 }
 
 #[cfg(test)]
@@ -184,7 +196,10 @@ mod tests {
             store.put(&topic(Some("eu")), b"two", 2).unwrap();
             store.put(&topic(None), b"three", 3).unwrap();
         }
-        let bundles = Store::open(&path).unwrap().bundles().unwrap();
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.file(&topic(None)).unwrap().unwrap(), b"three");
+        assert_eq!(store.file(&topic(Some("us"))).unwrap(), None);
+        let bundles = store.bundles().unwrap();
         assert_eq!(
             bundles,
             [stored(None, b"three", 3), stored(Some("eu"), b"two", 2)]

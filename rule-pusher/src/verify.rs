@@ -2,7 +2,7 @@
 
 use riskgate_engine::{
     admission::{Admission, Mark, Refusal},
-    bundle::{Bundle, Manifest},
+    bundle::{Bundle, BundleError, Manifest, Signature},
     ruleset::Ruleset,
     trust::TrustedKeys,
 };
@@ -23,6 +23,17 @@ pub struct Stored {
     pub mark: Option<Mark>,
     /// The bundle, if filters would still load it as their first one.
     pub publication: Result<Publication, Refusal>,
+}
+
+/// What one signature is worth here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// It is good, and by a trusted key.
+    Counts,
+    /// Its key is not trusted here, so nobody looked at it.
+    UnknownKey,
+    /// It is by a trusted key, and does not verify.
+    Bad,
 }
 
 impl Verifier {
@@ -73,6 +84,20 @@ impl Verifier {
                 ..fresh
             }),
         }
+    }
+
+    /// Looks at one signature of a bundle as if it were the only one.
+    pub(crate) fn weigh(
+        &self,
+        bundle: &Bundle<'_>,
+        signature: Signature,
+    ) -> Result<Weight, BundleError> {
+        let alone = bundle.with_signatures(vec![signature])?;
+        Ok(match self.trust.verify(&Bundle::parse(&alone)?) {
+            Ok(()) | Err(Refusal::Untrusted { valid: 1, .. }) => Weight::Counts,
+            Err(Refusal::Untrusted { .. }) => Weight::UnknownKey,
+            Err(_) => Weight::Bad,
+        })
     }
 
     /// A stored bundle whose signatures count no more, because a key was withdrawn, holds nothing back.

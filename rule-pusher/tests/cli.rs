@@ -171,7 +171,7 @@ fn publish_tells_what_it_did() {
     fs::write(folder.path().join("page.html"), "<html>").unwrap();
     assert_snapshot!(served.publish(folder.path(), "page.html"), @r#"
     exit 1
-    error: refused: malformed: the file ends too early; the file was cut short or altered
+    error: refused: malformed: the file ends too early; the file was cut short or altered, fetch or build it again
     "#);
     assert_snapshot!(served.publish(folder.path(), "nowhere.bundle"), @r#"
     exit 2
@@ -316,7 +316,7 @@ fn serve_refuses_what_is_unsafe_or_impossible() {
     let twice = [&both[..], &trust[..]].concat();
     assert_snapshot!(refused_to_serve(folder, &twice), @r#"
     exit 2
-    error: trusted key 1 is given twice ("trusted.pub.pem")
+    error: trusted key 1 is given twice; give each key once ("trusted.pub.pem")
     "#);
     let no_key = [&store[..], &["--trust", "r1.bundle"]].concat();
     assert_snapshot!(refused_to_serve(folder, &no_key), @r#"

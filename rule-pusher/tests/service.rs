@@ -16,14 +16,14 @@ use common::{
     bundles::{TestBundle, good, key},
     service::{PATIENCE, Pusher, Subscriber, hello},
 };
-use riskgate_engine::bundle::Bundle;
+use riskgate_engine::{bundle::Bundle, trust::key_id};
 use riskgate_push_protocol::{
-    BundleId, Hello, LastAnswer, Nack, SubscriberMessage, VmStatus,
-    limits::{BUNDLE_LEN_MAX, CHUNK_LEN_MAX, CHUNKS_IN_FLIGHT_MAX},
-    proto,
+    BundleId, Digest, Hello, LastAnswer, Nack, SubscriberMessage, VmStatus,
+    limits::{BUNDLE_LEN_MAX, CHUNK_LEN_MAX, CHUNKS_IN_FLIGHT_MAX, PIECE_LEN_MAX},
+    proto::{self, admin_service_client::AdminServiceClient},
 };
 use riskgate_pusher::{client::ClientError, config::Config, store::Store};
-use tonic::Code;
+use tonic::{Code, Status, transport::Endpoint};
 
 /// Long enough to need credit.
 fn long(revision: u64) -> TestBundle {
@@ -322,6 +322,80 @@ async fn a_refused_bundle_that_is_signed_anew_is_sent_on_a_new_stream() {
     assert_eq!(pusher.subscribe(hello(1)).await.accept().await, bundle);
 }
 
+#[tokio::test]
+async fn a_publication_takes_no_signature_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pusher = Pusher::start_with(folder.path(), &[1, 2], Config::default()).await;
+    let by = |numbers: &[u8]| TestBundle {
+        signers: numbers.iter().map(|number| key(*number)).collect(),
+        ..good(1)
+    };
+    pusher.publish(&by(&[1, 2]).build()).await;
+    let stripped = pusher.admin.publish(&by(&[2]).build()).await.unwrap();
+    assert!(stripped.unchanged);
+    // One by a key that is not trusted here cannot be checked, so it is not added.
+    let unknown = pusher.admin.publish(&by(&[1, 9]).build()).await.unwrap();
+    assert!(unknown.unchanged);
+    let (_, file) = pusher.subscribe(hello(1)).await.receive().await;
+    assert_eq!(Bundle::parse(&file).unwrap().signatures().len(), 2);
+    pusher.stop().await;
+    assert_eq!(stored_files(folder.path()), [by(&[1, 2]).build()]);
+}
+
+#[tokio::test]
+async fn signatures_add_up_and_those_of_unknown_keys_stay_as_long_as_they_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pusher = Pusher::start_with(folder.path(), &[1, 2], Config::default()).await;
+    let unknown: Vec<u8> = (11..26).collect();
+    let by = |numbers: &[u8]| TestBundle {
+        signers: numbers.iter().map(|number| key(*number)).collect(),
+        ..good(1)
+    };
+    pusher
+        .publish(&by(&[&[1][..], &unknown].concat()).build())
+        .await;
+    let added = pusher.admin.publish(&by(&[2]).build()).await.unwrap();
+    assert!(!added.unchanged);
+    pusher.stop().await;
+    let files = stored_files(folder.path());
+    let bundle = Bundle::parse(&files[0]).unwrap();
+    let has = |number: u8| {
+        let id = key_id(&key(number).verifying_key().to_bytes());
+        bundle.signatures().iter().any(|had| had.key_id == id)
+    };
+    assert_eq!(
+        (bundle.signatures().len(), has(1), has(2)),
+        (16, true, true)
+    );
+    assert!(bundle.is_complete());
+}
+
+async fn publish_in_pieces(pusher: &Pusher, len: usize) -> Status {
+    let endpoint = Endpoint::from_shared(format!("http://{}", pusher.admin_addr)).unwrap();
+    let mut admin = AdminServiceClient::new(endpoint.connect().await.unwrap());
+    let data = vec![0; len];
+    let pieces = tokio_stream::iter([proto::PublishRequest { data }]);
+    admin.publish(pieces).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_piece_that_is_too_long_is_refused_with_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let pusher = Pusher::start(folder.path()).await;
+    let longest = publish_in_pieces(&pusher, PIECE_LEN_MAX).await;
+    assert!(longest.message().starts_with("malformed: "), "{longest}");
+    for too_long in [PIECE_LEN_MAX + 1, PIECE_LEN_MAX + 100] {
+        let refusal = publish_in_pieces(&pusher, too_long).await;
+        assert_eq!(
+            (refusal.code(), refusal.message()),
+            (
+                Code::InvalidArgument,
+                "too-large: a piece of the bundle is longer than 4194304 bytes; send it in shorter pieces"
+            )
+        );
+    }
+}
+
 fn stored_files(folder: &Path) -> Vec<Vec<u8>> {
     let bundles = Store::open(&folder.join("store.redb"))
         .unwrap()
@@ -534,6 +608,67 @@ async fn a_stream_without_a_hello_is_closed_in_time() {
         (code, message.as_str()),
         (Code::DeadlineExceeded, "no hello came within 20ms")
     );
+}
+
+/// As a VM that trapped: Envoy reads on, and nobody answers.
+#[tokio::test]
+async fn a_subscriber_that_does_not_answer_is_closed_in_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config {
+        answer_timeout: Duration::from_millis(20),
+        ..Config::default()
+    };
+    let mut pusher = Pusher::start_with(folder.path(), &[1], config).await;
+    let subscriber = pusher.subscribe(hello(1)).await;
+    pusher.status_when(|status| status.vms.len() == 1).await;
+    pusher.publish(&good(1).build()).await;
+    assert_eq!(
+        subscriber.refusal().await,
+        (
+            Code::DeadlineExceeded,
+            "neither credit nor an answer came within 20ms; connect again".to_owned()
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_subscriber_that_does_not_read_frees_its_seat() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config {
+        subscribers_max: 1,
+        answer_timeout: Duration::from_millis(20),
+        ..Config::default()
+    };
+    let mut pusher = Pusher::start_with(folder.path(), &[1], config).await;
+    pusher.publish(&long(1).build()).await;
+    let deaf = pusher.subscribe(hello(1)).await;
+    let next = async { while pusher.try_open_stream().await.is_err() {} };
+    tokio::time::timeout(PATIENCE, next)
+        .await
+        .expect("the seat is never free");
+    // Its connection was open all the time.
+    deaf.close();
+}
+
+#[tokio::test]
+async fn a_vm_that_holds_other_contents_of_the_revision_shows_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pusher = Pusher::start(folder.path()).await;
+    let published = pusher.publish(&good(1).build()).await;
+    let other = BundleId {
+        digest: Digest([0xee; 32]),
+        ..published
+    };
+    let of_config = Hello {
+        held: Some(other),
+        ..hello(1)
+    };
+    let mut subscriber = pusher.subscribe(of_config).await;
+    assert_eq!(subscriber.receive().await.0.bundle, published);
+    subscriber.send(nack(published, true));
+    let refused = |vm: &VmStatus| matches!(vm.answer, LastAnswer::Nack { revision: 1, .. });
+    let status = pusher.status_when(|status| refused(&status.vms[0])).await;
+    assert_eq!(status.vms[0].held, Some(other));
 }
 
 async fn violation(pusher: &Pusher, message: SubscriberMessage) -> (Code, String) {

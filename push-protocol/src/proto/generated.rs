@@ -126,9 +126,10 @@ pub struct BundleChunk {
     #[prost(bytes = "bytes", tag = "3")]
     pub data: ::prost::bytes::Bytes,
 }
-/// A bundle file in pieces of any size; their concatenation is the file.
+/// A piece of a bundle file; the concatenation of all pieces is the file, at most 32 MiB.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishRequest {
+    /// At most 4 MiB.
     #[prost(bytes = "vec", tag = "1")]
     pub data: ::prost::alloc::vec::Vec<u8>,
 }
@@ -146,7 +147,7 @@ pub struct PublishResponse {
     /// Empty for none.
     #[prost(string, tag = "5")]
     pub audience: ::prost::alloc::string::String,
-    /// True: this digest was published before, and nothing changed.
+    /// True: this digest was published before, and the file adds no signature that counts; nothing changed.
     #[prost(bool, tag = "6")]
     pub unchanged: bool,
 }

@@ -289,6 +289,23 @@ fn a_bundle_that_is_refused_for_ever_is_not_sent_again() {
     assert_eq!(drain(&mut session), (vec![3], vec![0]));
 }
 
+#[test]
+fn the_bytes_of_a_bundle_that_was_replaced_are_let_go() {
+    for permanent in [None, Some(false), Some(true)] {
+        let mut session = session(None);
+        let replaced = publication(2, 10);
+        session.on_newest(Some(&replaced), at(1));
+        if let Some(permanent) = permanent {
+            session
+                .on_message(nack(2, permanent), EARLIEST, at(2))
+                .unwrap();
+        }
+        assert!(Arc::strong_count(&replaced) > 1);
+        session.on_newest(Some(&publication(3, 10)), at(3));
+        assert_eq!(Arc::strong_count(&replaced), 1, "{permanent:?}");
+    }
+}
+
 /// A signature by another key makes another file of the same digest, which the VM may well take.
 #[test]
 fn a_refused_bundle_that_was_signed_anew_takes_a_new_stream() {
@@ -375,6 +392,92 @@ fn the_first_request_shows() {
         .unwrap();
     assert!(session.changed_status().unwrap().serves_requests);
     assert!(session.changed_status().is_none());
+}
+
+/// The plugin configuration may hold a bundle of the same revision that was built from other rules.
+#[test]
+fn a_vm_that_holds_other_contents_of_the_revision_is_offered_the_published_ones() {
+    let other = BundleId {
+        revision: 3,
+        digest: Digest([0xee; 32]),
+    };
+    let mut session = session(None);
+    session
+        .on_message(SubscriberMessage::Ack(other), EARLIEST, at(0))
+        .unwrap();
+    session.on_newest(Some(&publication(3, 10)), at(1));
+    assert_eq!(session.status().answer, LastAnswer::Pending);
+    assert_eq!(drain(&mut session), (vec![3], vec![0]));
+    session.on_message(nack(3, true), EARLIEST, at(2)).unwrap();
+    let status = session.status();
+    assert_eq!((status.held, &status.answer), (Some(other), &nacked(3)));
+    // It says once more what serves, and the conflict still shows.
+    session
+        .on_message(SubscriberMessage::Ack(other), EARLIEST, at(3))
+        .unwrap();
+    assert_eq!(session.status().answer, nacked(3));
+    assert_eq!(drain(&mut session), (vec![], vec![]));
+}
+
+#[test]
+fn a_vm_is_silent_from_the_offer_until_it_takes_or_answers() {
+    let mut session = session(Some(1));
+    let silent_since = |session: &Session| session.silent_since();
+    assert_eq!(silent_since(&session), None);
+    session.on_newest(Some(&publication(2, 6 * CHUNK_LEN_MAX)), at(10));
+    drain(&mut session);
+    assert_eq!(silent_since(&session), Some(at(10).monotonic));
+    session
+        .on_message(taken(2, CHUNK_LEN_MAX), EARLIEST, at(20))
+        .unwrap();
+    assert_eq!(silent_since(&session), Some(at(20).monotonic));
+    // What was said before moves nothing on.
+    session
+        .on_message(SubscriberMessage::Ack(bundle(1)), EARLIEST, at(25))
+        .unwrap();
+    assert_eq!(silent_since(&session), Some(at(20).monotonic));
+    // Neither does a newer bundle, which nobody asked for.
+    session.on_newest(Some(&publication(3, 10)), at(30));
+    drain(&mut session);
+    assert_eq!(silent_since(&session), Some(at(20).monotonic));
+    session.on_message(nack(3, false), LATEST, at(40)).unwrap();
+    assert_eq!(silent_since(&session), None);
+    session.on_retry(at(50));
+    assert_eq!(silent_since(&session), Some(at(50).monotonic));
+    session
+        .on_message(SubscriberMessage::Ack(bundle(3)), EARLIEST, at(60))
+        .unwrap();
+    assert_eq!(silent_since(&session), None);
+}
+
+#[test]
+fn what_a_vm_repeats_changes_nothing() {
+    let mut session = session(None);
+    session.on_newest(Some(&publication(2, 10)), at(1));
+    drain(&mut session);
+    let messages = [
+        SubscriberMessage::ServesRequests,
+        SubscriberMessage::Ack(bundle(1)),
+        nack(2, true),
+    ];
+    for message in &messages {
+        session
+            .on_message(message.clone(), EARLIEST, at(2))
+            .unwrap();
+        assert!(session.changed_status().is_some(), "{message:?}");
+        session
+            .on_message(message.clone(), EARLIEST, at(3))
+            .unwrap();
+        assert!(session.changed_status().is_none(), "{message:?}");
+    }
+    for message in messages {
+        assert!(!session.is_news(&message), "{message:?}");
+        session.on_message(message, EARLIEST, at(4)).unwrap();
+    }
+    assert!(session.changed_status().is_none());
+    assert_eq!(session.status().since_ms, 2000);
+    assert!(session.is_news(&nack(3, true)));
+    assert!(session.is_news(&SubscriberMessage::Ack(bundle(3))));
 }
 
 #[derive(Clone, Debug)]

@@ -55,6 +55,7 @@ impl Clock for TestClock {
 pub(crate) struct Pusher {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) admin: AdminClient,
+    pub(crate) admin_addr: String,
     subscribers: String,
     stop: oneshot::Sender<()>,
     server: JoinHandle<Result<(), ServerError>>,
@@ -83,10 +84,11 @@ impl Pusher {
         );
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(server.run(async { drop(stopped.await) }));
-        let admin = AdminClient::connect(&admin).await.unwrap();
+        let (admin_addr, admin) = (admin.clone(), AdminClient::connect(&admin).await.unwrap());
         Self {
             clock,
             admin,
+            admin_addr,
             subscribers,
             stop,
             server,
@@ -144,7 +146,10 @@ impl Pusher {
     }
 
     pub(crate) async fn try_open_stream(&self) -> Result<Subscriber, Status> {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.subscribers)).unwrap();
+        // Smaller than what goes without credit: who does not read stalls the pusher's end.
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.subscribers))
+            .unwrap()
+            .initial_stream_window_size(64 << 10);
         let mut client = PushServiceClient::new(endpoint.connect().await.unwrap());
         let (outgoing, messages) = mpsc::unbounded_channel();
         let incoming = client

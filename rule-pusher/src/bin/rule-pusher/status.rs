@@ -1,6 +1,9 @@
 //! `rule-pusher status`.
 
-use std::io::{self, Write};
+use std::{
+    cmp::Ordering,
+    io::{self, Write},
+};
 
 use jiff::Timestamp;
 use riskgate_push_protocol::{LastAnswer, PublishedRuleset, Status, VmStatus};
@@ -63,13 +66,14 @@ fn rulesets_table(
     )
 }
 
-fn vms_table(Status { vms, now_ms, .. }: &Status) -> String {
-    if vms.is_empty() {
+fn vms_table(status: &Status) -> String {
+    if status.vms.is_empty() {
         return "no VM is connected\n".to_owned();
     }
-    let rows: Vec<_> = vms.iter().map(|vm| vm_row(vm, *now_ms)).collect();
+    let rows: Vec<_> = status.vms.iter().map(|vm| vm_row(vm, status)).collect();
     let header = [
-        "NODE", "INSTANCE", "VM", "RULESET", "SERVES", "REVISION", "ANSWER", "REASON", "SINCE",
+        "NODE", "INSTANCE", "VM", "RULESET", "SERVES", "REVISION", "DIGEST", "HOLDS", "ANSWER",
+        "REASON", "SINCE",
     ];
     table(header, &rows)
 }
@@ -91,7 +95,7 @@ fn ruleset_row(published: &PublishedRuleset, now_ms: u64) -> [String; 6] {
     ]
 }
 
-fn vm_row(vm: &VmStatus, now_ms: u64) -> [String; 9] {
+fn vm_row(vm: &VmStatus, status: &Status) -> [String; 11] {
     let (answer, reason) = match &vm.answer {
         LastAnswer::Pending => ("pending".to_owned(), String::new()),
         LastAnswer::Ack { revision } => (format!("ack {revision}"), String::new()),
@@ -112,10 +116,31 @@ fn vm_row(vm: &VmStatus, now_ms: u64) -> [String; 9] {
         vm.held
             .map(|held| held.revision.to_string())
             .unwrap_or_default(),
+        vm.held.map(|held| short(&held.digest)).unwrap_or_default(),
+        holds(vm, status).to_owned(),
         answer,
         reason,
-        since(vm.since_ms, now_ms),
+        since(vm.since_ms, status.now_ms),
     ]
+}
+
+/// How what serves in a VM compares with what is published for it: an ACK alone may be one of another bundle.
+fn holds(vm: &VmStatus, status: &Status) -> &'static str {
+    let of_vm = |published: &&PublishedRuleset| {
+        published.ruleset == vm.ruleset && published.audience == vm.audience
+    };
+    let Some(held) = vm.held else {
+        return "nothing";
+    };
+    let Some(published) = status.rulesets.iter().find(of_vm) else {
+        return "unpublished";
+    };
+    match held.revision.cmp(&published.bundle.revision) {
+        Ordering::Less => "older",
+        Ordering::Greater => "newer",
+        Ordering::Equal if held.digest == published.bundle.digest => "published",
+        Ordering::Equal => "conflicting",
+    }
 }
 
 /// Enough of an id to tell it from others; `--format json` has all of it.
@@ -178,6 +203,7 @@ struct VmShape<'a> {
     audience: Option<&'a str>,
     held_revision: Option<u64>,
     held_digest: Option<String>,
+    holds: &'static str,
     answer: &'static str,
     answered_revision: Option<u64>,
     reason: Option<&'a str>,
@@ -195,7 +221,7 @@ fn json(status: &Status) -> String {
     let shape = StatusShape {
         now_ms: *now_ms,
         rulesets: rulesets.iter().map(ruleset_shape).collect(),
-        vms: vms.iter().map(vm_shape).collect(),
+        vms: vms.iter().map(|vm| vm_shape(vm, status)).collect(),
     };
     serde_json::to_string_pretty(&shape).unwrap_or_default()
 }
@@ -218,7 +244,7 @@ fn ruleset_shape(published: &PublishedRuleset) -> RulesetShape<'_> {
     }
 }
 
-fn vm_shape(status: &VmStatus) -> VmShape<'_> {
+fn vm_shape<'a>(vm_status: &'a VmStatus, status: &Status) -> VmShape<'a> {
     let VmStatus {
         node,
         instance,
@@ -230,7 +256,7 @@ fn vm_shape(status: &VmStatus) -> VmShape<'_> {
         answer,
         since_ms,
         connected_at_ms,
-    } = status;
+    } = vm_status;
     let (answer, answered_revision, reason, detail) = match answer {
         LastAnswer::Pending => ("pending", None, None, None),
         LastAnswer::Ack { revision } => ("ack", Some(*revision), None, None),
@@ -254,6 +280,7 @@ fn vm_shape(status: &VmStatus) -> VmShape<'_> {
         audience: audience.as_deref(),
         held_revision: held.map(|held| held.revision),
         held_digest: held.map(|held| held.digest.to_string()),
+        holds: holds(vm_status, status),
         answer,
         answered_revision,
         reason,
@@ -323,10 +350,10 @@ mod tests {
         RULESET     AUDIENCE  REVISION  DIGEST    PUBLISHED                   EXPIRES
         storefront  -         7         abababab  2026-11-16T03:33:20Z (2 d)  2026-11-18T11:06:31Z (expired)
 
-        NODE       INSTANCE  VM        RULESET             SERVES  REVISION  ANSWER   REASON   SINCE
-        sidecar-1  11111111  01010101  storefront          no      6         ack 6    -        2026-11-18T11:05:05Z (1 min)
-        sidecar-1  11111111  02020202  storefront          yes     6         nack 7   expired  2026-11-18T11:05:05Z (1 min)
-        sidecar-1  11111111  03030303  storefront/eu-prod  yes     -         pending  -        2026-11-18T11:05:05Z (1 min)
+        NODE       INSTANCE  VM        RULESET             SERVES  REVISION  DIGEST    HOLDS    ANSWER   REASON   SINCE
+        sidecar-1  11111111  01010101  storefront          no      6         abababab  older    ack 6    -        2026-11-18T11:05:05Z (1 min)
+        sidecar-1  11111111  02020202  storefront          yes     6         abababab  older    nack 7   expired  2026-11-18T11:05:05Z (1 min)
+        sidecar-1  11111111  03030303  storefront/eu-prod  yes     -         -         nothing  pending  -        2026-11-18T11:05:05Z (1 min)
         "#);
         assert_snapshot!(human(&Status { vms: Vec::new(), ..status() }), @r#"
         RULESET     AUDIENCE  REVISION  DIGEST    PUBLISHED                   EXPIRES
@@ -335,6 +362,30 @@ mod tests {
         no VM is connected
         "#);
         assert_snapshot!(human(&Status::default()), @"nothing is published, and no VM is connected");
+    }
+
+    #[test]
+    fn what_a_vm_holds_is_compared_with_what_is_published() {
+        let other = BundleId {
+            revision: 7,
+            digest: Digest([0xcd; 32]),
+        };
+        let cases = [
+            (held(6), "older"),
+            (held(7), "published"),
+            (other, "conflicting"),
+            (held(8), "newer"),
+        ];
+        for (bundle, expected) in cases {
+            let revision = bundle.revision;
+            let vm = VmStatus {
+                held: Some(bundle),
+                ..vm(1, LastAnswer::Ack { revision })
+            };
+            assert_eq!(holds(&vm, &status()), expected, "{bundle}");
+            assert_eq!(holds(&vm, &Status::default()), "unpublished");
+        }
+        assert_eq!(holds(&vm(3, LastAnswer::Pending), &status()), "nothing");
     }
 
     #[test]
@@ -362,6 +413,7 @@ mod tests {
               "audience": null,
               "held_revision": 6,
               "held_digest": "abababababababababababababababababababababababababababababababab",
+              "holds": "older",
               "answer": "ack",
               "answered_revision": 6,
               "reason": null,
@@ -378,6 +430,7 @@ mod tests {
               "audience": null,
               "held_revision": 6,
               "held_digest": "abababababababababababababababababababababababababababababababab",
+              "holds": "older",
               "answer": "nack",
               "answered_revision": 7,
               "reason": "expired",
@@ -394,6 +447,7 @@ mod tests {
               "audience": "eu-prod",
               "held_revision": null,
               "held_digest": null,
+              "holds": "nothing",
               "answer": "pending",
               "answered_revision": null,
               "reason": null,
