@@ -5,6 +5,8 @@
 //! carries no regex code.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
 
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::nfa::thompson;
@@ -15,28 +17,75 @@ use regex_syntax::hir::Hir;
 use riskgate_engine::dfa::{ACCEPT, DEAD, DfaWriter, MAX_LEN};
 use thiserror::Error;
 
-/// While determinizing, in bytes. The result is far smaller.
-const BUILD_LEN_MAX: usize = 64 << 20;
+/// The tree's own automaton, in bytes.
+const NFA_LEN_MAX: usize = 64 << 20;
 
-/// The automaton of a pattern would take more than 1 MB.
+/// Its table, and the sets of states behind it, while determinizing, in bytes each. An automaton of 1 MB takes less of either, and a
+/// pattern whose states double with every letter is given up within a fraction of a second.
+const BUILD_LEN_MAX: usize = 16 << 20;
+
+/// The automaton of a pattern would take more than 1 MB, or far too long to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
     "the pattern's automaton takes more than 1 MB; shorten its counted repetitions or split it"
 )]
 pub struct TooLarge;
 
-/// The automaton that tells whether the pattern is found in a value, as the bundle holds it.
-///
-/// # Errors
-///
-/// [`TooLarge`] when it takes more than 1 MB.
-pub fn compile(pattern: &Hir) -> Result<Vec<u8>, TooLarge> {
+/// A pattern with the automaton that tells whether it is found in a value. Copies share the automaton: it takes far longer to
+/// make than anything else of a condition.
+#[derive(Clone)]
+pub struct Pattern {
+    text: Arc<str>,
+    automaton: Arc<[u8]>,
+}
+
+impl Pattern {
+    /// The pattern `text`, whose meaning is `hir`; see [`to_hir`](crate::front::pattern::to_hir).
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`] when its automaton takes more than 1 MB, or too much work to make.
+    pub fn compile(text: &str, hir: &Hir) -> Result<Pattern, TooLarge> {
+        Ok(Pattern {
+            text: text.into(),
+            automaton: compile(hir)?.into(),
+        })
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// As the bundle holds it.
+    #[must_use]
+    pub fn automaton(&self) -> &[u8] {
+        &self.automaton
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Pattern {}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+fn compile(pattern: &Hir) -> Result<Vec<u8>, TooLarge> {
     let nfa = thompson::Compiler::new()
         .configure(
             thompson::Config::new()
                 .utf8(false)
                 .which_captures(thompson::WhichCaptures::None)
-                .nfa_size_limit(Some(BUILD_LEN_MAX)),
+                .nfa_size_limit(Some(NFA_LEN_MAX)),
         )
         .build_from_hir(pattern)
         .map_err(|_| TooLarge)?;
@@ -130,5 +179,38 @@ impl<'a> Export<'a> {
             self.found.push(state);
             next
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pattern, TooLarge};
+    use crate::front::pattern::to_hir;
+
+    fn compile(text: &str) -> Result<usize, TooLarge> {
+        let hir = to_hir(text).expect(text);
+        Pattern::compile(text, &hir).map(|pattern| pattern.automaton().len())
+    }
+
+    #[test]
+    fn what_fits_compiles_and_what_explodes_is_refused() {
+        let fit = [
+            "[ab]*a[ab]{14}x",
+            "^(?:/[a-z]{9}){6500}$",
+            "^.{200000}$",
+            "(?:a.{8}b|c.{5}d|e.{4}f)",
+        ];
+        for text in fit {
+            let length = compile(text).expect(text);
+            assert!((300_000..1 << 20).contains(&length), "{text}: {length}");
+        }
+        let explode = [
+            "[ab]*a[ab]{20}x",
+            "(?:.{0,100}a){5}$",
+            "^(?:/[a-z]{9}){9000}$",
+        ];
+        for text in explode {
+            assert_eq!(compile(text), Err(TooLarge), "{text}");
+        }
     }
 }

@@ -4,7 +4,8 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use riskgate_engine::admission::{Admission, Refusal};
 use riskgate_engine::bundle::writer::{NewSection, UnsignedBundle};
 use riskgate_engine::bundle::{
-    Bundle, BundleError, ENGINE_VERSION, MAX_BUNDLE_LEN, Manifest, OnExpired, SectionKind, Signature,
+    Bundle, BundleError, ENGINE_VERSION, MAX_BUNDLE_LEN, Manifest, OnExpired, SectionKind,
+    Signature,
 };
 use riskgate_engine::ruleset::Ruleset as LoadedRuleset;
 use riskgate_engine::trust::{KeyError, TrustedKeys, key_id, signing_payload};
@@ -145,7 +146,10 @@ fn largest(ruleset: &Ruleset, sections: &[NewSection]) -> String {
                 SectionKind::List => lists.next().map(|list| format!("list `{}`", list.name)),
                 _ => None,
             };
-            (bytes.len(), name.unwrap_or_else(|| format!("section `{kind}`")))
+            (
+                bytes.len(),
+                name.unwrap_or_else(|| format!("section `{kind}`")),
+            )
         })
         .collect();
     parts.sort_by_key(|(length, _)| core::cmp::Reverse(*length));

@@ -3,13 +3,16 @@
 //! Building one is cheap and does no I/O; [`render`] turns many into text.
 
 mod code;
+mod collector;
 mod render;
 mod source_map;
 
 use core::ops::Range;
 
 pub use code::Code;
+pub(crate) use collector::Diagnostics;
 pub use render::render;
+pub(crate) use render::render_counted;
 pub use source_map::{FileId, Position, SourceFile, SourceMap};
 
 /// Whether a ruleset with this diagnostic can be built.
@@ -119,20 +122,4 @@ impl Diagnostic {
     pub fn is_error(&self) -> bool {
         self.severity() == Severity::Error
     }
-}
-
-/// Sorts by file, then by position, then errors first.
-pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
-    diagnostics.sort_by_key(sort_key);
-}
-
-fn sort_key(diagnostic: &Diagnostic) -> (FileId, usize, usize, Severity, Code) {
-    let Span { file, range } = &diagnostic.primary;
-    (
-        *file,
-        range.start,
-        range.end,
-        diagnostic.severity(),
-        diagnostic.code,
-    )
 }

@@ -5,6 +5,8 @@
 
 use core::net::IpAddr;
 
+use crate::automaton::Pattern;
+
 /// A whole ruleset.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ruleset {
@@ -302,8 +304,8 @@ pub enum Test {
     EndsWith(Vec<u8>),
     /// `.contains("x")`.
     Contains(Vec<u8>),
-    /// `.matches("re")`: a pattern that compiles under the language's options.
-    Matches(String),
+    /// `.matches("re")`.
+    Matches(Pattern),
 }
 
 /// A comparison. `!=` is `Not(Equal)`.

@@ -17,8 +17,6 @@ use riskgate_engine::bundle::writer::NewSection;
 use riskgate_engine::{atoms, attributes, dfa, prefixes, program};
 use thiserror::Error;
 
-use crate::automaton::TooLarge;
-use crate::front::pattern::PatternError;
 use crate::ir::Ruleset;
 use intern::Interner;
 
@@ -27,39 +25,23 @@ pub use provenance::{Provenance, RuleProvenance};
 /// Why a ruleset that means something cannot be compiled.
 #[derive(Debug, Error)]
 pub enum LowerError {
-    /// A pattern's automaton is too large.
-    #[error("pattern `{pattern}`: {source}")]
-    TooLarge {
-        /// The pattern.
-        pattern: String,
-        /// How large is too large.
-        source: TooLarge,
-    },
     /// More chains of transforms start at one attribute than the engine derives.
     #[error(
         "rules transform one attribute in more than {MAX_CHAINS} different ways; write the same chain of transforms in rules \
          that can share it"
     )]
     TooManyChains,
-    /// A pattern is not one. The front end refuses these with their place.
-    #[error("pattern `{pattern}`: {source}")]
-    Pattern {
-        /// The pattern.
-        pattern: String,
-        /// What is wrong with it.
-        source: PatternError,
-    },
 }
 
 /// The sections of a bundle, in order.
 ///
 /// # Errors
 ///
-/// When a pattern cannot be compiled.
+/// When the rules are more than the engine takes.
 pub fn lower(ruleset: &Ruleset) -> Result<Vec<NewSection>, LowerError> {
     let mut interner = Interner::default();
     let actions = actions::lower(ruleset, &mut interner.strings);
-    let rules = rules::lower(ruleset, &actions, &mut interner)?;
+    let rules = rules::lower(ruleset, &actions, &mut interner);
     interner.check_chains()?;
     let mut policy = actions.policy;
     policy.always = rules.always;

@@ -21,6 +21,12 @@ pub enum RequestError {
         /// The key.
         name: &'static str,
     },
+    /// A text and its base64 form together.
+    #[error("give `{name}` or `{name}_b64`, not both")]
+    Both {
+        /// The key.
+        name: &'static str,
+    },
     /// Not base64.
     #[error("`{name}` is not base64 in the standard alphabet with padding")]
     Base64 {
@@ -53,11 +59,9 @@ struct Wire {
     #[serde(default)]
     claims: std::collections::BTreeMap<String, String>,
     time: Option<String>,
+    body: Option<String>,
+    body_b64: Option<String>,
     // Part of the shape, but no rule of this language version reads them yet.
-    #[serde(rename = "body")]
-    _body: Option<String>,
-    #[serde(rename = "body_b64")]
-    _body_b64: Option<String>,
     #[serde(rename = "response_code")]
     _response_code: Option<u16>,
     #[serde(default, rename = "response_headers")]
@@ -99,6 +103,12 @@ pub fn parse(json: &str) -> Result<OwnedRequest, RequestError> {
         (None, Some(path)) => decode(&path, "path_b64")?,
         _ => return Err(RequestError::OneOf { name: "path" }),
     };
+    // Checked like the rest, though no rule of this language version reads bodies yet.
+    match (wire.body, wire.body_b64) {
+        (Some(_), Some(_)) => return Err(RequestError::Both { name: "body" }),
+        (None, Some(body)) => drop(decode(&body, "body_b64")?),
+        (_, None) => {}
+    }
     let time_us = match wire.time {
         Some(time) => Some(parse_time(&time).ok_or(RequestError::Time)?),
         None => None,

@@ -65,10 +65,10 @@ fn completed(example: &str) -> (String, String) {
             "rules: []".to_owned(),
         ),
         "ruleset" => (format!("language: 1\n{example}"), "rules: []".to_owned()),
-        _ => (
-            manifest + example.trim_end_matches("rules: []\n"),
-            "rules: []".to_owned(),
-        ),
+        _ => match example.split_once("rules:\n") {
+            Some((head, rules)) => (manifest + head, format!("rules:\n{rules}")),
+            None => (manifest + example, "rules: []".to_owned()),
+        },
     }
 }
 

@@ -98,7 +98,7 @@ fn show_test(test: &Test) -> String {
         Test::StartsWith(value) => format!("StartsWith({})", text(value)),
         Test::EndsWith(value) => format!("EndsWith({})", text(value)),
         Test::Contains(value) => format!("Contains({})", text(value)),
-        Test::Matches(pattern) => format!("Matches({pattern})"),
+        Test::Matches(pattern) => format!("Matches({})", pattern.text()),
         Test::InList(index) => format!("InList({index})"),
         Test::Present | Test::IsTrue | Test::IsFalse => format!("{test:?}"),
     }

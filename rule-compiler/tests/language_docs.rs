@@ -13,6 +13,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 use riskgate_compiler::{
     diagnostic::{Code, render},
     front::{Analysis, Sources, analyse},
+    request_json,
+    verdict_json::VerdictJson,
 };
 
 const LIST_FILE: (&str, &str) = ("lists/blocked-devices.txt", "d-1\n");
@@ -117,6 +119,62 @@ fn what_is_called_an_error_is_one() {
             shown(&found)
         );
     }
+}
+
+#[test]
+fn requests_are_taken() {
+    for line in blocks(&page(), "json")
+        .iter()
+        .flat_map(|block| block.lines())
+    {
+        if let Err(error) = request_json::parse(line) {
+            panic!("{line}: {error}");
+        }
+    }
+}
+
+/// Every key that the parser knows has its row: it names them all when it is given another.
+#[test]
+fn every_key_of_a_request_is_described() {
+    let page = page();
+    let section = section(&page, "## A request as JSON");
+    let error = request_json::parse(r#"{"unknown":1}"#)
+        .unwrap_err()
+        .to_string();
+    let keys: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
+    assert!(keys.len() > 15, "{error}");
+    for key in keys {
+        let is_described = section
+            .lines()
+            .any(|line| line.starts_with("| `") && line.contains(&format!("`{key}`")));
+        assert!(is_described, "{key}");
+    }
+}
+
+#[test]
+fn verdicts_have_the_shape_that_is_printed() {
+    let page = page();
+    for line in blocks(&page, "json-verdict")
+        .iter()
+        .flat_map(|block| block.lines())
+    {
+        let verdict: VerdictJson = serde_json::from_str(line).unwrap();
+        assert_eq!(serde_json::to_string(&verdict).unwrap(), line);
+        let keys: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+        for key in keys.keys() {
+            let row = format!("| `{key}` | ");
+            assert!(
+                section(&page, "## A verdict as JSON").contains(&row),
+                "{key}"
+            );
+        }
+    }
+}
+
+/// From a heading to the next of its level.
+fn section<'p>(page: &'p str, heading: &str) -> &'p str {
+    let (_, rest) = page.split_once(heading).expect(heading);
+    rest.split("\n## ").next().expect("a section")
 }
 
 #[test]

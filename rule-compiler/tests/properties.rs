@@ -17,7 +17,7 @@ mod tables;
 use std::cell::Cell;
 use std::net::IpAddr;
 
-use oracle::builder::{atom, rules, ruleset, value_of, with_x, x_header};
+use oracle::builder::{atom, matches, rules, ruleset, value_of, with_x, x_header};
 use oracle::check::{Both, decide_damaged};
 use oracle::coverage::Coverage;
 use oracle::exactly::exactly;
@@ -104,7 +104,7 @@ fn numbers_compare_alike() {
 #[test]
 fn patterns_are_found_alike() {
     let same = |(patterns, texts): (Vec<String>, Vec<Bytes>)| {
-        let found = |pattern: String| atom(value_of(x_header()), Test::Matches(pattern));
+        let found = |pattern: String| atom(value_of(x_header()), matches(&pattern));
         let ruleset = ruleset(rules(patterns.into_iter().map(found)));
         let both = Both::new(&ruleset);
         texts.iter().try_for_each(|text| {

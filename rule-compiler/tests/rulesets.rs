@@ -12,8 +12,8 @@ use riskgate_compiler::{
     diagnostic::render,
     front::{Sources, analyse},
     ir::{
-        Active, Band, ListValues, OnExpired, Origin, Outcome, Reply, Ruleset, Severity, Stage,
-        TemplatePart, Terminal,
+        Active, Atom, Band, Condition, ListValues, OnExpired, Origin, Outcome, Reply, Ruleset,
+        Severity, Stage, TemplatePart, Terminal, Test,
     },
 };
 
@@ -252,4 +252,57 @@ fn outcomes() {
         outcome("{ tag: { device: 7, kind: a b }, score: 10, deny: {} }"),
         tagged
     );
+}
+
+/// Making an automaton takes far longer than all else of a rule, and generated rules repeat their patterns.
+#[test]
+fn a_pattern_is_compiled_once() {
+    let rules: String = ["a", "b"]
+        .iter()
+        .map(|id| {
+            format!("  - id: {id}\n    when: request.path.matches(\"a.{{9}}b\")\n    then: deny\n")
+        })
+        .collect();
+    let files = [
+        ("ruleset.yaml", MINIMAL),
+        ("a.rules.yaml", &format!("rules:\n{rules}")),
+    ];
+    let automata: Vec<*const u8> = ruleset(&files)
+        .rules
+        .iter()
+        .map(|rule| match &rule.when {
+            Condition::Atom(Atom {
+                test: Test::Matches(pattern),
+                ..
+            }) => pattern.automaton().as_ptr(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(automata.len(), 2);
+    assert_eq!(automata[0], automata[1]);
+}
+
+/// A generated file can have more mistakes than memory holds; an error is kept whatever came before it.
+#[test]
+fn a_thousand_errors_and_a_thousand_warnings_are_kept() {
+    let rule = |number: usize, when: &str| {
+        format!("  - {{ id: r{number}, when: '{when}', then: allow }}\n")
+    };
+    let warned: String = (0..1_500)
+        .map(|number| rule(number, "request.headers[\"x\"] == \"y\""))
+        .collect();
+    let wrong: String = (1_500..2_700)
+        .map(|number| rule(number, "nonsense"))
+        .collect();
+    let rules = format!("rules:\n{warned}{wrong}");
+    let analysis = analyse(&Sources::from_texts([
+        ("ruleset.yaml", MINIMAL),
+        ("a.rules.yaml", &rules),
+    ]));
+    let errors = analysis.diagnostics.iter().filter(|found| found.is_error());
+    assert_eq!(errors.count(), 1_000);
+    assert_eq!(analysis.diagnostics.len(), 2_000);
+    assert_eq!(analysis.omitted, 700);
+    assert_eq!(analysis.ruleset, None);
+    assert!(analysis.report(false).ends_with("and 2500 more\n\n"));
 }

@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 
 use riskgate_compiler::build::ruleset_in_memory;
-use riskgate_compiler::{diagnostic, front, ir};
+use riskgate_compiler::{front, ir};
 
 use crate::args::CheckArgs;
 use crate::failure::Failure;
@@ -27,10 +27,6 @@ pub(crate) fn analyse(folder: &Path) -> Result<ir::Ruleset, Failure> {
     let sources = front::read_ruleset(folder).map_err(Failure::unable)?;
     let analysis = front::analyse(&sources);
     let is_colourful = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tell(&diagnostic::render(
-        &analysis.diagnostics,
-        &analysis.sources,
-        is_colourful,
-    ));
+    tell(&analysis.report(is_colourful));
     analysis.ruleset.ok_or_else(Failure::findings)
 }

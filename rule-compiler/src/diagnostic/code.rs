@@ -356,7 +356,8 @@ codes! {
     /// ```yaml
     /// lists:
     ///   office: { type: cidr, values: [10.0.0.0/8] }
-    /// rules: []
+    /// rules:
+    ///   - { id: no-trace, when: request.method == "TRACE", then: deny }
     /// ```
     ///
     /// Use it or delete it.
@@ -380,6 +381,14 @@ codes! {
     ///
     /// Write `when: true` if every request is meant; delete a rule that never matches.
     ConstantCondition = 103 Warning,
+    /// A ruleset without any rule: every request gets the default.
+    ///
+    /// ```yaml
+    /// rules: []
+    /// ```
+    ///
+    /// Put rules into files beside `ruleset.yaml` that end in `.rules.yaml`.
+    NoRules = 104 Warning,
 }
 
 impl fmt::Display for Code {

@@ -18,6 +18,16 @@ const MAX_CARET_LEN: usize = 80;
 ///
 /// Without `color` the text is plain, fit for logs and snapshots.
 pub fn render(diagnostics: &[Diagnostic], sources: &SourceMap, color: bool) -> String {
+    render_counted(diagnostics, 0, sources, color)
+}
+
+/// The same, where `omitted` more were only counted.
+pub(crate) fn render_counted(
+    diagnostics: &[Diagnostic],
+    omitted: usize,
+    sources: &SourceMap,
+    color: bool,
+) -> String {
     let renderer = if color {
         Renderer::styled()
     } else {
@@ -28,11 +38,8 @@ pub fn render(diagnostics: &[Diagnostic], sources: &SourceMap, color: bool) -> S
         text.push_str(&renderer.render(&[group(diagnostic, sources)]));
         text.push_str("\n\n");
     }
-    if let Some(hidden) = diagnostics
-        .len()
-        .checked_sub(MAX_SHOWN)
-        .filter(|&hidden| hidden > 0)
-    {
+    let hidden = diagnostics.len().saturating_sub(MAX_SHOWN) + omitted;
+    if hidden > 0 {
         text.push_str(&format!("and {hidden} more\n\n"));
     }
     text

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use super::{
     context::Context,
+    environment::Environment,
+    folder::FileText,
     limits::MAX_RULES,
     lint,
     list::{self, ListFiles, Lists},
-    list_file::ListText,
     manifest::{self, Manifest},
     rule::Scope,
     sources::{MANIFEST, Sources},
     yaml,
 };
 use crate::{
-    diagnostic::{self, Code, Diagnostic, FileId, SourceMap, Span},
+    diagnostic::{self, Code, Diagnostic, Diagnostics, FileId, SourceMap, Span},
     ir,
 };
 
@@ -23,49 +24,59 @@ use crate::{
 pub struct Analysis {
     /// The ruleset; nothing if there is any error.
     pub ruleset: Option<ir::Ruleset>,
-    /// By file and position.
+    /// By file and position; of errors and of warnings the first thousand.
     pub diagnostics: Vec<Diagnostic>,
+    /// How many more there were.
+    pub omitted: usize,
     /// The files that the diagnostics point into.
     pub sources: SourceMap,
+}
+
+impl Analysis {
+    /// The diagnostics as text; without `color` fit for logs.
+    pub fn report(&self, color: bool) -> String {
+        diagnostic::render_counted(&self.diagnostics, self.omitted, &self.sources, color)
+    }
 }
 
 /// Analyses a whole ruleset and reports everything that is wrong with it.
 pub fn analyse(sources: &Sources) -> Analysis {
     let files = Files::new(sources);
-    let mut diagnostics = Vec::new();
+    let mut diagnostics = Diagnostics::default();
     let (manifest, lists) = read_manifest(&files, &mut diagnostics);
-    let mut scope = Scope::new(lists);
+    let mut scope = Scope::new(Environment::new(lists));
     let rules = read_rules(&files, &mut scope, &mut diagnostics);
-    let complete = !diagnostics.iter().any(Diagnostic::is_error);
+    let complete = !diagnostics.has_errors();
     if complete {
-        lint::unused_lists(&scope.lists, &mut diagnostics);
+        lint::no_rules(files.manifest, &rules, &mut diagnostics);
+        lint::unused_lists(&scope.environment.lists, &mut diagnostics);
     }
-    let ruleset =
-        manifest
-            .zip(scope.lists.finish())
-            .filter(|_| complete)
-            .map(|(manifest, lists)| {
-                let Manifest {
-                    name,
-                    ttl_s,
-                    on_expired,
-                    default,
-                    bands,
-                } = manifest;
-                ir::Ruleset {
-                    name,
-                    ttl_s,
-                    on_expired,
-                    default,
-                    bands,
-                    lists,
-                    rules,
-                }
-            });
-    diagnostic::sort(&mut diagnostics);
+    let ruleset = manifest
+        .zip(scope.environment.lists.finish())
+        .filter(|_| complete)
+        .map(|(manifest, lists)| {
+            let Manifest {
+                name,
+                ttl_s,
+                on_expired,
+                default,
+                bands,
+            } = manifest;
+            ir::Ruleset {
+                name,
+                ttl_s,
+                on_expired,
+                default,
+                bands,
+                lists,
+                rules,
+            }
+        });
+    let (diagnostics, omitted) = diagnostics.finish();
     Analysis {
         ruleset,
         diagnostics,
+        omitted,
         sources: files.sources,
     }
 }
@@ -89,8 +100,8 @@ impl Files {
             .collect();
         let lists = sources.lists.iter().map(|(path, list)| {
             let text = match list {
-                ListText::Read(text) => text.clone(),
-                ListText::Missing | ListText::Outside => "".into(),
+                FileText::Read(text) => text.clone(),
+                FileText::Missing | FileText::Outside | FileText::NoFile => "".into(),
             };
             (path.clone(), (map.add(path, text), list.clone()))
         });
@@ -104,7 +115,7 @@ impl Files {
     }
 }
 
-fn read_manifest(files: &Files, diagnostics: &mut Vec<Diagnostic>) -> (Option<Manifest>, Lists) {
+fn read_manifest(files: &Files, diagnostics: &mut Diagnostics) -> (Option<Manifest>, Lists) {
     let mut cx = Context::new(&files.sources, files.manifest, diagnostics);
     let Some(root) = document(&mut cx, "`language: 1` and `ruleset: name`") else {
         return (None, Lists::default());
@@ -116,11 +127,7 @@ fn read_manifest(files: &Files, diagnostics: &mut Vec<Diagnostic>) -> (Option<Ma
     (manifest, lists)
 }
 
-fn read_rules(
-    files: &Files,
-    scope: &mut Scope,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Vec<ir::Rule> {
+fn read_rules(files: &Files, scope: &mut Scope, diagnostics: &mut Diagnostics) -> Vec<ir::Rule> {
     let mut rules = Vec::new();
     for &file in &files.rules {
         let mut cx = Context::new(&files.sources, file, diagnostics);
@@ -144,6 +151,7 @@ fn read_rule_file(
         "rules",
         &node.range,
         "a ruleset",
+        "join rules that do the same with `any`, or with a list",
     )?;
     for item in items {
         rules.extend(cx.rule(item, scope));
@@ -153,9 +161,9 @@ fn read_rule_file(
 
 /// The root of a file that must have one.
 fn document(cx: &mut Context<'_>, example: &str) -> Option<yaml::Node> {
-    let before = cx.diagnostics.len();
+    let before = cx.diagnostics.count();
     let root = yaml::parse(cx.file, cx.text, cx.diagnostics).filter(|root| !root.is_null());
-    if root.is_none() && cx.diagnostics.len() == before {
+    if root.is_none() && cx.diagnostics.count() == before {
         let diagnostic = Diagnostic::new(
             Code::MissingKey,
             Span::new(cx.file, 0..0),

@@ -14,7 +14,7 @@ use core::ops::Range;
 use super::{
     cel,
     context::Context,
-    list::Lists,
+    environment::Environment,
     yaml::{Node, Scalar, Style, locate},
 };
 use crate::{
@@ -49,14 +49,14 @@ pub(crate) fn expression<'n>(
     cx: &mut Context<'_>,
     node: &'n Node,
     scalar: &'n Scalar,
-    lists: &mut Lists,
+    environment: &mut Environment,
     atoms: &mut Vec<Place<'n>>,
 ) -> Option<Condition> {
     let mut checker = Checker {
         cx,
         node,
         scalar,
-        lists,
+        environment,
         atoms,
     };
     match cel::parse(&scalar.text) {
@@ -70,7 +70,7 @@ struct Checker<'c, 'a, 'n> {
     cx: &'c mut Context<'a>,
     node: &'n Node,
     scalar: &'n Scalar,
-    lists: &'c mut Lists,
+    environment: &'c mut Environment,
     atoms: &'c mut Vec<Place<'n>>,
 }
 

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use crate::diagnostic::{Code, Diagnostic, FileId, SourceMap, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, FileId, SourceMap, Span};
 
 /// A file that is being read.
 pub(crate) struct Context<'a> {
@@ -13,7 +13,7 @@ pub(crate) struct Context<'a> {
     /// Its text.
     pub(crate) text: &'a str,
     /// Where complaints go.
-    pub(crate) diagnostics: &'a mut Vec<Diagnostic>,
+    pub(crate) diagnostics: &'a mut Diagnostics,
 }
 
 impl<'a> Context<'a> {
@@ -21,7 +21,7 @@ impl<'a> Context<'a> {
     pub(crate) fn new(
         sources: &'a SourceMap,
         file: FileId,
-        diagnostics: &'a mut Vec<Diagnostic>,
+        diagnostics: &'a mut Diagnostics,
     ) -> Self {
         Self {
             sources,

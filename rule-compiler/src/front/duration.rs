@@ -21,11 +21,9 @@ impl Context<'_> {
             return None;
         };
         if !(MIN_TTL_S..=MAX_TTL_S).contains(&seconds) {
-            self.report(self.diagnostic(
-                Code::OutOfRange,
-                &node.range,
-                "`ttl` goes from 1 minute to 366 days",
-            ));
+            let message = "`ttl` goes from 1 minute to 366 days";
+            let diagnostic = self.diagnostic(Code::OutOfRange, &node.range, message);
+            self.report(diagnostic.help("write `24h`, say, and build again before it is over"));
             return None;
         }
         Some(seconds)

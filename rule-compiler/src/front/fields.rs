@@ -91,7 +91,12 @@ impl Context<'_> {
     pub(crate) fn entries<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Entry]> {
         match &node.kind {
             Kind::Mapping(entries) => Some(entries),
-            _ => self.wrong_shape(node, what, "a map"),
+            _ => self.wrong_shape(
+                node,
+                what,
+                "a map",
+                "write `key: value` lines, or `{ key: value }`",
+            ),
         }
     }
 
@@ -99,7 +104,12 @@ impl Context<'_> {
     pub(crate) fn sequence<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
         match &node.kind {
             Kind::Sequence(items) => Some(items),
-            _ => self.wrong_shape(node, what, "a list"),
+            _ => self.wrong_shape(
+                node,
+                what,
+                "a list",
+                "write each element on a line of its own after `- `, or all in `[..]`",
+            ),
         }
     }
 
@@ -107,14 +117,19 @@ impl Context<'_> {
     pub(crate) fn scalar<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n Scalar> {
         match &node.kind {
             Kind::Scalar(scalar) if !node.is_null() => Some(scalar),
-            _ => self.wrong_shape(node, what, "a single value"),
+            _ => self.wrong_shape(
+                node,
+                what,
+                "a single value",
+                "write one text or number after the `:`, and quote what YAML takes for more",
+            ),
         }
     }
 
     /// A text of at most `limit` bytes.
     pub(crate) fn text<'n>(&mut self, node: &'n Node, what: &str, limit: usize) -> Option<&'n str> {
         let text = self.scalar(node, what)?.text.as_str();
-        self.within(text.len(), limit, "bytes", &node.range, what)?;
+        self.within(text.len(), limit, "bytes", &node.range, what, "shorten it")?;
         Some(text)
     }
 
@@ -126,12 +141,13 @@ impl Context<'_> {
         unit: &str,
         range: &Range<usize>,
         what: &str,
+        help: &str,
     ) -> Option<()> {
         if count <= limit {
             return Some(());
         }
         let message = format!("{what} has {count} {unit}, and the limit is {limit}");
-        self.report(self.diagnostic(Code::TooLarge, range, message));
+        self.report(self.diagnostic(Code::TooLarge, range, message).help(help));
         None
     }
 
@@ -161,8 +177,18 @@ impl Context<'_> {
             .ok()
             .filter(|number| range.contains(number));
         if number.is_none() {
-            let message = format!("{what} goes from {} to {}", range.start(), range.end());
-            self.report(self.diagnostic(Code::OutOfRange, &node.range, message));
+            let (least, most) = range.into_inner();
+            let message = format!("{what} goes from {least} to {most}");
+            let is_below = scalar.text.starts_with('-')
+                || scalar
+                    .text
+                    .parse::<i64>()
+                    .is_ok_and(|number| number < least);
+            let closest = if is_below { least } else { most };
+            self.report(
+                self.diagnostic(Code::OutOfRange, &node.range, message)
+                    .help(format!("the closest that is allowed is {closest}")),
+            );
         }
         number
     }
@@ -205,10 +231,19 @@ impl Context<'_> {
     }
 
     /// Complains about a value of the wrong kind, unless it has been complained about.
-    pub(crate) fn wrong_shape<T>(&mut self, node: &Node, what: &str, expected: &str) -> Option<T> {
+    pub(crate) fn wrong_shape<T>(
+        &mut self,
+        node: &Node,
+        what: &str,
+        expected: &str,
+        help: &str,
+    ) -> Option<T> {
         if node.kind != Kind::Refused {
             let message = format!("{what} is {expected}, not {}", node.describe());
-            self.report(self.diagnostic(Code::WrongShape, &node.range, message));
+            self.report(
+                self.diagnostic(Code::WrongShape, &node.range, message)
+                    .help(help),
+            );
         }
         None
     }

@@ -10,12 +10,25 @@ use super::{
     yaml::Node,
 };
 use crate::{
-    diagnostic::{Code, Diagnostic},
-    ir::{Atom, Base, Comparison, Condition, Number, Outcome, Terminal, Test, View},
+    diagnostic::{Code, Diagnostic, Diagnostics, FileId, Span},
+    ir::{Atom, Base, Comparison, Condition, Number, Outcome, Rule, Terminal, Test, View},
 };
 
+/// A ruleset of which every request gets the default.
+pub(crate) fn no_rules(manifest: FileId, rules: &[Rule], diagnostics: &mut Diagnostics) {
+    if rules.is_empty() {
+        let diagnostic = Diagnostic::new(
+            Code::NoRules,
+            Span::new(manifest, 0..0),
+            "the ruleset has no rules",
+        );
+        diagnostics
+            .push(diagnostic.help("put them into files beside this one that end in `.rules.yaml`"));
+    }
+}
+
 /// Lists that no condition names.
-pub(crate) fn unused_lists(lists: &Lists, diagnostics: &mut Vec<Diagnostic>) {
+pub(crate) fn unused_lists(lists: &Lists, diagnostics: &mut Diagnostics) {
     for list in lists.definitions.iter().filter(|list| !list.used) {
         let message = format!("no rule uses the list `{}`", list.name);
         diagnostics.push(
@@ -84,13 +97,10 @@ impl Search<'_, '_> {
     fn walk<'c>(&mut self, condition: &'c Condition, trusted: bool, counted: &HashSet<&'c Base>) {
         match condition {
             Condition::Constant(_) => {}
-            Condition::Not(inner) => self.walk(inner, !trusted, &HashSet::new()),
-            Condition::Any(operands) => operands
-                .iter()
-                .for_each(|operand| self.walk(operand, trusted, counted)),
-            Condition::All(operands) => {
+            Condition::Not(inner) => self.walk(inner, !trusted, counted),
+            Condition::All(operands) | Condition::Any(operands) => {
                 let mut counted = counted.clone();
-                collect_counted(operands, &mut counted);
+                collect_counted(condition, trusted, &mut counted);
                 operands
                     .iter()
                     .for_each(|operand| self.walk(operand, trusted, &counted));
@@ -111,19 +121,26 @@ fn trusts_a_value(atom: &Atom) -> bool {
         && atom.test != Test::Present
 }
 
-/// The attributes that `size(a) == 1` is about, among conditions that all hold.
-fn collect_counted<'c>(operands: &'c [Condition], counted: &mut HashSet<&'c Base>) {
-    for operand in operands {
-        match operand {
-            Condition::All(inner) => collect_counted(inner, counted),
-            Condition::Atom(Atom {
-                attribute,
-                test: Test::Compare(Comparison::Equal, Number::Int(1)),
-            }) if attribute.view == View::Size && attribute.transforms.is_empty() => {
-                counted.insert(&attribute.base);
-            }
-            _ => {}
+/// The attributes of which `size(a) == 1` must be true for `condition` to be `holds`.
+fn collect_counted<'c>(condition: &'c Condition, holds: bool, counted: &mut HashSet<&'c Base>) {
+    match condition {
+        Condition::Not(inner) => collect_counted(inner, !holds, counted),
+        // No operand of an `any` that does not hold does.
+        Condition::All(operands) if holds => collect_all(operands, holds, counted),
+        Condition::Any(operands) if !holds => collect_all(operands, holds, counted),
+        Condition::Atom(Atom {
+            attribute,
+            test: Test::Compare(Comparison::Equal, Number::Int(1)),
+        }) if holds && attribute.view == View::Size && attribute.transforms.is_empty() => {
+            counted.insert(&attribute.base);
         }
+        _ => {}
+    }
+}
+
+fn collect_all<'c>(operands: &'c [Condition], holds: bool, counted: &mut HashSet<&'c Base>) {
+    for operand in operands {
+        collect_counted(operand, holds, counted);
     }
 }
 

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     cidr,
     context::Context,
+    folder::FileText,
     limits::{MAX_LIST_VALUE_LEN, MAX_LIST_VALUES, MAX_LISTS, MAX_REPORTED_VALUES},
-    list_file::{self, ListText},
-    name,
+    list_file, name,
     text::{did_you_mean, quoted},
     yaml::{Entry, Node},
 };
@@ -16,6 +16,8 @@ use crate::{
     diagnostic::{Code, Diagnostic, FileId, Span},
     ir::{List, ListValues},
 };
+
+const SPLIT_LIST: &str = "spread them over several lists, and join these with `any`";
 
 /// What a list holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +45,7 @@ pub(crate) struct Lists {
 }
 
 /// The texts of list files, by the path that lists give.
-pub(crate) type ListFiles = BTreeMap<String, (FileId, ListText)>;
+pub(crate) type ListFiles = BTreeMap<String, (FileId, FileText)>;
 
 impl Lists {
     /// The index and kind of the list of that name, which is in use from now on.
@@ -84,7 +86,14 @@ impl Lists {
 pub(crate) fn read(cx: &mut Context<'_>, node: &Node, files: &ListFiles) -> Lists {
     let entries = cx.entries(node, "`lists`").unwrap_or_default();
     if cx
-        .within(entries.len(), MAX_LISTS, "lists", &node.range, "`lists`")
+        .within(
+            entries.len(),
+            MAX_LISTS,
+            "lists",
+            &node.range,
+            "`lists`",
+            "join lists that the same rules use",
+        )
         .is_none()
     {
         return Lists::default();
@@ -168,6 +177,7 @@ impl Context<'_> {
             "values",
             &node.range,
             "a list",
+            SPLIT_LIST,
         )?;
         let mut values = Values::new(kind);
         for item in items {
@@ -186,25 +196,41 @@ impl Context<'_> {
         files: &ListFiles,
     ) -> Option<ListValues> {
         let path = &self.scalar(node, "`file`")?.text;
-        let problem = match files.get(path) {
-            _ if !list_file::is_inside(path) => {
-                "the path of a list's file is relative and stays inside the ruleset folder"
+        let path_help = "write it like `lists/name.txt`, with `/` between folders";
+        let (problem, help) = match files.get(path) {
+            _ if !list_file::is_inside(path) => (
+                "the path of a list's file is relative and stays inside the ruleset folder",
+                path_help,
+            ),
+            Some((file, FileText::Read(text))) => return self.in_file(*file).lines(text, kind),
+            Some((_, FileText::Outside)) => (
+                "the file is a link that leads out of the ruleset folder",
+                "put a copy into the folder",
+            ),
+            Some((_, FileText::NoFile)) => (
+                "this is a folder, a pipe or a device",
+                "put the values into a regular file",
+            ),
+            Some((_, FileText::Missing)) | None => {
+                ("there is no such file in the ruleset folder", path_help)
             }
-            Some((file, ListText::Read(text))) => return self.in_file(*file).lines(text, kind),
-            Some((_, ListText::Outside)) => {
-                "the file is a link that leads out of the ruleset folder"
-            }
-            Some((_, ListText::Missing)) | None => "there is no such file in the ruleset folder",
         };
         let diagnostic = self.diagnostic(Code::ListFile, &node.range, problem);
-        self.report(diagnostic.help("write it like `lists/name.txt`, with `/` between folders"));
+        self.report(diagnostic.help(help));
         None
     }
 
     fn lines(&mut self, text: &str, kind: ListKind) -> Option<ListValues> {
         let mut values = Values::new(kind);
         for (count, (range, value)) in list_file::values(text).enumerate() {
-            self.within(count + 1, MAX_LIST_VALUES, "values", &range, "a list")?;
+            self.within(
+                count + 1,
+                MAX_LIST_VALUES,
+                "values",
+                &range,
+                "a list",
+                SPLIT_LIST,
+            )?;
             values.push(self, value, &range);
         }
         values.finish()
@@ -238,7 +264,8 @@ impl Values {
         let complaint = match &mut self.values {
             _ if text.len() > MAX_LIST_VALUE_LEN => {
                 let message = format!("a value of a list has at most {MAX_LIST_VALUE_LEN} bytes");
-                Some(cx.diagnostic(Code::TooLarge, range, message))
+                let diagnostic = cx.diagnostic(Code::TooLarge, range, message);
+                Some(diagnostic.help("leave it out, or test it with `matches(..)`"))
             }
             ListValues::Strings(strings) => {
                 strings.push(text.as_bytes().to_vec());

@@ -1,28 +1,10 @@
 //! Files of list data: where they may be, and what is in them.
 
 use core::ops::Range;
-use std::{
-    io,
-    path::{Component, Path},
-    sync::Arc,
-};
+use std::path::{Component, Path};
 
-use super::{
-    sources::{ReadError, read_text},
-    yaml::{self, Entry, Kind, Node},
-};
-use crate::diagnostic::SourceMap;
-
-/// A file that a list names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ListText {
-    /// Its text.
-    Read(Arc<str>),
-    /// There is none.
-    Missing,
-    /// A link leads out of the ruleset folder.
-    Outside,
-}
+use super::yaml::{self, Entry, Kind, Node};
+use crate::diagnostic::{Diagnostics, SourceMap};
 
 /// Whether a path is relative and stays inside of the ruleset folder.
 pub(crate) fn is_inside(path: &str) -> bool {
@@ -36,7 +18,7 @@ pub(crate) fn is_inside(path: &str) -> bool {
 /// The paths inside the folder that the lists of a manifest name. What is wrong with it is for the analysis to say.
 pub(crate) fn paths(manifest: &str) -> Vec<String> {
     let file = SourceMap::default().add("", "");
-    let root = yaml::parse(file, manifest, &mut Vec::new());
+    let root = yaml::parse(file, manifest, &mut Diagnostics::default());
     let lists = root.as_ref().and_then(|root| value(root, "lists"));
     let mut paths: Vec<String> = lists
         .map_or(&[][..], entries)
@@ -67,31 +49,6 @@ fn entries(node: &Node) -> &[Entry] {
         Kind::Mapping(entries) => entries,
         _ => &[],
     }
-}
-
-/// Reads the file of a list, which must be in `dir` even when links are followed.
-pub(crate) fn read(dir: &Path, path: &str) -> Result<ListText, ReadError> {
-    let full = dir.join(path);
-    let file_error = |source| ReadError::File {
-        path: full.clone(),
-        source,
-    };
-    let real = match full.canonicalize() {
-        Ok(real) => real,
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            return Ok(ListText::Missing);
-        }
-        Err(error) => return Err(file_error(error)),
-    };
-    if !real.starts_with(dir.canonicalize().map_err(file_error)?) {
-        return Ok(ListText::Outside);
-    }
-    read_text(&full).map(ListText::Read)
 }
 
 /// The values of a file with their places: one a line, without white space around and comments after them.
@@ -125,7 +82,7 @@ fn is_blank(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{ListText, is_inside, paths, read, values};
+    use super::{is_inside, paths, values};
 
     #[test]
     fn one_value_a_line() {
@@ -158,29 +115,5 @@ mod tests {
         assert_eq!(paths(manifest), ["x.txt"]);
         assert!(paths("lists: 3").is_empty());
         assert!(paths("[").is_empty());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_may_not_lead_out() {
-        let outside = tempfile::tempdir().expect("a temporary folder");
-        let inside = tempfile::tempdir().expect("a temporary folder");
-        std::fs::write(outside.path().join("a.txt"), "secret").expect("writes");
-        std::fs::write(inside.path().join("b.txt"), "one").expect("writes");
-        std::os::unix::fs::symlink(outside.path().join("a.txt"), inside.path().join("a.txt"))
-            .expect("links");
-        std::os::unix::fs::symlink("b.txt", inside.path().join("c.txt")).expect("links");
-        assert_eq!(
-            read(inside.path(), "a.txt").expect("reads"),
-            ListText::Outside
-        );
-        assert_eq!(
-            read(inside.path(), "c.txt").expect("reads"),
-            ListText::Read("one".into())
-        );
-        assert_eq!(
-            read(inside.path(), "none.txt").expect("reads"),
-            ListText::Missing
-        );
     }
 }

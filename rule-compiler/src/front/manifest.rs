@@ -110,6 +110,7 @@ impl Context<'_> {
             "bands",
             &node.range,
             "`score_bands`",
+            "delete bands that do the same as the one below them",
         )?;
         let mut seen: Vec<(i64, Span)> = Vec::new();
         let bands: Vec<_> = items

@@ -71,7 +71,12 @@ impl Context<'_> {
 
     fn bare_terminal(&mut self, node: &Node, what: &str) -> Option<Terminal> {
         if node.is_null() {
-            return self.wrong_shape(node, what, "an action such as `deny`, or a map of actions");
+            return self.wrong_shape(
+                node,
+                what,
+                "an action such as `deny`, or a map of actions",
+                "write `deny`, or a map such as `{ deny: { status: 429 } }`",
+            );
         }
         #[derive(Clone, Copy)]
         enum Word {
@@ -193,6 +198,7 @@ impl Context<'_> {
             "bytes",
             &node.range,
             "`redirect`",
+            "use a shorter URL",
         )?;
         match template::parse(&scalar.text, in_rule) {
             Ok(parts) => Some(parts),
@@ -211,7 +217,14 @@ impl Context<'_> {
 
     fn tags(&mut self, node: &Node) -> Option<Vec<(String, String)>> {
         let entries = self.entries(node, "`tag`")?;
-        self.within(entries.len(), MAX_TAGS, "tags", &node.range, "`tag`")?;
+        self.within(
+            entries.len(),
+            MAX_TAGS,
+            "tags",
+            &node.range,
+            "`tag`",
+            "leave some out, or set them in another rule",
+        )?;
         let mut tags = Vec::new();
         for Entry {
             key,

@@ -57,6 +57,7 @@ impl Context<'_> {
             "headers",
             &node.range,
             "a reply",
+            "leave some out",
         )?;
         let mut headers: Vec<(String, String)> = Vec::new();
         let mut good = true;
@@ -92,6 +93,7 @@ impl Context<'_> {
             "bytes",
             range,
             "a header's name",
+            "use a shorter name",
         )?;
         let lower = name.to_ascii_lowercase();
         let problem = if !is_token(name) {

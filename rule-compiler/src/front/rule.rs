@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use super::{
     context::Context,
+    environment::Environment,
     fields::optional,
     limits::{MAX_DESCRIPTION_LEN, MAX_LABELS, MAX_NOTE_LEN, MAX_SCORE},
-    lint,
-    list::Lists,
-    name,
+    lint, name,
     text::quoted,
     time, when,
     yaml::Node,
@@ -36,17 +35,17 @@ const KEYS: [&str; 12] = [
 /// What the rules of a ruleset share.
 #[derive(Default)]
 pub(crate) struct Scope {
-    /// The lists and which of them are in use.
-    pub(crate) lists: Lists,
+    /// What their conditions refer to.
+    pub(crate) environment: Environment,
     /// The rules read so far.
     ids: HashMap<String, Span>,
 }
 
 impl Scope {
     /// No rules yet.
-    pub(crate) fn new(lists: Lists) -> Self {
+    pub(crate) fn new(environment: Environment) -> Self {
         Self {
-            lists,
+            environment,
             ids: HashMap::new(),
         }
     }
@@ -79,7 +78,7 @@ impl Context<'_> {
             self.active(node)
         });
         let when_node = fields.require("when", self);
-        let when = when_node.and_then(|node| when::read(self, node, &mut scope.lists));
+        let when = when_node.and_then(|node| when::read(self, node, &mut scope.environment));
         let outcome = fields
             .require("then", self)
             .and_then(|node| self.outcome(node));
@@ -143,7 +142,14 @@ impl Context<'_> {
 
     fn labels(&mut self, node: &Node) -> Option<Vec<String>> {
         let items = self.sequence(node, "`tags`")?;
-        self.within(items.len(), MAX_LABELS, "elements", &node.range, "`tags`")?;
+        self.within(
+            items.len(),
+            MAX_LABELS,
+            "elements",
+            &node.range,
+            "`tags`",
+            "leave some out",
+        )?;
         let labels: Vec<_> = items
             .iter()
             .map(|item| self.name(item, &name::LABEL))

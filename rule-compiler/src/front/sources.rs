@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -10,13 +10,15 @@ use std::{
 use thiserror::Error;
 
 use super::{
+    folder::{FileText, Folder},
     limits::{MAX_FILE_LEN, MAX_RULE_FILES},
-    list_file::{self, ListText},
+    list_file,
 };
 
 /// The name of the one file that every ruleset has.
 pub(crate) const MANIFEST: &str = "ruleset.yaml";
-const RULES_SUFFIX: &str = ".rules.yaml";
+/// How the names of rule files end.
+pub(crate) const RULES_SUFFIX: &str = ".rules.yaml";
 
 /// What is in a ruleset folder.
 #[derive(Debug, Clone)]
@@ -26,7 +28,7 @@ pub struct Sources {
     /// Names and texts of the `*.rules.yaml`, in byte order of their names.
     pub(crate) rules: Vec<(String, Arc<str>)>,
     /// The files that lists name, by the path as it is written there.
-    pub(crate) lists: BTreeMap<String, ListText>,
+    pub(crate) lists: BTreeMap<String, FileText>,
 }
 
 /// Why a ruleset folder cannot be read.
@@ -75,9 +77,27 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// A file that would be left out because of its name.
-    #[error("{} is not read: rule files end in {RULES_SUFFIX}; rename it", path.display())]
+    #[error("{} is not read; name it X{RULES_SUFFIX} if it holds rules, and move it out of the folder if not", path.display())]
     Misnamed {
         /// The file.
+        path: PathBuf,
+    },
+    /// A rule file that would be left out because of its place.
+    #[error("{} is not read; put it beside {MANIFEST}", path.display())]
+    Misplaced {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A link leads out of the folder.
+    #[error("{} is a link that leads out of the ruleset folder; put a copy into the folder", path.display())]
+    Outside {
+        /// The link.
+        path: PathBuf,
+    },
+    /// A folder, a pipe or a device under the name of a file.
+    #[error("{} is a folder, a pipe or a device; put a regular file there", path.display())]
+    NoFile {
+        /// What it is.
         path: PathBuf,
     },
 }
@@ -99,7 +119,7 @@ impl Sources {
             } else {
                 sources
                     .lists
-                    .insert(name.to_owned(), ListText::Read(text.into()));
+                    .insert(name.to_owned(), FileText::Read(text.into()));
             }
         }
         sources.rules.sort();
@@ -111,23 +131,30 @@ impl Sources {
 ///
 /// # Errors
 ///
-/// If a file cannot be read as text. A list's file that is missing is a diagnostic of the analysis, not an error here.
+/// If a file cannot be read as text, or a file that looks like rules would be left out. A list's file that is missing is a diagnostic
+/// of the analysis, not an error here.
 pub fn read_ruleset(dir: &Path) -> Result<Sources, ReadError> {
-    let names = rule_files(dir)?;
-    let manifest_path = dir.join(MANIFEST);
-    if !manifest_path.is_file() {
-        return Err(ReadError::NoManifest {
-            path: dir.to_owned(),
-        });
-    }
-    let manifest = read_text(&manifest_path)?;
-    let rules = names
+    let folder = Folder::open(dir)?;
+    let manifest = match folder.text(MANIFEST)? {
+        FileText::Missing => {
+            return Err(ReadError::NoManifest {
+                path: dir.to_owned(),
+            });
+        }
+        found => text_of(found, &folder, MANIFEST)?,
+    };
+    let lists = list_file::paths(&manifest);
+    let rules = folder
+        .rule_files(&lists)?
         .into_iter()
-        .map(|name| Ok((name.clone(), read_text(&dir.join(name))?)))
+        .map(|name| {
+            let text = text_of(folder.text(&name)?, &folder, &name)?;
+            Ok((name, text))
+        })
         .collect::<Result<_, _>>()?;
-    let lists = list_file::paths(&manifest)
+    let lists = lists
         .into_iter()
-        .map(|path| Ok((path.clone(), list_file::read(dir, &path)?)))
+        .map(|path| Ok((path.clone(), folder.text(&path)?)))
         .collect::<Result<_, _>>()?;
     Ok(Sources {
         manifest,
@@ -136,75 +163,32 @@ pub fn read_ruleset(dir: &Path) -> Result<Sources, ReadError> {
     })
 }
 
-fn rule_files(dir: &Path) -> Result<Vec<String>, ReadError> {
-    let folder_error = |source| ReadError::Folder {
-        path: dir.to_owned(),
-        source,
-    };
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir).map_err(folder_error)? {
-        let name = entry.map_err(folder_error)?.file_name();
-        let lossy = name.to_string_lossy();
-        if lossy.ends_with(".rules.yml") {
-            return Err(ReadError::Misnamed {
-                path: dir.join(&name),
-            });
-        }
-        if lossy.ends_with(RULES_SUFFIX) {
-            names.push(name.into_string().map_err(|name| ReadError::Misnamed {
-                path: dir.join(name),
-            })?);
-        }
+/// The text of a file that must be there.
+fn text_of(found: FileText, folder: &Folder, name: &str) -> Result<Arc<str>, ReadError> {
+    let path = folder.path(name);
+    match found {
+        FileText::Read(text) => Ok(text),
+        FileText::Missing => Err(ReadError::File {
+            path,
+            source: io::ErrorKind::NotFound.into(),
+        }),
+        FileText::Outside => Err(ReadError::Outside { path }),
+        FileText::NoFile => Err(ReadError::NoFile { path }),
     }
-    if names.len() > MAX_RULE_FILES {
-        return Err(ReadError::TooManyFiles {
-            path: dir.to_owned(),
-        });
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// The text of a file without its byte-order mark.
-pub(crate) fn read_text(path: &Path) -> Result<Arc<str>, ReadError> {
-    let file_error = |source| ReadError::File {
-        path: path.to_owned(),
-        source,
-    };
-    let length = fs::metadata(path).map_err(file_error)?.len();
-    if usize::try_from(length).map_or(true, |length| length > MAX_FILE_LEN) {
-        return Err(ReadError::TooLarge {
-            path: path.to_owned(),
-        });
-    }
-    let bytes = fs::read(path).map_err(file_error)?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let line = error
-            .as_bytes()
-            .iter()
-            .take(good)
-            .filter(|&&byte| byte == b'\n')
-            .count()
-            + 1;
-        ReadError::NotUtf8 {
-            path: path.to_owned(),
-            line,
-        }
-    })?;
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).into())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::symlink};
 
     use super::{ReadError, read_ruleset};
 
     fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("a temporary folder");
         for (name, bytes) in files {
-            fs::write(dir.path().join(name), bytes).expect("writes");
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("makes a folder");
+            fs::write(path, bytes).expect("writes");
         }
         dir
     }
@@ -220,7 +204,8 @@ mod tests {
             ("B.rules.yaml", b"B"),
             ("a.rules.yaml", b"\xef\xbb\xbfa"),
             ("a.txt", b"one"),
-            ("notes.yaml", b"not read"),
+            ("notes.txt", b"not read"),
+            (".linter.yaml", b"not read"),
         ]);
         let sources = read_ruleset(dir.path()).expect("reads");
         let names: Vec<_> = sources
@@ -250,11 +235,6 @@ mod tests {
             read_ruleset(&empty.path().join("none")),
             Err(ReadError::Folder { .. })
         ));
-        let misnamed = folder(&[("ruleset.yaml", b""), ("a.rules.yml", b"")]);
-        assert!(matches!(
-            read_ruleset(misnamed.path()),
-            Err(ReadError::Misnamed { .. })
-        ));
         let latin = folder(&[("ruleset.yaml", b"language: 1\nruleset: caf\xe9\n")]);
         assert!(matches!(
             read_ruleset(latin.path()),
@@ -267,6 +247,74 @@ mod tests {
         assert!(matches!(
             read_ruleset(list.path()),
             Err(ReadError::NotUtf8 { line: 1, .. })
+        ));
+    }
+
+    #[test]
+    fn no_rule_is_left_out() {
+        let misnamed = [
+            "a.rules.yml",
+            "a.yaml",
+            "a.yml",
+            "a.rules.YAML",
+            "rules.yaml",
+            ".a.rules.yml",
+            "ruleset.yml",
+        ];
+        for name in misnamed {
+            let dir = folder(&[("ruleset.yaml", b""), (name, b"")]);
+            assert!(
+                matches!(read_ruleset(dir.path()), Err(ReadError::Misnamed { .. })),
+                "{name}"
+            );
+        }
+        for name in ["more/a.rules.yaml", "a/b/c.rules.yml"] {
+            let dir = folder(&[("ruleset.yaml", b""), (name, b"")]);
+            assert!(
+                matches!(read_ruleset(dir.path()), Err(ReadError::Misplaced { .. })),
+                "{name}"
+            );
+        }
+        let fine: [&[(&str, &[u8])]; 3] = [
+            &[("tests/a.rules.yaml", b""), ("tests/a.test.yaml", b"")],
+            &[("lists/values.yaml", b""), (".git/a.rules.yaml", b"")],
+            &[("README.md", b""), ("a.rules.yaml.bak", b"")],
+        ];
+        for files in fine {
+            let dir = folder(&[files, &[("ruleset.yaml", b"")]].concat());
+            assert!(read_ruleset(dir.path()).is_ok(), "{files:?}");
+        }
+        let list = folder(&[
+            (
+                "ruleset.yaml",
+                b"lists: { a: { file: a.yaml }, b: { file: x/b.rules.yaml } }",
+            ),
+            ("a.yaml", b""),
+            ("x/b.rules.yaml", b""),
+        ]);
+        assert!(read_ruleset(list.path()).is_ok());
+    }
+
+    #[test]
+    fn rule_files_are_regular_files_inside() {
+        let outside = folder(&[("x", b"rules: []")]);
+        let linked = folder(&[("ruleset.yaml", b"")]);
+        symlink(outside.path().join("x"), linked.path().join("a.rules.yaml")).expect("links");
+        assert!(matches!(
+            read_ruleset(linked.path()),
+            Err(ReadError::Outside { .. })
+        ));
+        let device = folder(&[]);
+        symlink("/dev/zero", device.path().join("ruleset.yaml")).expect("links");
+        assert!(matches!(
+            read_ruleset(device.path()),
+            Err(ReadError::Outside { .. })
+        ));
+        let nested = folder(&[("ruleset.yaml", b""), ("b.txt/x", b"")]);
+        symlink("b.txt", nested.path().join("a.rules.yaml")).expect("links");
+        assert!(matches!(
+            read_ruleset(nested.path()),
+            Err(ReadError::NoFile { .. })
         ));
     }
 }

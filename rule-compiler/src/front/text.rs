@@ -31,11 +31,17 @@ pub(crate) fn listing(names: &[&str], last: &str) -> String {
     }
 }
 
+/// A longer text is no slip of a name, and comparing it would take long.
+const MAX_COMPARED_LEN: usize = 128;
+
 /// The name that was most likely meant, if any is close.
 pub(crate) fn closest<'a>(
     written: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    if written.len() > MAX_COMPARED_LEN {
+        return None;
+    }
     // Of a dotted name only the last part is likely to be wrong.
     let last = written.rsplit('.').next().unwrap_or(written);
     let limit = (last.chars().count() / 3).max(1);
@@ -59,7 +65,7 @@ pub(crate) fn did_you_mean(written: &str, names: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{closest, listing, quoted};
+    use super::{MAX_COMPARED_LEN, closest, listing, quoted};
 
     #[test]
     fn finds_what_was_meant() {
@@ -68,6 +74,8 @@ mod tests {
         assert_eq!(closest("startswith", names), Some("startsWith"));
         assert_eq!(closest("condition", names), None);
         assert_eq!(closest("", names), None);
+        let long = format!("{}.when", "x".repeat(MAX_COMPARED_LEN));
+        assert_eq!(closest(&long, ["x.when", &long]), None);
     }
 
     #[test]

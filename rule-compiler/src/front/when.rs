@@ -3,8 +3,8 @@
 use super::{
     check::{self, Place},
     context::Context,
+    environment::Environment,
     limits::MAX_WHEN_DEPTH,
-    list::Lists,
     text::did_you_mean,
     yaml::{Entry, Kind, Node},
 };
@@ -24,12 +24,12 @@ pub(crate) struct When<'n> {
 pub(crate) fn read<'n>(
     cx: &mut Context<'_>,
     node: &'n Node,
-    lists: &mut Lists,
+    environment: &mut Environment,
 ) -> Option<When<'n>> {
     let mut atoms = Vec::new();
     let mut reader = Reader {
         cx,
-        lists,
+        environment,
         atoms: &mut atoms,
     };
     let condition = reader.condition(node, 0)?;
@@ -38,7 +38,7 @@ pub(crate) fn read<'n>(
 
 struct Reader<'r, 'a, 'n> {
     cx: &'r mut Context<'a>,
-    lists: &'r mut Lists,
+    environment: &'r mut Environment,
     atoms: &'r mut Vec<Place<'n>>,
 }
 
@@ -46,13 +46,15 @@ impl<'n> Reader<'_, '_, 'n> {
     fn condition(&mut self, node: &'n Node, depth: usize) -> Option<Condition> {
         if depth > MAX_WHEN_DEPTH {
             let message = format!("`all`, `any` and `not` are nested deeper than {MAX_WHEN_DEPTH}");
-            self.cx
-                .report(self.cx.diagnostic(Code::TooLarge, &node.range, message));
+            let diagnostic = self.cx.diagnostic(Code::TooLarge, &node.range, message);
+            self.cx.report(
+                diagnostic.help("join neighbours of one kind, or write `&&`, `||` and `!`"),
+            );
             return None;
         }
         match &node.kind {
             Kind::Scalar(scalar) if !node.is_null() => {
-                check::expression(self.cx, node, scalar, self.lists, self.atoms)
+                check::expression(self.cx, node, scalar, self.environment, self.atoms)
             }
             Kind::Mapping(entries) => match entries.as_slice() {
                 [entry] => self.operator(entry, depth),
@@ -62,6 +64,7 @@ impl<'n> Reader<'_, '_, 'n> {
                 node,
                 "a condition",
                 "an expression, or a map with `all`, `any` or `not`",
+                "write one expression, or `all:` or `any:` before a list of them",
             ),
         }
     }

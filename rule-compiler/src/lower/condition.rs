@@ -3,7 +3,6 @@
 use riskgate_engine::atoms::AtomId;
 use riskgate_engine::program::{ACCEPT, Node, REJECT};
 
-use super::LowerError;
 use super::intern::Interner;
 use crate::ir::{Atom, Base, Condition, Test, View};
 
@@ -28,10 +27,7 @@ pub(super) struct Literal {
 }
 
 impl Formula {
-    pub(super) fn new(
-        condition: &Condition,
-        interner: &mut Interner,
-    ) -> Result<Formula, LowerError> {
+    pub(super) fn new(condition: &Condition, interner: &mut Interner) -> Formula {
         build(condition, false, interner)
     }
 
@@ -46,32 +42,28 @@ impl Formula {
     }
 }
 
-fn build(
-    condition: &Condition,
-    negated: bool,
-    interner: &mut Interner,
-) -> Result<Formula, LowerError> {
-    Ok(match condition {
+fn build(condition: &Condition, negated: bool, interner: &mut Interner) -> Formula {
+    match condition {
         Condition::Constant(value) => Formula::Constant(*value != negated),
         Condition::Atom(atom) => {
             let (cost, commonness) = weigh(atom);
             Formula::Literal(Literal {
-                atom: interner.atom(atom)?,
+                atom: interner.atom(atom),
                 negated,
                 cost,
                 commonness,
             })
         }
-        Condition::Not(inner) => build(inner, !negated, interner)?,
+        Condition::Not(inner) => build(inner, !negated, interner),
         Condition::All(parts) | Condition::Any(parts) => {
             let is_all = matches!(condition, Condition::All(_)) != negated;
             let parts: Vec<Formula> = parts
                 .iter()
                 .map(|part| build(part, negated, interner))
-                .collect::<Result<_, _>>()?;
+                .collect();
             simplify(parts, is_all)
         }
-    })
+    }
 }
 
 /// Drops constants, and puts what is cheap to find out first; the order does not change the meaning.

@@ -10,8 +10,7 @@ use riskgate_engine::strings::{StringId, StringsWriter};
 
 use super::LowerError;
 use super::lists::prefix_set;
-use crate::automaton;
-use crate::front::pattern;
+use crate::automaton::Pattern;
 use crate::ir::{Atom, Attribute, Base, Comparison, Number, Test, Transform, View};
 
 /// What makes two atoms one.
@@ -58,10 +57,10 @@ impl Interner {
     }
 
     /// The index of an atom.
-    pub(super) fn atom(&mut self, atom: &Atom) -> Result<AtomId, LowerError> {
+    pub(super) fn atom(&mut self, atom: &Atom) -> AtomId {
         let attribute = self.attribute(&atom.attribute);
         let view = lower_view(atom.attribute.view);
-        let test = self.test(&atom.test)?;
+        let test = self.test(&atom.test);
         let one_of = match &atom.test {
             Test::OneOf(values) => values.as_slice(),
             _ => &[],
@@ -77,7 +76,7 @@ impl Interner {
             values,
         };
         if let Some(&id) = self.atom_ids.get(&key) {
-            return Ok(id);
+            return id;
         }
         let id = index(self.atoms.len());
         for (&string, value) in key.values.iter().zip(one_of) {
@@ -90,7 +89,7 @@ impl Interner {
             test,
             postings: (0, 0),
         });
-        Ok(id)
+        id
     }
 
     /// Access predicates that no index finds.
@@ -144,8 +143,8 @@ impl Interner {
         })
     }
 
-    fn test(&mut self, test: &Test) -> Result<atoms::Test, LowerError> {
-        Ok(match test {
+    fn test(&mut self, test: &Test) -> atoms::Test {
+        match test {
             Test::Present => atoms::Test::Present,
             Test::IsTrue => atoms::Test::IsTrue,
             Test::IsFalse => atoms::Test::IsFalse,
@@ -160,8 +159,8 @@ impl Interner {
             Test::StartsWith(text) => atoms::Test::StartsWith(self.strings.intern(text)),
             Test::EndsWith(text) => atoms::Test::EndsWith(self.strings.intern(text)),
             Test::Contains(text) => atoms::Test::Contains(self.strings.intern(text)),
-            Test::Matches(pattern) => atoms::Test::Matches(self.dfa(pattern)?),
-        })
+            Test::Matches(pattern) => atoms::Test::Matches(self.dfa(pattern)),
+        }
     }
 
     fn prefix_set(&mut self, set: Vec<u8>) -> u32 {
@@ -172,23 +171,15 @@ impl Interner {
         })
     }
 
-    fn dfa(&mut self, text: &str) -> Result<u32, LowerError> {
-        if let Some(&id) = self.dfa_ids.get(text) {
-            return Ok(id);
-        }
-        let pattern = text.to_owned();
-        let hir = pattern::to_hir(text).map_err(|source| LowerError::Pattern {
-            pattern: pattern.clone(),
-            source,
-        })?;
-        let dfa = automaton::compile(&hir).map_err(|source| LowerError::TooLarge {
-            pattern: pattern.clone(),
-            source,
-        })?;
-        let id = index(self.dfas.len());
-        self.dfas.push(dfa);
-        self.dfa_ids.insert(pattern, id);
-        Ok(id)
+    fn dfa(&mut self, pattern: &Pattern) -> u32 {
+        let next = index(self.dfas.len());
+        *self
+            .dfa_ids
+            .entry(pattern.text().to_owned())
+            .or_insert_with(|| {
+                self.dfas.push(pattern.automaton().to_vec());
+                next
+            })
     }
 }
 
@@ -280,12 +271,10 @@ mod tests {
                 transforms: transforms.collect(),
                 view: View::Value,
             };
-            interner
-                .atom(&Atom {
-                    attribute,
-                    test: Test::Present,
-                })
-                .unwrap();
+            interner.atom(&Atom {
+                attribute,
+                test: Test::Present,
+            });
         }
         interner
     }

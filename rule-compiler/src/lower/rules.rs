@@ -8,7 +8,6 @@ use riskgate_engine::program::Node;
 use riskgate_engine::rules::{self, NO_ACTION, Rule, Stage};
 use riskgate_engine::strings::StringId;
 
-use super::LowerError;
 use super::access;
 use super::actions::Actions;
 use super::condition::{Formula, emit};
@@ -26,17 +25,13 @@ pub(super) struct Rules {
     pub(super) always: Vec<u32>,
 }
 
-pub(super) fn lower(
-    ruleset: &Ruleset,
-    actions: &Actions,
-    interner: &mut Interner,
-) -> Result<Rules, LowerError> {
+pub(super) fn lower(ruleset: &Ruleset, actions: &Actions, interner: &mut Interner) -> Rules {
     let mut lowered = Rules::default();
     let mut records = Vec::with_capacity(ruleset.rules.len());
     let mut tags: Vec<(StringId, StringId)> = Vec::new();
     let ranks = ranks(ruleset);
     for (position, rule) in ruleset.rules.iter().enumerate() {
-        let formula = Formula::new(&rule.when, interner)?;
+        let formula = Formula::new(&rule.when, interner);
         let entry = emit(&formula, &mut lowered.nodes);
         lowered.give_access(index(position), &formula);
         let own_tags = intern_tags(rule, interner);
@@ -62,7 +57,7 @@ pub(super) fn lower(
         tags.extend(own_tags);
     }
     lowered.section = rules::write(&records, &tags);
-    Ok(lowered)
+    lowered
 }
 
 impl Rules {

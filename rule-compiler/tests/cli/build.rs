@@ -1,3 +1,8 @@
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
+use std::process::Command;
+
 use crate::rulec::{A_DAY_LATER, ISSUED_AT, Workshop};
 
 /// 2026-11-01T00:00:00Z.
@@ -108,6 +113,88 @@ fn a_bundle_that_cannot_be_written_leaves_nothing() {
 }
 
 #[test]
+fn only_a_regular_file_is_replaced() {
+    let workshop = Workshop::furnished();
+    let made = std::process::Command::new("mkfifo")
+        .arg(workshop.path("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    symlink("/dev/null", workshop.path("device")).unwrap();
+    symlink("nowhere", workshop.path("dangling")).unwrap();
+    let names = workshop.names();
+    let remedy = "it exists and is no regular file; write to a new file and copy it from there";
+    for (target, words) in [
+        ("pipe", remedy),
+        ("device", remedy),
+        ("dangling", "cannot write `dangling`"),
+    ] {
+        workshop.build(target, "--revision 4").expect(2, words);
+    }
+    assert_eq!(workshop.names(), names);
+    let kind = std::fs::symlink_metadata(workshop.path("pipe"))
+        .unwrap()
+        .file_type();
+    assert!(kind.is_fifo());
+}
+
+#[test]
+fn of_a_link_the_target_is_replaced() {
+    let workshop = Workshop::furnished();
+    workshop.write("releases/old.bundle", "old");
+    symlink("releases/old.bundle", workshop.path("current")).unwrap();
+    workshop.build("current", "--revision 3").expect(0, "");
+    assert!(workshop.path("current").is_symlink());
+    assert!(workshop.read("releases/old.bundle") == workshop.read("shop.bundle"));
+    let entries = std::fs::read_dir(workshop.path("releases")).unwrap();
+    assert_eq!(entries.count(), 1, "nothing is left behind");
+}
+
+#[test]
+fn a_bundle_is_as_readable_as_any_new_file() {
+    let workshop = Workshop::furnished();
+    workshop.write("plain", "");
+    let mode = |name: &str| {
+        let metadata = std::fs::metadata(workshop.path(name)).unwrap();
+        metadata.permissions().mode()
+    };
+    assert_eq!(mode("shop.bundle"), mode("plain"));
+}
+
+#[test]
+fn an_issue_time_that_is_far_ahead_is_warned_about() {
+    let workshop = Workshop::furnished();
+    let build = "build shop --revision 4 -o x.bundle --key signer.pem --issued-at";
+    workshop
+        .run(&format!("{build} 9000-01-01T00:00:00Z"))
+        .expect(0, "warning: issued at 9000-01-01T00:00:00Z");
+    let now = workshop.run(&format!("{build} {ISSUED_AT}"));
+    assert!(!now.stderr.contains("warning"), "{}", now.stderr);
+}
+
+/// Too much for a filter is said with what to shorten.
+#[test]
+fn a_bundle_that_is_too_large_names_its_largest_list() {
+    let workshop = Workshop::furnished();
+    let manifest = "language: 1
+ruleset: shop
+lists: { short: { type: string, values: [a] }, devices: { type: string, file: devices.txt } }
+";
+    workshop.write("shop/ruleset.yaml", manifest);
+    let rules = "rules: [{ id: x, when: request.path in lists.devices || request.path in lists.short, then: deny }]";
+    workshop.write("shop/main.rules.yaml", rules);
+    let value = "x".repeat(4_000);
+    let values: String = (0..9_000)
+        .map(|number| format!("{number}{value}\n"))
+        .collect();
+    workshop.write("shop/devices.txt", values);
+    let words = "shorten what is largest in it: list `devices` with 36";
+    workshop.run("check shop").expect(1, words);
+    workshop
+        .build("new.bundle", "--revision 4")
+        .expect(1, words);
+}
+
+#[test]
 fn usage_errors() {
     let workshop = Workshop::furnished();
     let names = workshop.names();
@@ -142,6 +229,23 @@ fn usage_errors() {
             .expect(2, &format!("--issued-at `{time}` is not a time"));
     }
     let build = "build shop --revision 4 -o x.bundle --key signer.pem";
+    for (time, words) in [
+        ("20261123", "may be a date or Unix seconds"),
+        ("99999999999999", "is not a time from 1970 to 9999"),
+        ("99999999999999999999", "is not a time from 1970 to 9999"),
+    ] {
+        let build =
+            format!("build shop --revision 4 -o x.bundle --key signer.pem --issued-at={time}");
+        workshop
+            .run(&build)
+            .expect(2, &format!("--issued-at `{time}` {words}"));
+    }
+    let no_text = Command::new(env!("CARGO_BIN_EXE_rulec"))
+        .args("build shop --revision 4 -o x.bundle --key signer.pem".split(' '))
+        .current_dir(workshop.path(""))
+        .env("SOURCE_DATE_EPOCH", OsStr::from_bytes(b"\xff"))
+        .output();
+    assert_eq!(no_text.unwrap().status.code(), Some(2));
     let variable = [("SOURCE_DATE_EPOCH", "soon")];
     workshop
         .run_with(build, "", &variable)

@@ -37,6 +37,26 @@ fn every_key_is_another() {
     assert_ne!(workshop.read("a.pub.pem"), workshop.read("b.pub.pem"));
 }
 
+/// Only the end `.pem` is taken for an extension: two keys must not claim one public file.
+#[test]
+fn the_public_key_has_the_whole_name() {
+    let cases = [
+        ("eu.2026.pem", "eu.2026.pub.pem"),
+        ("eu.2026", "eu.2026.pub.pem"),
+        ("eu.key", "eu.key.pub.pem"),
+        ("eu", "eu.pub.pem"),
+    ];
+    for (private, public) in cases {
+        let workshop = Workshop::empty();
+        workshop
+            .run(&format!("keygen --out {private}"))
+            .expect(0, &format!("public key:  {public} "));
+        let mut names = [private, public];
+        names.sort_unstable();
+        assert_eq!(workshop.names(), names);
+    }
+}
+
 #[test]
 fn a_key_is_never_overwritten() {
     for existing in ["signer.pem", "signer.pub.pem"] {

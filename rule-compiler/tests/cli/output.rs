@@ -1,34 +1,120 @@
 use std::fs::OpenOptions;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
-use crate::rulec::Workshop;
+use crate::rulec::{ISSUED_AT, Workshop};
+
+/// One command of each kind, with the exit code that its answer has.
+fn commands() -> Vec<(String, i32)> {
+    let verify = "verify shop.bundle --at 2026-11-02T00:00:00Z --trust";
+    vec![
+        ("check shop".to_owned(), 0),
+        ("check broken".to_owned(), 1),
+        ("check missing".to_owned(), 2),
+        (
+            format!(
+                "build shop --key signer.pem --issued-at {ISSUED_AT} --revision 3 -o again.bundle"
+            ),
+            0,
+        ),
+        ("keygen --out new.pem".to_owned(), 0),
+        ("inspect shop.bundle".to_owned(), 0),
+        ("inspect shop.bundle --format json".to_owned(), 0),
+        ("eval shop.bundle --requests requests.jsonl".to_owned(), 0),
+        ("eval shop.bundle --requests one.jsonl".to_owned(), 0),
+        (format!("{verify} signer.pub.pem"), 0),
+        (format!("{verify} other.pub.pem"), 1),
+    ]
+}
+
+fn workshop() -> Workshop {
+    let workshop = Workshop::furnished();
+    workshop.write("broken/ruleset.yaml", "language: 2\n");
+    workshop.write("one.jsonl", "{\"path\":\"/\"}\n");
+    // More than any buffer on the way holds.
+    workshop.write("requests.jsonl", "{\"path\":\"/\"}\n".repeat(2_000));
+    workshop
+}
+
+fn run(workshop: &Workshop, args: &str, stdout: Stdio, stderr: Stdio) -> Output {
+    let _ = std::fs::remove_file(workshop.path("new.pem"));
+    let _ = std::fs::remove_file(workshop.path("new.pub.pem"));
+    Command::new(env!("CARGO_BIN_EXE_rulec"))
+        .args(args.split_whitespace())
+        .current_dir(workshop.path(""))
+        .stdin(Stdio::null())
+        .stdout(stdout)
+        .stderr(stderr)
+        .output()
+        .unwrap()
+}
+
+/// The end of a pipe that nobody reads any more.
+fn closed_pipe() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+fn prints_on_stdout(args: &str) -> bool {
+    let verb = args.split(' ').next().unwrap();
+    ["inspect", "eval", "verify"].contains(&verb)
+}
 
 #[test]
-fn output_that_cannot_be_written_is_an_error_and_no_panic() {
+fn standard_output_that_is_full_is_an_error_and_no_panic() {
     let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else {
         eprintln!("SKIPPED: there is no /dev/full on this machine");
         return;
     };
-    let workshop = Workshop::furnished();
-    workshop.write("requests.jsonl", "{\"path\":\"/\"}\n");
-    let commands = [
-        "verify shop.bundle --trust signer.pub.pem --at 2026-11-02T00:00:00Z",
-        "inspect shop.bundle",
-        "inspect shop.bundle --format json",
-        "eval shop.bundle --requests requests.jsonl",
-    ];
-    for args in commands {
-        let output = Command::new(env!("CARGO_BIN_EXE_rulec"))
-            .args(args.split_whitespace())
-            .current_dir(workshop.path(""))
-            .stdout(full.try_clone().unwrap())
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{args}: {stderr}");
-        assert!(
-            stderr.starts_with("error: cannot write to standard output: "),
-            "{args}: {stderr}"
+    let workshop = workshop();
+    for (args, code) in commands() {
+        let output = run(
+            &workshop,
+            &args,
+            full.try_clone().unwrap().into(),
+            Stdio::piped(),
         );
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if code == 0 && prints_on_stdout(&args) {
+            assert_eq!(output.status.code(), Some(2), "{args}: {stderr}");
+            assert!(
+                stderr.starts_with("error: cannot write to standard output: "),
+                "{args}: {stderr}"
+            );
+        } else {
+            assert_eq!(output.status.code(), Some(code), "{args}: {stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_of_standard_output_that_went_away_is_no_news() {
+    let workshop = workshop();
+    for (args, code) in commands() {
+        let output = run(&workshop, &args, closed_pipe(), Stdio::piped());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let is_cut = code == 0
+            && ["inspect", "eval"]
+                .iter()
+                .any(|verb| args.starts_with(verb));
+        let expected = if is_cut { 2 } else { code };
+        assert_eq!(output.status.code(), Some(expected), "{args}: {stderr}");
+        if prints_on_stdout(&args) && code == 0 {
+            assert_eq!(stderr, "", "{args}");
+        }
+    }
+}
+
+#[test]
+fn standard_error_that_takes_nothing_changes_no_exit_code() {
+    let workshop = workshop();
+    for (args, code) in commands() {
+        let output = run(&workshop, &args, Stdio::piped(), closed_pipe());
+        assert_eq!(output.status.code(), Some(code), "{args}");
+        let Ok(full) = OpenOptions::new().write(true).open("/dev/full") else {
+            continue;
+        };
+        let output = run(&workshop, &args, Stdio::piped(), full.into());
+        assert_eq!(output.status.code(), Some(code), "{args}");
     }
 }

@@ -1,5 +1,10 @@
 //! Small rulesets and requests, in few words.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use riskgate_compiler::automaton::Pattern;
+use riskgate_compiler::front::pattern::to_hir;
 use riskgate_compiler::ir::{
     Active, Atom, Attribute, Base, Condition, OnExpired, Origin, Outcome, Rule, Ruleset, Stage,
     Terminal, Test, View,
@@ -64,6 +69,22 @@ pub(crate) fn value_of(base: Base) -> Attribute {
 
 pub(crate) fn atom(attribute: Attribute, test: Test) -> Condition {
     Condition::Atom(Atom { attribute, test })
+}
+
+/// `.matches(text)`. The same pattern is compiled once: random rulesets take theirs from a small stock.
+pub(crate) fn matches(text: &str) -> Test {
+    COMPILED.with_borrow_mut(|compiled| {
+        let compile = || {
+            let hir = to_hir(text).expect("a pattern");
+            Pattern::compile(text, &hir).expect("a small pattern")
+        };
+        let pattern = compiled.entry(text.to_owned()).or_insert_with(compile);
+        Test::Matches(pattern.clone())
+    })
+}
+
+thread_local! {
+    static COMPILED: RefCell<HashMap<String, Pattern>> = RefCell::default();
 }
 
 pub(crate) fn not(condition: Condition) -> Condition {

@@ -40,7 +40,7 @@ fn satisfies(ruleset: &Ruleset, test: &Test, value: &Value) -> bool {
         (Test::StartsWith(start), Value::Bytes(value)) => value.starts_with(start),
         (Test::EndsWith(end), Value::Bytes(value)) => value.ends_with(end),
         (Test::Contains(needle), Value::Bytes(value)) => contains(value, needle),
-        (Test::Matches(pattern), Value::Bytes(value)) => pattern::is_match(pattern, value),
+        (Test::Matches(pattern), Value::Bytes(value)) => pattern::is_match(pattern.text(), value),
         (test, value) => panic!("the type checker lets no {test:?} over {value:?} through"),
     }
 }

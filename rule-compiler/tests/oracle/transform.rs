@@ -198,16 +198,14 @@ fn base64_decode(value: &[u8]) -> Option<Vec<u8>> {
     )
 }
 
-/// Padding is there in full or not at all.
+/// Padding is any run of `=` behind the data, with nothing behind it.
 fn without_padding(compact: &[u8]) -> Option<&[u8]> {
     let letters = compact
         .iter()
         .position(|byte| *byte == b'=')
         .unwrap_or(compact.len());
     let (unpadded, padding) = compact.split_at(letters);
-    let all_padding = padding.iter().all(|byte| *byte == b'=');
-    let full = padding.is_empty() || (padding.len() <= 2 && compact.len().is_multiple_of(4));
-    (all_padding && full).then_some(unpadded)
+    padding.iter().all(|byte| *byte == b'=').then_some(unpadded)
 }
 
 fn base64_digit(letter: u8) -> Option<u8> {

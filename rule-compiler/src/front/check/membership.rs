@@ -76,8 +76,8 @@ impl Checker<'_, '_, '_> {
     }
 
     fn in_list(&mut self, value: Option<Typed>, name: &Name) -> Option<Condition> {
-        let Some((index, kind)) = self.lists.use_named(&name.text) else {
-            let help = self.lists.suggest(&name.text);
+        let Some((index, kind)) = self.environment.lists.use_named(&name.text) else {
+            let help = self.environment.lists.suggest(&name.text);
             return self.error(
                 Code::UnknownList,
                 &name.range,

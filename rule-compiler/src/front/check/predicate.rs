@@ -4,11 +4,11 @@ use core::ops::Range;
 
 use super::Checker;
 use crate::{
-    automaton,
     diagnostic::Code,
     front::{
         cel::{Expr, Name, place_in_literal},
-        pattern::{self, PatternError},
+        environment::PatternProblem,
+        pattern::PatternError,
     },
     ir::{Condition, Test},
 };
@@ -44,18 +44,18 @@ impl Checker<'_, '_, '_> {
     }
 
     fn pattern(&mut self, text: &str, literal: &Range<usize>) -> Option<Test> {
-        match pattern::to_hir(text) {
-            Ok(hir) if automaton::compile(&hir).is_ok() => Some(Test::Matches(text.to_owned())),
-            Ok(_) => {
+        match self.environment.pattern(text) {
+            Ok(pattern) => Some(Test::Matches(pattern)),
+            Err(PatternProblem::TooLarge) => {
                 let message = "the automaton of this regex takes more than 1 MB";
                 let help = "use smaller counts in `{..}`, or split it into conditions joined with `&&` or `||`";
                 self.error(Code::PatternTooLarge, literal, message, help)
             }
-            Err(PatternError {
+            Err(PatternProblem::Syntax(PatternError {
                 message,
                 range,
                 help,
-            }) => {
+            })) => {
                 let place = place_in_literal(&self.scalar.text, literal, &range);
                 self.error(Code::InvalidPattern, &place, message, help)
             }

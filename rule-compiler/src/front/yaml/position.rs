@@ -185,7 +185,7 @@ mod tests {
 
     use super::locate;
     use crate::{
-        diagnostic::SourceMap,
+        diagnostic::{Diagnostics, SourceMap},
         front::yaml::{Kind, Scalar, Style, parse},
     };
 
@@ -204,7 +204,7 @@ mod tests {
 
     fn scalar(document: &str) -> (core::ops::Range<usize>, Scalar) {
         let file = SourceMap::default().add("", "");
-        let mut diagnostics = Vec::new();
+        let mut diagnostics = Diagnostics::default();
         let root = parse(file, document, &mut diagnostics)
             .unwrap_or_else(|| panic!("{document:?}: {diagnostics:?}"));
         let Kind::Mapping(mut entries) = root.kind else {

@@ -8,12 +8,12 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError};
 
 use super::node::{Entry, Kind, Node, Scalar, Style};
 use crate::{
-    diagnostic::{Code, Diagnostic, FileId, Span},
+    diagnostic::{Code, Diagnostic, Diagnostics, FileId, Span},
     front::{limits::MAX_YAML_DEPTH, text::quoted},
 };
 
 /// The root of the only document of `text`, if it has one that could be parsed, with everything to complain about.
-pub(crate) fn parse(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Node> {
+pub(crate) fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Option<Node> {
     let mut options = granit_parser::options! {
         disallow_directives: true,
         emit_unresolved_aliases: true,
@@ -49,7 +49,7 @@ pub(crate) fn parse(file: FileId, text: &str, diagnostics: &mut Vec<Diagnostic>)
 struct Builder<'a> {
     file: FileId,
     text: &'a str,
-    diagnostics: &'a mut Vec<Diagnostic>,
+    diagnostics: &'a mut Diagnostics,
     open: Vec<Open>,
     root: Option<Node>,
     documents: u32,
@@ -308,11 +308,11 @@ impl Builder<'_> {
         }
         if *error.kind() == ErrorKind::RecursionLimitExceeded {
             let message = format!("lists and maps are nested deeper than {MAX_YAML_DEPTH}");
-            return self.report(Diagnostic::new(
-                Code::TooLarge,
-                self.span(offset..offset + 1),
-                message,
-            ));
+            let diagnostic =
+                Diagnostic::new(Code::TooLarge, self.span(offset..offset + 1), message);
+            return self.report(
+                diagnostic.help("nothing in a ruleset needs such depth: take brackets out"),
+            );
         }
         let diagnostic = Diagnostic::new(Code::YamlSyntax, self.span(offset..offset + 1), error.info().to_lowercase())
             .help("check the indentation; quote a value that holds `: `, starts with one of `[]{}&*|>%@`, or has a bracket or comma inside of `{..}` or `[..]`");

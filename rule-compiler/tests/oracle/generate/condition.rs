@@ -13,6 +13,7 @@ use riskgate_compiler::ir::{
 use super::number::{comparison, number};
 use super::request::named_time_us;
 use super::words::{PATTERNS, literal, piece};
+use crate::oracle::builder::matches;
 
 /// The lists of every generated ruleset: these indices hold strings, the others prefixes.
 pub(super) const STRING_LISTS: [usize; 2] = [0, 1];
@@ -51,7 +52,7 @@ fn string_atom() -> impl Strategy<Value = Atom> {
         3 => prop_oneof![literal(), piece()].prop_map(Test::StartsWith),
         3 => prop_oneof![literal(), piece()].prop_map(Test::EndsWith),
         3 => prop_oneof![literal(), piece()].prop_map(Test::Contains),
-        4 => select(&PATTERNS[..]).prop_map(|pattern| Test::Matches(pattern.to_owned())),
+        4 => select(&PATTERNS[..]).prop_map(matches),
     ];
     (string_base(), transforms(), test).prop_map(|(base, transforms, test)| Atom {
         attribute: Attribute {

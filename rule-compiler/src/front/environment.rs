@@ -1,0 +1,50 @@
+//! What the conditions of a ruleset share.
+
+use std::collections::HashMap;
+
+use super::{
+    list::Lists,
+    pattern::{self, PatternError},
+};
+use crate::automaton::{Pattern, TooLarge};
+
+/// What conditions refer to.
+#[derive(Debug, Default)]
+pub(crate) struct Environment {
+    /// The lists and which of them are in use.
+    pub(crate) lists: Lists,
+    patterns: HashMap<String, Result<Pattern, TooLarge>>,
+}
+
+/// Why there is no automaton for a pattern.
+#[derive(Debug)]
+pub(crate) enum PatternProblem {
+    /// It is none.
+    Syntax(PatternError),
+    /// Its automaton is too large.
+    TooLarge,
+}
+
+impl Environment {
+    /// With these lists.
+    pub(crate) fn new(lists: Lists) -> Self {
+        Self {
+            lists,
+            patterns: HashMap::new(),
+        }
+    }
+
+    /// The pattern of that text, which is compiled where it is first met.
+    pub(crate) fn pattern(&mut self, text: &str) -> Result<Pattern, PatternProblem> {
+        let known = match self.patterns.get(text) {
+            Some(known) => known.clone(),
+            None => {
+                let hir = pattern::to_hir(text).map_err(PatternProblem::Syntax)?;
+                let compiled = Pattern::compile(text, &hir);
+                self.patterns.insert(text.to_owned(), compiled.clone());
+                compiled
+            }
+        };
+        known.map_err(|TooLarge| PatternProblem::TooLarge)
+    }
+}
