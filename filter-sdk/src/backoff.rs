@@ -18,13 +18,13 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The next wait.
+    /// The next wait: from 0 to the span, both included. Without randomness it is the whole span.
     pub fn next_ms(&mut self, host: &dyn Host) -> u32 {
         let span_ms = self.span_ms;
         self.span_ms = span_ms.saturating_mul(2).min(LONGEST_MS);
         let mut random = [0; 4];
         match host.random(&mut random) {
-            Ok(()) => u32::from_le_bytes(random) % (span_ms + 1),
+            Ok(()) => scale(u32::from_le_bytes(random), span_ms),
             Err(_) => span_ms,
         }
     }
@@ -33,4 +33,10 @@ impl Backoff {
     pub fn reset(&mut self) {
         *self = Backoff::default();
     }
+}
+
+/// Maps all numbers to those from 0 to `most`, each to its part of the range.
+fn scale(random: u32, most: u32) -> u32 {
+    let scaled = (u64::from(random) * (u64::from(most) + 1)) >> u32::BITS;
+    u32::try_from(scaled).unwrap_or(most)
 }

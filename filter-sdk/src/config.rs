@@ -28,8 +28,8 @@ pub struct Config {
     pub audience: Option<String>,
     /// Whose signatures count.
     pub trust: TrustedKeys,
-    /// The raw keys and the threshold behind `trust`, to see whether a new configuration changes it.
-    pub trust_source: (Vec<[u8; 32]>, u32),
+    /// What `trust` was made of.
+    trust_source: TrustSource,
     /// Where bundles are pushed from.
     pub push: Option<Cluster>,
     /// A bundle to begin with, in base64. It is decoded and judged when it is loaded: a bad one is no reason to
@@ -43,6 +43,21 @@ pub struct Config {
     pub min_revision: u64,
     /// Where the JWT filter puts the payload in its metadata.
     pub jwt_payload_key: String,
+}
+
+/// Filters with equal keys accept the same bundles, revisions aside: what one of them accepted may serve them all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServingKey {
+    ruleset: String,
+    audience: Option<String>,
+    trust_source: TrustSource,
+}
+
+/// The raw keys, ascending, and how many of them must have signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct TrustSource {
+    keys: Vec<[u8; 32]>,
+    threshold: u32,
 }
 
 /// What becomes of requests while no bundle serves.
@@ -131,7 +146,7 @@ impl Config {
                 .map(|name| check_name("audience", name))
                 .transpose()?,
             trust: TrustedKeys::new(&keys, source.trust.threshold)?,
-            trust_source: (keys, source.trust.threshold),
+            trust_source: TrustSource::new(keys, source.trust.threshold),
             push: source
                 .push
                 .map(|push| Cluster::new(push.cluster))
@@ -146,21 +161,25 @@ impl Config {
         })
     }
 
-    /// Whether what this configuration accepted, `other` would accept too.
-    pub(crate) fn accepts_like(&self, other: &Config) -> bool {
-        let of = |config: &Config| {
-            (
-                config.trust_source.clone(),
-                config.ruleset.clone(),
-                config.audience.clone(),
-            )
-        };
-        of(self) == of(other)
+    /// Which other configurations judge bundles as this one does, revisions aside.
+    pub(crate) fn serving_key(&self) -> ServingKey {
+        ServingKey {
+            ruleset: self.ruleset.clone(),
+            audience: self.audience.clone(),
+            trust_source: self.trust_source.clone(),
+        }
     }
 
     /// The bytes of the bundle to begin with; `None` when its base64 is broken.
     pub(crate) fn decode_bundle(text: &str) -> Option<Vec<u8>> {
         BASE64.decode(text.trim_ascii()).ok()
+    }
+}
+
+impl TrustSource {
+    fn new(mut keys: Vec<[u8; 32]>, threshold: u32) -> TrustSource {
+        keys.sort_unstable();
+        TrustSource { keys, threshold }
     }
 }
 
@@ -195,7 +214,7 @@ impl Cluster {
 struct Source {
     ruleset: String,
     audience: Option<String>,
-    trust: TrustSource,
+    trust: TrustText,
     push: Option<PushSource>,
     bundle: Option<String>,
     #[serde(default)]
@@ -213,7 +232,7 @@ struct Source {
     deny_unknown_fields,
     expecting = "an object with `keys` and `threshold`"
 )]
-struct TrustSource {
+struct TrustText {
     keys: Vec<String>,
     #[serde(default = "default_threshold")]
     threshold: u32,
@@ -315,7 +334,7 @@ mod tests {
         assert_eq!(config.client_ip, ClientIp::Peer);
         assert_eq!(config.min_revision, 0);
         assert_eq!(config.jwt_payload_key, "jwt_payload");
-        assert_eq!(config.trust_source.1, 1);
+        assert_eq!(config.trust_source.threshold, 1);
     }
 
     #[test]

@@ -5,11 +5,11 @@ use crate::headers;
 use crate::host::{Host, Level};
 use crate::load::expiry_line;
 use crate::metrics::{Metric, Metrics};
+use crate::reply::{REQUEST_UNREADABLE, RULESET_UNAVAILABLE, refuse, send};
 use crate::request::{Attributes, Inbound, SCORE_HEADER, TAG_HEADER_PREFIX};
 use crate::serving::{Serving, Standing};
 use riskgate_engine::bundle::OnExpired;
 use riskgate_engine::request::Request;
-use riskgate_engine::ruleset::{Ruleset, Scratch};
 use riskgate_engine::verdict::{Action, LocalReply, Verdict};
 
 /// What becomes of the request in the proxy.
@@ -31,43 +31,62 @@ pub(crate) struct Decider<'d> {
 impl Decider<'_> {
     /// Decides the request whose callback runs.
     pub(crate) fn decide(&self, serving: &mut Serving) -> Flow {
-        let now_ns = self.host.now_ns().unwrap_or_else(|_| {
+        let wall_ns = self.host.now_ns().ok();
+        if wall_ns.is_none() {
             self.count_error();
-            0
-        });
-        self.note_time(serving, now_ns);
+        }
         let map = self.host.request_headers().unwrap_or_default();
-        let Ok(headers) = headers::decode(&map) else {
-            return self.give_up_on_headers();
-        };
-        let inbound = Inbound::sort(headers);
-        self.strip_forged(&inbound);
-        match serving.standing() {
-            Standing::Missing => self.missing(),
-            Standing::Rules {
-                ruleset,
-                scratch,
-                expired,
-            } => {
-                if expired {
-                    self.metrics.count(self.host, Metric::DecisionsExpired);
-                }
-                match ruleset.on_expired() {
-                    OnExpired::Allow if expired => self.allow_undecided(),
-                    OnExpired::Deny if expired => self.deny_undecided(),
-                    _ => self.by_rules(&inbound, now_ns, ruleset, scratch),
-                }
-            }
+        let inbound = self.take_in(&map);
+        match serving.standing(self.config.min_revision, wall_ns) {
+            None => self.without_ruleset(inbound.is_some()),
+            Some(standing) => self.by_ruleset(inbound.as_ref(), standing),
         }
     }
 
-    fn by_rules(
-        &self,
-        inbound: &Inbound<'_>,
-        now_ns: u64,
-        ruleset: &Ruleset,
-        scratch: &mut Scratch,
-    ) -> Flow {
+    /// Sorts the headers, and lets the host remove those that only this filter may set; `None` if that failed.
+    fn take_in<'m>(&self, map: &'m [u8]) -> Option<Inbound<'m>> {
+        let Ok(headers) = headers::decode(map) else {
+            self.count_error();
+            return None;
+        };
+        let inbound = Inbound::sort(headers);
+        let mut clean = true;
+        for name in &inbound.forged {
+            if self.host.remove_request_header(name).is_err() {
+                self.count_error();
+                clean = false;
+            }
+        }
+        clean.then_some(inbound)
+    }
+
+    /// The headers of a request may be all that a rule would refuse it for: without them it does not pass, whatever
+    /// the ruleset says about expiry.
+    fn by_ruleset(&self, inbound: Option<&Inbound<'_>>, standing: Standing<'_>) -> Flow {
+        if standing.expired_just_now {
+            let line = expiry_line(&self.config.ruleset, standing.ruleset.revision());
+            self.host.log(Level::Error, &line);
+        }
+        let Some(inbound) = inbound else {
+            return self.unreadable();
+        };
+        if standing.expired {
+            self.metrics.count(self.host, Metric::DecisionsExpired);
+        }
+        match standing.ruleset.on_expired() {
+            OnExpired::Allow if standing.expired => self.allow_undecided(),
+            OnExpired::Deny if standing.expired => self.deny_undecided(RULESET_UNAVAILABLE),
+            _ => self.by_rules(inbound, standing),
+        }
+    }
+
+    fn by_rules(&self, inbound: &Inbound<'_>, standing: Standing<'_>) -> Flow {
+        let Standing {
+            ruleset,
+            scratch,
+            now_ns,
+            ..
+        } = standing;
         let attributes = Attributes::fetch(self.host, self.config, ruleset);
         for _ in 0..attributes.failures {
             self.count_error();
@@ -157,28 +176,23 @@ impl Decider<'_> {
             .iter()
             .map(|(name, value)| (name.as_bytes(), &value[..]))
             .collect();
-        self.send(reply.status, &headers, &reply.body)
+        send(self.host, self.metrics, reply.status, &headers, &reply.body)
     }
 
-    /// A request that is to be answered never goes on, even if the host will not take the answer.
-    fn send(&self, status: u16, headers: &[headers::Header<'_>], body: &[u8]) -> Flow {
-        if self
-            .host
-            .send_local_response(status, headers, body)
-            .is_err()
-        {
-            self.count_error();
-            let _ = self.host.send_local_response(403, &[], &[]);
-        }
-        Flow::Answered
-    }
-
-    fn missing(&self) -> Flow {
+    fn without_ruleset(&self, readable: bool) -> Flow {
         self.metrics.count(self.host, Metric::DecisionsMissing);
+        if !readable {
+            let _ = self.host.remove_request_header(SCORE_HEADER.as_bytes());
+        }
         match self.config.on_missing {
             OnMissing::Allow => self.allow_undecided(),
-            OnMissing::Deny => self.deny_undecided(),
+            OnMissing::Deny => self.deny_undecided(RULESET_UNAVAILABLE),
         }
+    }
+
+    fn unreadable(&self) -> Flow {
+        self.metrics.count(self.host, Metric::DecisionsUnreadable);
+        self.deny_undecided(REQUEST_UNREADABLE)
     }
 
     fn allow_undecided(&self) -> Flow {
@@ -186,49 +200,14 @@ impl Decider<'_> {
         Flow::Continue
     }
 
-    fn deny_undecided(&self) -> Flow {
+    fn deny_undecided(&self, body: &[u8]) -> Flow {
         self.set_state("riskgate.action", Action::Deny);
-        unavailable(self.host, self.metrics)
-    }
-
-    /// A request whose headers nobody can read is like one without a ruleset.
-    fn give_up_on_headers(&self) -> Flow {
-        self.count_error();
-        let _ = self.host.remove_request_header(SCORE_HEADER.as_bytes());
-        self.missing()
-    }
-
-    fn strip_forged(&self, inbound: &Inbound<'_>) {
-        for name in &inbound.forged {
-            if self.host.remove_request_header(name).is_err() {
-                self.count_error();
-            }
-        }
-    }
-
-    fn note_time(&self, serving: &mut Serving, now_ns: u64) {
-        if serving.note_time(now_ns / crate::NS_PER_S) {
-            let revision = serving.mark().map_or(0, |mark| mark.revision);
-            self.host
-                .log(Level::Error, &expiry_line(&self.config.ruleset, revision));
-        }
+        refuse(self.host, self.metrics, body)
     }
 
     fn count_error(&self) {
         self.metrics.count(self.host, Metric::RequestErrors);
     }
-}
-
-/// The answer when nothing can be decided and nothing may pass.
-pub(crate) fn unavailable(host: &dyn Host, metrics: &Metrics) -> Flow {
-    const BODY: &[u8] = br#"{"error":"ruleset_unavailable"}"#;
-    if host
-        .send_local_response(503, &[(b"content-type", b"application/json")], BODY)
-        .is_err()
-    {
-        metrics.count(host, Metric::RequestErrors);
-    }
-    Flow::Answered
 }
 
 fn decisions(action: Action) -> Metric {

@@ -1,12 +1,16 @@
 //! One filter: a root context's state, from configuration to the last request.
 
 use crate::config::Config;
-use crate::decide::{Decider, Flow, unavailable};
+use crate::decide::{Decider, Flow};
 use crate::host::{Host, Level};
 use crate::load::Loader;
 use crate::metrics::{Metric, Metrics};
+use crate::reply::{RULESET_UNAVAILABLE, refuse};
 use crate::serving::Serving;
 use crate::subscription::{Subscription, TICK_PERIOD_MS};
+use crate::vm::Vm;
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// The first tick comes at once: what [`Filter::on_configure`] leaves undone waits for it.
 const FIRST_TICK_MS: u32 = 1;
@@ -14,11 +18,10 @@ const FIRST_TICK_MS: u32 = 1;
 const ORIGIN: &str = "from the plugin configuration";
 
 /// Everything that one configured filter holds. Each method belongs into the root or HTTP callback of its name.
-#[derive(Default)]
 pub struct Filter {
+    vm: Vm,
     metrics: Metrics,
     configured: Option<Configured>,
-    serving: Serving,
     /// Whether the configuration was taken up: metrics defined, its bundle loaded.
     started: bool,
     /// Whether the tick has its lasting period.
@@ -30,15 +33,30 @@ pub struct Filter {
 struct Configured {
     config: Config,
     subscription: Option<Subscription>,
+    /// Shared with the VM's other filters that judge bundles alike.
+    serving: Rc<RefCell<Serving>>,
 }
 
 impl Filter {
-    /// Takes a configuration.
+    /// A filter of `vm` that was not configured yet.
+    pub fn new(vm: &Vm) -> Filter {
+        Filter {
+            vm: vm.clone(),
+            metrics: Metrics::default(),
+            configured: None,
+            started: false,
+            ticking: false,
+            serves_requests: false,
+        }
+    }
+
+    /// Takes a configuration. What serves the VM under the like of it serves this filter from now on.
     ///
     /// Nothing is loaded yet: on Envoy's main thread this also runs in a VM that does nothing else ever, and a failure
     /// here would let requests through unfiltered. So even a configuration that cannot be used is no failure:
     /// every request is then refused.
     pub fn on_configure(&mut self, host: &dyn Host, json: &[u8]) {
+        // A root context that two listeners share is configured once by each.
         self.on_done(host);
         let config = Config::parse(json).map_err(|error| {
             host.log(
@@ -46,7 +64,14 @@ impl Filter {
                 &format!("{error}; every request is refused until this is mended"),
             );
         });
-        self.reconfigure(config.ok());
+        self.configured = config.ok().map(|config| Configured {
+            subscription: config
+                .push
+                .clone()
+                .map(|cluster| Subscription::new(cluster, self.vm.clone())),
+            serving: self.vm.serving(config.serving_key()),
+            config,
+        });
         self.started = false;
         self.ticking = false;
         if host.set_tick_period(FIRST_TICK_MS).is_err() {
@@ -70,15 +95,29 @@ impl Filter {
     pub fn on_request_headers(&mut self, host: &dyn Host) -> Flow {
         self.start(host);
         self.serves_requests = true;
-        match &self.configured {
-            None => unavailable(host, &self.metrics),
-            Some(Configured { config, .. }) => Decider {
+        let Some(Configured {
+            config, serving, ..
+        }) = &self.configured
+        else {
+            return refuse(host, &self.metrics, RULESET_UNAVAILABLE);
+        };
+        match serving.try_borrow_mut() {
+            Ok(mut serving) => Decider {
                 host,
                 config,
                 metrics: &self.metrics,
             }
-            .decide(&mut self.serving),
+            .decide(&mut serving),
+            Err(_) => Filter::refuse_reentrant(host),
         }
+    }
+
+    /// The headers of a request are here while another callback runs, which no proxy should bring about: the request
+    /// is refused, because the rules are in use.
+    pub fn refuse_reentrant(host: &dyn Host) -> Flow {
+        let metrics = Metrics::default();
+        metrics.count(host, Metric::RequestErrors);
+        refuse(host, &metrics, RULESET_UNAVAILABLE)
     }
 
     /// A message of `len` bytes came on a stream.
@@ -100,44 +139,22 @@ impl Filter {
         self.with_subscription(host, |subscription, loader| subscription.end(loader));
     }
 
-    /// What serves goes on under the new configuration, unless that would not accept it.
-    fn reconfigure(&mut self, config: Option<Config>) {
-        let old = self.configured.take();
-        if let (Some(old), Some(new)) = (&old, &config)
-            && !old.config.accepts_like(new)
-        {
-            self.serving = Serving::default();
-        }
-        self.configured = config.map(|config| Configured {
-            subscription: config.push.clone().map(Subscription::new),
-            config,
-        });
-    }
-
     /// Does at the first tick or request, whichever comes first, what [`Filter::on_configure`] left undone.
     fn start(&mut self, host: &dyn Host) {
         if self.started {
             return;
         }
-        self.started = true;
         self.metrics.define_all(host);
-        let Some(Configured { config, .. }) = &self.configured else {
-            self.metrics.count(host, Metric::ConfigErrors);
-            return;
-        };
-        if let Some(text) = &config.bundle {
-            let mut loader = Loader {
-                host,
-                metrics: &self.metrics,
-                config,
-                serving: &mut self.serving,
-            };
-            match Config::decode_bundle(text) {
-                // Loading says in metrics and log how it went.
-                Some(bytes) => drop(loader.load(&bytes, ORIGIN)),
-                None => loader.report_refused("malformed", &"`bundle` is not base64", ORIGIN),
+        self.started = match &mut self.configured {
+            None => {
+                self.metrics.count(host, Metric::ConfigErrors);
+                true
             }
-        }
+            Some(configured) => configured.with_loader(host, &self.metrics, |loader, _| {
+                loader.report_adopted();
+                load_configured(loader);
+            }),
+        };
     }
 
     fn with_subscription(
@@ -145,18 +162,44 @@ impl Filter {
         host: &dyn Host,
         act: impl FnOnce(&mut Subscription, &mut Loader<'_>),
     ) {
-        if let Some(Configured {
-            config,
-            subscription: Some(subscription),
-        }) = &mut self.configured
-        {
-            let mut loader = Loader {
-                host,
-                metrics: &self.metrics,
-                config,
-                serving: &mut self.serving,
-            };
-            act(subscription, &mut loader);
+        if let Some(configured) = &mut self.configured {
+            configured.with_loader(host, &self.metrics, |loader, subscription| {
+                if let Some(subscription) = subscription {
+                    act(subscription, loader);
+                }
+            });
+        }
+    }
+}
+
+impl Configured {
+    /// Runs `act`, and says whether it could: what serves may be in use when a callback runs inside of a callback.
+    fn with_loader(
+        &mut self,
+        host: &dyn Host,
+        metrics: &Metrics,
+        act: impl FnOnce(&mut Loader<'_>, Option<&mut Subscription>),
+    ) -> bool {
+        let Ok(mut serving) = self.serving.try_borrow_mut() else {
+            return false;
+        };
+        let mut loader = Loader {
+            host,
+            metrics,
+            config: &self.config,
+            serving: &mut serving,
+        };
+        act(&mut loader, self.subscription.as_mut());
+        true
+    }
+}
+
+fn load_configured(loader: &mut Loader<'_>) {
+    if let Some(text) = &loader.config.bundle {
+        match Config::decode_bundle(text) {
+            // Loading says in metrics and log how it went.
+            Some(bytes) => drop(loader.load(&bytes, ORIGIN)),
+            None => loader.report_refused("malformed", &"`bundle` is not base64", ORIGIN),
         }
     }
 }

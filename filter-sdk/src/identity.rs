@@ -1,7 +1,6 @@
 //! Who this VM is to the push service.
 
 use crate::host::{Host, HostError};
-use std::cell::Cell;
 
 /// One per process; the key carries the version of what it holds.
 const INSTANCE_KEY: &str = "riskgate.instance.v1";
@@ -17,56 +16,41 @@ pub type Nonce = [u8; 16];
 pub struct Identity {
     /// Envoy's node id; empty when it has none.
     pub node: String,
-    /// Random, one per Envoy process.
+    /// One per Envoy process: the name of the VM that asked first.
     pub instance: Nonce,
     /// Random, one per VM.
     pub vm: Nonce,
 }
 
 impl Identity {
-    /// Finds out who this VM is. The first VM of a process to ask names the process.
-    pub fn establish(host: &dyn Host) -> Result<Identity, HostError> {
+    /// Finds out who the VM named `vm` is. The first VM of a process to ask names the process.
+    pub fn establish(host: &dyn Host, vm: Nonce) -> Identity {
         let node = NODE_ID_PATHS
             .iter()
             .find_map(|path| host.property(path).ok().flatten())
             .unwrap_or_default();
-        Ok(Identity {
+        Identity {
             node: String::from_utf8_lossy(&node).into_owned(),
-            instance: instance(host)?,
-            vm: vm_nonce(host)?,
-        })
+            instance: instance(host, vm),
+            vm,
+        }
     }
 }
 
-thread_local! {
-    /// A wasm VM has one thread.
-    static VM: Cell<Option<Nonce>> = const { Cell::new(None) };
-}
-
-/// The name of this VM, which all its root contexts share.
-fn vm_nonce(host: &dyn Host) -> Result<Nonce, HostError> {
-    if let Some(nonce) = VM.get() {
-        return Ok(nonce);
-    }
-    let nonce = random_nonce(host)?;
-    VM.set(Some(nonce));
-    Ok(nonce)
-}
-
-fn random_nonce(host: &dyn Host) -> Result<Nonce, HostError> {
+pub(crate) fn random_nonce(host: &dyn Host) -> Result<Nonce, HostError> {
     let mut nonce = Nonce::default();
     host.random(&mut nonce)?;
     Ok(nonce)
 }
 
-/// What shared data says is a hint: a neighbour that forges or erases it only makes reports harder to read.
-fn instance(host: &dyn Host) -> Result<Nonce, HostError> {
-    let own = random_nonce(host)?;
-    if host.create_shared_data(INSTANCE_KEY, &own)? {
-        return Ok(own);
+/// What shared data says is a hint: a neighbour that forges or erases it only makes reports harder to read. So does a
+/// host without shared data, where each VM counts as a process of its own.
+fn instance(host: &dyn Host, vm: Nonce) -> Nonce {
+    match host.create_shared_data(INSTANCE_KEY, &vm) {
+        Ok(true) | Err(_) => vm,
+        Ok(false) => {
+            let shared = host.shared_data(INSTANCE_KEY).ok().flatten();
+            shared.and_then(|value| value.try_into().ok()).unwrap_or(vm)
+        }
     }
-    let shared = host.shared_data(INSTANCE_KEY)?;
-    Ok(shared
-        .and_then(|value| value.try_into().ok())
-        .unwrap_or(own))
 }

@@ -1,14 +1,14 @@
 //! Everything a riskgate filter does, against a [`Host`](host::Host) trait.
 //!
 //! A [`Filter`] takes the plugin configuration, loads the bundle that it carries, subscribes to the push service,
-//! swaps bundles between requests, and decides each request. It never sees the proxy-wasm ABI: a thin shell passes
+//! swaps bundles between requests, and decides each request. The filters of one [`Vm`] share what serves. A filter never sees the proxy-wasm ABI: a thin shell passes
 //! callbacks in and implements the trait, as the crate `riskgate-filter` does.
 //!
 //! ```no_run
-//! use riskgate_filter_sdk::{Filter, Flow, host::Host};
+//! use riskgate_filter_sdk::{Filter, Flow, Vm, host::Host};
 //!
 //! fn run(host: &dyn Host) {
-//!     let mut filter = Filter::default();
+//!     let mut filter = Filter::new(&Vm::default());
 //!     filter.on_configure(host, br#"{"ruleset":"storefront","trust":{"keys":["MCow..."]}}"#);
 //!     filter.on_tick(host);
 //!     if filter.on_request_headers(host) == Flow::Continue {
@@ -31,12 +31,15 @@ pub mod identity;
 mod load;
 pub mod metrics;
 mod refused;
+mod reply;
 pub mod request;
 mod serving;
 mod subscription;
 mod transfer;
+mod vm;
 
 pub use decide::Flow;
 pub use filter::Filter;
+pub use vm::Vm;
 
 const NS_PER_S: u64 = 1_000_000_000;

@@ -27,11 +27,37 @@ impl Loader<'_> {
         result
     }
 
+    /// The bundle that serves this filter: a revision below the configured minimum, which another filter of the VM may
+    /// have accepted, does not.
+    pub(crate) fn held(&self) -> Option<Mark> {
+        let min_revision = self.config.min_revision;
+        let mark = self.serving.mark();
+        mark.filter(|mark| mark.revision >= min_revision)
+    }
+
+    /// Logs what a new filter finds.
+    pub(crate) fn report_adopted(&self) {
+        if let Some(Mark { revision, .. }) = self.serving.mark() {
+            let ruleset = &self.config.ruleset;
+            let (level, what) = match self.held() {
+                Some(_) => (Level::Info, "serves on under another configuration"),
+                None => (
+                    Level::Warn,
+                    "is below the configured minimum; it does not serve here",
+                ),
+            };
+            self.host.log(
+                level,
+                &format!("ruleset `{ruleset}`: revision {revision} {what}"),
+            );
+        }
+    }
+
     /// Counts and logs a bundle that does not serve.
     pub(crate) fn report_refused(&self, code: &str, why: &dyn std::fmt::Display, origin: &str) {
         self.metrics.count(self.host, Metric::LoadsRefused);
         let ruleset = &self.config.ruleset;
-        let kept = match self.serving.mark() {
+        let kept = match self.held() {
             Some(mark) => format!("revision {} serves on", mark.revision),
             None => "no bundle serves".to_owned(),
         };
@@ -41,21 +67,21 @@ impl Loader<'_> {
     }
 
     fn admit(&mut self, bytes: &[u8]) -> Result<Mark, Refusal> {
-        // Without a clock the time is that of the highest mark, or the epoch, when no bundle was issued yet.
-        let now_s = self.host.now_ns().unwrap_or(0) / crate::NS_PER_S;
+        // Without a clock and a mark it is the epoch, when no bundle was issued yet.
+        let now_ns = self.host.now_ns().unwrap_or(self.serving.latest_ns());
         let mark = self.serving.mark();
         let admission = Admission {
             trust: &self.config.trust,
             ruleset: &self.config.ruleset,
             audience: self.config.audience.as_deref(),
             min_revision: self.config.min_revision,
-            now_s,
+            now_s: now_ns / crate::NS_PER_S,
             mark,
         };
         let admitted = admission.admit(bytes)?;
         match mark {
             Some(mark) if mark.digest == admitted.bundle().digest() => Ok(mark),
-            _ => self.serving.swap(&admitted),
+            _ => self.serving.swap(&admitted, now_ns),
         }
     }
 

@@ -15,6 +15,7 @@ pub enum Metric {
     DecisionsChallenge,
     DecisionsMissing,
     DecisionsExpired,
+    DecisionsUnreadable,
     LoadsAccepted,
     LoadsRefused,
     StreamOpened,
@@ -25,12 +26,13 @@ pub enum Metric {
 }
 
 impl Metric {
-    const ALL: [Metric; 12] = [
+    const ALL: [Metric; 13] = [
         Metric::DecisionsAllow,
         Metric::DecisionsDeny,
         Metric::DecisionsChallenge,
         Metric::DecisionsMissing,
         Metric::DecisionsExpired,
+        Metric::DecisionsUnreadable,
         Metric::LoadsAccepted,
         Metric::LoadsRefused,
         Metric::StreamOpened,
@@ -48,6 +50,7 @@ impl Metric {
             Metric::DecisionsChallenge => "riskgate.decisions.challenge",
             Metric::DecisionsMissing => "riskgate.decisions.missing",
             Metric::DecisionsExpired => "riskgate.decisions.expired",
+            Metric::DecisionsUnreadable => "riskgate.decisions.unreadable",
             Metric::LoadsAccepted => "riskgate.loads.accepted",
             Metric::LoadsRefused => "riskgate.loads.refused",
             Metric::StreamOpened => "riskgate.stream.opened",

@@ -74,7 +74,7 @@ impl<'m> Inbound<'m> {
             source_ip,
             client_ip: config.client_ip.of(source_ip, &self.headers),
             time_us: i64::try_from(now_ns / 1_000).unwrap_or(i64::MAX),
-            mtls: attributes.mtls.as_deref().map(|value| value != [0]),
+            mtls: attributes.mtls,
             peer_uri_san: attributes.peer_uri_san.as_deref(),
             peer_subject: attributes.peer_subject.as_deref(),
             server_name: attributes.server_name.as_deref(),
@@ -84,13 +84,22 @@ impl<'m> Inbound<'m> {
     }
 }
 
-/// Whether only this filter may set a header, whatever its case.
+/// Whether only this filter may set a header, whatever its case, and with `_` for `-`: behind CGI and WSGI
+/// `x_risk_score` and `x-risk-score` are one variable.
 fn is_ours(name: &[u8]) -> bool {
     let starts_as = |prefix: &str| {
         name.get(..prefix.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+            .is_some_and(|start| is_alike(start, prefix.as_bytes()))
     };
-    name.eq_ignore_ascii_case(SCORE_HEADER.as_bytes()) || starts_as(TAG_HEADER_PREFIX)
+    is_alike(name, SCORE_HEADER.as_bytes()) || starts_as(TAG_HEADER_PREFIX)
+}
+
+fn is_alike(name: &[u8], ours: &[u8]) -> bool {
+    let folded = name.iter().map(|byte| match byte {
+        b'_' => b'-',
+        _ => byte.to_ascii_lowercase(),
+    });
+    folded.eq(ours.iter().copied())
 }
 
 /// The host's properties that a ruleset reads; the others are not asked for.
@@ -99,13 +108,13 @@ pub(crate) struct Attributes {
     source_address: Option<Vec<u8>>,
     protocol: Option<Vec<u8>>,
     id: Option<Vec<u8>>,
-    mtls: Option<Vec<u8>>,
+    mtls: Option<bool>,
     peer_uri_san: Option<Vec<u8>>,
     peer_subject: Option<Vec<u8>>,
     server_name: Option<Vec<u8>>,
     tls_version: Option<Vec<u8>>,
     claims: Vec<(String, Vec<u8>)>,
-    /// How many properties the host failed to answer; those are absent.
+    /// How many properties the host failed to answer, or answered with what they cannot be; those are absent.
     pub(crate) failures: usize,
 }
 
@@ -120,6 +129,7 @@ impl Attributes {
                 None
             }
         };
+        let mtls = fetch(needs.mtls(), &["connection", "mtls"]);
         let mut attributes = Attributes {
             source_address: fetch(
                 needs.source_ip() || needs.client_ip(),
@@ -127,7 +137,6 @@ impl Attributes {
             ),
             protocol: fetch(needs.protocol(), &["request", "protocol"]),
             id: fetch(needs.id(), &["request", "id"]),
-            mtls: fetch(needs.mtls(), &["connection", "mtls"]),
             peer_uri_san: fetch(
                 needs.peer_uri_san(),
                 &["connection", "uri_san_peer_certificate"],
@@ -157,6 +166,7 @@ impl Attributes {
                 );
             }
         }
+        attributes.mtls = mtls.and_then(|value| or_count(parse_bool(&value), &mut failures));
         attributes.failures = failures;
         attributes
     }
@@ -169,14 +179,23 @@ impl Attributes {
     }
 }
 
-fn or_count(answer: Result<Option<Vec<u8>>, HostError>, failures: &mut usize) -> Option<Vec<u8>> {
+fn or_count<T>(answer: Result<Option<T>, HostError>, failures: &mut usize) -> Option<T> {
     answer.unwrap_or_else(|_| {
         *failures += 1;
         None
     })
 }
 
-/// A claim that is a number, a boolean or a list arrives as raw bytes of it; only text is a claim's value.
+/// A boolean as Envoy hands it over, in one byte.
+fn parse_bool(value: &[u8]) -> Result<Option<bool>, HostError> {
+    match value {
+        [0] => Ok(Some(false)),
+        [1] => Ok(Some(true)),
+        _ => Err(HostError::Buffer),
+    }
+}
+
+/// A claim that is no string arrives as raw bytes of it. Most of those are no text; a fractional number may be by chance.
 fn is_text(value: &[u8]) -> bool {
     value.iter().all(|byte| *byte >= b' ') && str::from_utf8(value).is_ok()
 }

@@ -13,6 +13,7 @@ use crate::load::Loader;
 use crate::metrics::Metric;
 use crate::refused::Refused;
 use crate::transfer::{ChunkError, Transfer};
+use crate::vm::Vm;
 use riskgate_engine::admission::Mark;
 use riskgate_engine::bundle::Bundle;
 use riskgate_push_protocol::limits::MESSAGE_LEN_MAX;
@@ -34,9 +35,9 @@ const BAD_CHUNK: &str = "bad-chunk";
 pub(crate) const TOO_LARGE: &str = "too-large";
 
 /// The subscription of one root context.
-#[derive(Debug)]
 pub(crate) struct Subscription {
     cluster: Cluster,
+    vm: Vm,
     identity: Option<Identity>,
     link: Link,
     backoff: Backoff,
@@ -47,6 +48,8 @@ pub(crate) struct Subscription {
 
 #[derive(Debug)]
 enum Link {
+    /// No tick came yet.
+    New,
     Waiting {
         ms: u32,
     },
@@ -87,11 +90,12 @@ struct Violation {
 }
 
 impl Subscription {
-    pub(crate) fn new(cluster: Cluster) -> Subscription {
+    pub(crate) fn new(cluster: Cluster, vm: Vm) -> Subscription {
         Subscription {
             cluster,
+            vm,
             identity: None,
-            link: Link::Waiting { ms: 0 },
+            link: Link::New,
             backoff: Backoff::default(),
             refused: Refused::default(),
             last_line: String::new(),
@@ -101,7 +105,12 @@ impl Subscription {
     /// Time passes: connects, reports, or ends a stream that went wrong.
     pub(crate) fn tick(&mut self, loader: &Loader<'_>, serves_requests: bool) {
         match &mut self.link {
-            Link::Waiting { ms: 0 } => self.connect(loader, serves_requests),
+            // A configuration reaches all VMs of all proxies at once. Those that have a ruleset do not hurry.
+            Link::New if loader.held().is_some() => {
+                let ms = Backoff::default().next_ms(loader.host);
+                self.link = Link::Waiting { ms };
+            }
+            Link::New | Link::Waiting { ms: 0 } => self.connect(loader, serves_requests),
             Link::Waiting { ms } => *ms = ms.saturating_sub(TICK_PERIOD_MS),
             Link::Open(stream) => {
                 stream.age_ms = stream.age_ms.saturating_add(TICK_PERIOD_MS);
@@ -155,7 +164,7 @@ impl Subscription {
     fn token(&self) -> Option<u32> {
         match &self.link {
             Link::Open(Stream { token, .. }) | Link::Closing { token } => Some(*token),
-            Link::Waiting { .. } | Link::Ended => None,
+            Link::New | Link::Waiting { .. } | Link::Ended => None,
         }
     }
 
@@ -197,7 +206,10 @@ impl Subscription {
     fn open(&mut self, loader: &Loader<'_>, serves_requests: bool) -> Result<u32, HostError> {
         let identity = match &self.identity {
             Some(identity) => identity,
-            None => self.identity.insert(Identity::establish(loader.host)?),
+            None => {
+                let vm = self.vm.nonce(loader.host)?;
+                self.identity.insert(Identity::establish(loader.host, vm))
+            }
         };
         let hello = SubscriberMessage::Hello(Hello {
             node: identity.node.clone(),
@@ -206,7 +218,7 @@ impl Subscription {
             serves_requests,
             ruleset: loader.config.ruleset.clone(),
             audience: loader.config.audience.clone(),
-            held: loader.serving.mark().map(mark_id),
+            held: loader.held().map(mark_id),
         });
         let token = loader.host.open_stream(&self.cluster)?;
         if let Err(error) = loader.host.send_message(token, &hello.encode_to_vec()) {
@@ -241,7 +253,7 @@ impl Subscription {
 
     fn on_start(&mut self, loader: &Loader<'_>, start: &BundleStart) {
         let bundle = start.bundle;
-        let held = loader.serving.mark().map(mark_id) == Some(bundle);
+        let held = loader.held().map(mark_id) == Some(bundle);
         let (incoming, answer) = if held {
             (
                 Incoming::Answered(bundle.digest),

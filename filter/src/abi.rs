@@ -3,12 +3,18 @@
 //! Every call returns a `Result`, whatever the host answers: statuses are plain numbers here, so that no number is
 //! one that cannot be, and a buffer is taken over only when pointer and length make one.
 //!
-//! **What cannot be guarded here.** Only `proxy_wasm::hostcalls::open_grpc_stream` makes the crate `proxy-wasm`
-//! deliver a stream's callbacks, and it panics on a status it does not know and on a token that is still in use; each
-//! stream callback panics when `proxy_set_effective_context` fails. So before each opening both calls are tried,
-//! and no stream is opened unless they answer as they should. A host that answers well at first and badly a
-//! moment later, or hands out the token of a stream that this filter has cancelled, still makes the VM trap. Envoy
-//! does neither: its tokens grow, and both answers depend on its build and configuration only.
+//! **What cannot be guarded here.** Only `proxy_wasm::hostcalls::open_grpc_stream` makes the crate `proxy-wasm` deliver
+//! a stream's callbacks. It brings along what that crate cannot stand:
+//!
+//! - It declares `proxy_grpc_stream` and `proxy_set_effective_context`, which every stream callback uses, with an enum as
+//!   their result: a status number that the enum lacks is undefined behaviour there, and one that it has but does not
+//!   expect is a panic. So before each opening both are tried through the bindings below, where a status is a number, and
+//!   no stream is opened unless they answer as they should. A host that answers badly only a moment later is not guarded against; the
+//!   answers of Envoy depend on its build and configuration.
+//! - It panics on the token of a stream that it still knows. A stream that this filter cancelled it knows for ever, at a
+//!   few bytes each, because no callback tells it of the end. Envoy's tokens grow.
+//! - It holds its own tables borrowed while a callback runs. A host that runs a registered stream's callback from inside
+//!   of `proxy_grpc_send` or `proxy_grpc_cancel` makes it panic. Envoy defers these callbacks until the VM has returned.
 #![expect(
     unsafe_code,
     reason = "the host's functions are foreign; each block says why it is sound"

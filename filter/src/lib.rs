@@ -12,7 +12,7 @@ mod abi;
 use abi::Envoy;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
-use riskgate_filter_sdk::{Filter, Flow};
+use riskgate_filter_sdk::{Filter, Flow, Vm};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -21,6 +21,11 @@ mod start {
     proxy_wasm::main! {{
         proxy_wasm::set_root_context(|context_id| Box::new(super::Root::new(context_id)));
     }}
+}
+
+thread_local! {
+    /// This VM: it has one thread, and the crate `proxy-wasm` makes root contexts with a function that captures nothing.
+    static VM: Vm = Vm::default();
 }
 
 /// A root context: one configured filter in one VM.
@@ -38,7 +43,7 @@ struct Request {
 impl Root {
     fn new(context_id: u32) -> Root {
         Root {
-            filter: Rc::default(),
+            filter: Rc::new(RefCell::new(VM.with(Filter::new))),
             envoy: Envoy::new(context_id),
         }
     }
@@ -96,7 +101,7 @@ impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
         let flow = match self.filter.try_borrow_mut() {
             Ok(mut filter) => filter.on_request_headers(&self.envoy),
-            Err(_) => Flow::Answered,
+            Err(_) => Filter::refuse_reentrant(&self.envoy),
         };
         match flow {
             Flow::Continue => Action::Continue,

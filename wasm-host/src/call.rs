@@ -24,6 +24,13 @@ pub(crate) fn run(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer
             guest.write_u32(data_at, data)?;
             guest.write_u32(len_at, len)
         }
+        Some(Fault::Callback {
+            name: callback,
+            args: callback_args,
+        }) => {
+            guest.call_back(&callback, &callback_args);
+            work(guest, name, args)
+        }
         Some(Fault::Number(value)) => {
             work(guest, name, args)?;
             match (name, args) {

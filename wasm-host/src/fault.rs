@@ -18,6 +18,13 @@ pub enum Fault {
     },
     /// Does its work, and returns this number in place of the true one.
     Number(u64),
+    /// Does its work, but runs a callback of the VM before: a proxy that does not wait until the VM returns.
+    Callback {
+        /// The export, `proxy_on_tick` for example.
+        name: String,
+        /// Its arguments.
+        args: Vec<u32>,
+    },
 }
 
 /// The faults of one proxy.

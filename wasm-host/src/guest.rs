@@ -2,7 +2,7 @@
 
 use crate::Status;
 use crate::proxy::Proxy;
-use wasmtime::{Caller, Extern, Memory};
+use wasmtime::{Caller, Extern, Memory, Val};
 
 /// A VM that is in a call to the host.
 pub(crate) struct Guest<'c, 'd> {
@@ -56,6 +56,25 @@ impl<'c, 'd> Guest<'c, 'd> {
         self.write(data.into(), bytes)?;
         self.write_u32(data_at, data)?;
         self.write_u32(len_at, len)
+    }
+
+    /// Runs a callback of the VM, and notes what it returns.
+    pub(crate) fn call_back(&mut self, name: &str, args: &[u32]) {
+        let result = self.result_of(name, args);
+        self.proxy().callback_results.push(result);
+    }
+
+    fn result_of(&mut self, name: &str, args: &[u32]) -> Option<u32> {
+        let Some(Extern::Func(function)) = self.caller.get_export(name) else {
+            return None;
+        };
+        let args: Vec<Val> = args.iter().map(|arg| Val::I32(arg.cast_signed())).collect();
+        let mut results = vec![Val::I32(0); function.ty(&self.caller).results().len()];
+        function.call(&mut self.caller, &args, &mut results).ok()?;
+        match results.first() {
+            None => Some(0),
+            Some(result) => result.i32().map(i32::cast_unsigned),
+        }
     }
 
     fn allocate(&mut self, len: u32) -> Answer<u32> {

@@ -28,6 +28,8 @@ pub struct Proxy {
     pub log: Vec<(u32, String)>,
     /// The name of every call that the VM made, oldest first.
     pub calls: Vec<String>,
+    /// What each callback returned that [`Fault::Callback`] brought about, 0 if it returns nothing; `None` if it trapped.
+    pub callback_results: Vec<Option<u32>>,
     pub(crate) plugin_configuration: Vec<u8>,
     pub(crate) grpc_message: Vec<u8>,
     pub(crate) random_state: u64,

@@ -11,13 +11,18 @@
 
 mod filter;
 
-use filter::{bundle, configuration, module};
-use riskgate_wasm_host::{Action, Error, Fault, Module, Vm};
+use filter::{bundle, configuration_with, fresh, module};
+use riskgate_wasm_host::{Action, Error, Fault, Vm};
 
 /// Every status of the ABI, some between and behind them, and one that is negative when read with a sign.
 const STATUSES: [u32; 15] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 255, u32::MAX];
 /// More than the longest wait between two streams, 30 s of 100 ms.
 const TICKS_UNTIL_CONNECTED: usize = 310;
+/// More than the wait for the first stream while a bundle serves, 0.5 s of 100 ms.
+const TICKS_UNTIL_FIRST_STREAM: usize = 7;
+/// Those that the crate `proxy-wasm` has a name for. What it does with another one, where it declares the call itself, is
+/// undefined: that cannot be tested, only kept away.
+const STATUSES_OF_THE_CRATE: [u32; 8] = [0, 1, 2, 3, 4, 7, 8, 10];
 const ROOT: u32 = 1;
 
 /// Everything that Envoy does with a filter, from the first callback to the last.
@@ -28,7 +33,9 @@ fn live(vm: &mut Vm, configuration: &[u8]) -> Result<(), Error> {
         vm.configure(ROOT, configuration)?,
         "a false would stop Envoy or unfilter it"
     );
-    vm.tick(ROOT)?;
+    for _ in 0..TICKS_UNTIL_FIRST_STREAM {
+        vm.tick(ROOT)?;
+    }
     requests(vm, 10)?;
     for _ in 0..3 {
         stream(vm)?;
@@ -37,6 +44,14 @@ fn live(vm: &mut Vm, configuration: &[u8]) -> Result<(), Error> {
     assert!(vm.done(ROOT)?);
     vm.log(ROOT)?;
     vm.delete(ROOT)
+}
+
+/// A configuration that lets the filter use every call it has: with a bundle and a push service.
+fn configuration() -> Vec<u8> {
+    let bundle = bundle::base64(1);
+    configuration_with(&format!(
+        r#","push":{{"cluster":"pusher"}},"bundle":"{bundle}","client_ip":{{"trusted_hops":1}}"#
+    ))
 }
 
 fn requests(vm: &mut Vm, first_id: u32) -> Result<(), Error> {
@@ -73,22 +88,6 @@ fn stream(vm: &mut Vm) -> Result<(), Error> {
         vm.tick(ROOT)?;
     }
     Ok(())
-}
-
-fn fresh(module: &Module) -> Vm {
-    let mut vm = Vm::new(module).unwrap();
-    let proxy = vm.proxy_mut();
-    proxy.now_ns = bundle::EPOCH_S * 1_000_000_000;
-    let properties: [(&[u8], &[u8]); 4] = [
-        (b"source\0address", b"192.0.2.1:5"),
-        (b"connection\0mtls", &[1]),
-        (b"xds\0node\0id", b"edge"),
-        (b"request\0protocol", b"HTTP/2"),
-    ];
-    proxy.properties = properties
-        .map(|(path, value)| (path.to_vec(), value.to_vec()))
-        .into();
-    vm
 }
 
 #[test]
@@ -228,7 +227,7 @@ fn a_refused_request_stays_refused_when_the_answer_fails() {
 }
 
 /// The filter tries these two calls before each stream, and opens none if they answer badly then. A host that
-/// answers well when tried and badly a moment later makes the crate `proxy-wasm` panic; Envoy does not.
+/// answers well when tried and badly a moment later makes the crate `proxy-wasm` panic, or worse; Envoy does not.
 fn is_exception(call: &str, status: u32, good: u32) -> bool {
     match call {
         "proxy_set_effective_context" => good > 0 && status != 0,
@@ -242,7 +241,7 @@ fn is_exception(call: &str, status: u32, good: u32) -> bool {
 fn the_exceptions_are_what_they_are_said_to_be() {
     let module = module();
     for call in ["proxy_set_effective_context", "proxy_grpc_stream"] {
-        for status in STATUSES
+        for status in STATUSES_OF_THE_CRATE
             .into_iter()
             .filter(|status| is_exception(call, *status, 1))
         {
@@ -261,11 +260,7 @@ fn the_exceptions_are_what_they_are_said_to_be() {
 /// A token that is given out again although the filter cancelled its stream, which no callback tells the crate.
 #[test]
 fn a_token_that_is_given_twice_is_an_exception() {
-    let mut vm = fresh(module());
-    vm.proxy_mut().inject("proxy_grpc_stream", Fault::Number(1));
-    vm.create_context(ROOT, 0).unwrap();
-    vm.configure(ROOT, &configuration()).unwrap();
-    vm.tick(ROOT).unwrap();
+    let mut vm = connected(|vm| vm.proxy_mut().inject("proxy_grpc_stream", Fault::Number(1)));
     vm.grpc_receive(ROOT, 1, b"\xff").unwrap();
     vm.tick(ROOT).unwrap();
     assert!(vm.proxy().streams[0].cancelled);
@@ -274,4 +269,28 @@ fn a_token_that_is_given_twice_is_an_exception() {
         matches!(connects_again, Err(Error::Trap { .. })),
         "{connects_again:?}"
     );
+}
+
+/// A stream's callback from inside of the call that uses the stream.
+#[test]
+fn a_stream_callback_inside_of_a_call_is_an_exception() {
+    let close = Fault::Callback {
+        name: "proxy_on_grpc_close".to_owned(),
+        args: vec![ROOT, 1, 14],
+    };
+    let vm = connected(|vm| vm.proxy_mut().inject("proxy_grpc_send", close));
+    assert_eq!(vm.proxy().callback_results, [None], "it trapped");
+}
+
+/// A VM that has opened its first stream on a proxy that `prepare` spoiled.
+fn connected(prepare: impl FnOnce(&mut Vm)) -> Vm {
+    let mut vm = fresh(module());
+    prepare(&mut vm);
+    vm.create_context(ROOT, 0).unwrap();
+    vm.configure(ROOT, &configuration()).unwrap();
+    for _ in 0..TICKS_UNTIL_FIRST_STREAM {
+        vm.tick(ROOT).unwrap();
+    }
+    assert_eq!(vm.proxy().streams.len(), 1);
+    vm
 }

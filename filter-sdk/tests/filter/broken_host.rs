@@ -1,7 +1,8 @@
 //! Hosts that do not do what they are asked.
 
-use crate::bundles::PLAIN;
-use crate::driver::Driver;
+use crate::bundles::{EPOCH_S, PLAIN, Spec, TTL_S};
+use crate::driver::{Driver, config};
+use crate::proxy::Reply;
 use riskgate_filter_sdk::Flow;
 
 fn broken(methods: &[&'static str], more: &str) -> Driver {
@@ -24,16 +25,64 @@ fn a_denied_request_never_goes_on() {
 }
 
 #[test]
-fn unreadable_headers_are_decided_by_on_missing() {
-    let mut allow = broken(&["request_headers"], "");
-    assert_eq!(
-        allow.request("/blocked", &[("x-risk-score", b"9")]),
-        Flow::Continue
-    );
-    assert!(allow.header("x-risk-score").is_empty());
-    assert_eq!(allow.metric("riskgate.request_errors"), 1);
-    let mut deny = broken(&["request_headers"], r#","on_missing":"deny""#);
-    assert_eq!(deny.request("/", &[]), Flow::Answered);
+fn a_request_that_cannot_be_read_does_not_pass_the_rules() {
+    let unreadable = Reply {
+        status: 503,
+        headers: vec![("content-type".into(), "application/json".into())],
+        body: r#"{"error":"request_unreadable"}"#.into(),
+    };
+    for method in ["request_headers", "remove_request_header"] {
+        let mut driver = broken(&[method], r#","on_missing":"allow""#);
+        let forged: [(&str, &[u8]); 1] = [("x-risk-score", b"9")];
+        assert_eq!(driver.request("/", &forged), Flow::Answered, "{method}");
+        assert_eq!(*driver.proxy.reply.borrow(), Some(unreadable.clone()));
+        assert_eq!(driver.state("riskgate.action").as_deref(), Some("deny"));
+        assert_eq!(driver.metric("riskgate.request_errors"), 1);
+        assert_eq!(driver.metric("riskgate.decisions.unreadable"), 1);
+        assert_eq!(driver.metric("riskgate.decisions.missing"), 0);
+    }
+}
+
+#[test]
+fn a_request_that_cannot_be_read_does_not_pass_an_expired_ruleset() {
+    let bundle = Spec {
+        on_expired: "allow",
+        ..PLAIN
+    };
+    let mut driver = Driver::new(&format!(r#","bundle":"{}""#, bundle.base64()));
+    driver.set_time(EPOCH_S + TTL_S);
+    assert_eq!(driver.status("/blocked"), None);
+    driver.proxy.broken.get_mut().insert("request_headers");
+    assert_eq!(driver.status("/blocked"), Some(503));
+}
+
+#[test]
+fn without_a_ruleset_on_missing_decides_about_what_cannot_be_read() {
+    for (on_missing, flow) in [("allow", Flow::Continue), ("deny", Flow::Answered)] {
+        let mut driver = Driver::new(&format!(r#","on_missing":"{on_missing}""#));
+        driver.proxy.broken.get_mut().insert("request_headers");
+        let forged: [(&str, &[u8]); 1] = [("x-risk-score", b"9")];
+        assert_eq!(driver.request("/", &forged), flow, "{on_missing}");
+        assert!(driver.header("x-risk-score").is_empty());
+        assert_eq!(driver.metric("riskgate.request_errors"), 1);
+        assert_eq!(driver.metric("riskgate.decisions.missing"), 1);
+    }
+}
+
+#[test]
+fn an_answer_that_the_host_does_not_take_is_tried_in_its_shortest_form() {
+    let configurations = [
+        config(&format!(r#","bundle":"{}""#, PLAIN.base64())),
+        config(r#","on_missing":"deny""#),
+        "{".to_owned(),
+    ];
+    for json in configurations {
+        let mut driver = Driver::with_json(&json);
+        driver.tick();
+        driver.proxy.fails_once.set(Some("send_local_response"));
+        assert_eq!(driver.status("/blocked"), Some(403), "{json}");
+        assert_eq!(driver.metric("riskgate.request_errors"), 1, "{json}");
+    }
 }
 
 #[test]
@@ -46,12 +95,7 @@ fn without_a_clock_the_ruleset_serves_on() {
 
 #[test]
 fn without_a_stream_the_configured_bundle_serves() {
-    let failures = [
-        &["open_stream"][..],
-        &["send_message"],
-        &["random"],
-        &["create_shared_data"],
-    ];
+    let failures = [&["open_stream"][..], &["send_message"], &["random"]];
     for methods in failures {
         let mut driver = Driver::new(&format!(
             r#","push":{{"cluster":"pusher"}},"bundle":"{}""#,
@@ -78,5 +122,23 @@ fn without_a_stream_the_configured_bundle_serves() {
             kept, 0,
             "{methods:?}: a stream that does not work is let go"
         );
+    }
+}
+
+#[test]
+fn without_shared_data_a_vm_is_an_instance_of_its_own() {
+    for method in ["create_shared_data", "shared_data"] {
+        let mut driver = Driver::new(r#","push":{"cluster":"pusher"}"#);
+        driver
+            .proxy
+            .shared_data
+            .get_mut()
+            .insert("riskgate.instance.v1".into(), vec![7; 16]);
+        driver.proxy.broken.get_mut().insert(method);
+        driver.tick();
+        let hello = driver.hello();
+        assert_eq!(hello.instance.0, hello.vm.0, "{method}");
+        driver.hear_bundle(&PLAIN.bytes());
+        assert_eq!(driver.status("/blocked"), Some(403), "{method}");
     }
 }

@@ -2,45 +2,63 @@
 
 use crate::bundles::{EPOCH_S, id_of, trusted_key};
 use crate::proxy::Proxy;
-use riskgate_filter_sdk::{Filter, Flow};
+use riskgate_filter_sdk::{Filter, Flow, Vm};
 use riskgate_push_protocol::{BundleChunk, BundleStart, Hello, PusherMessage, SubscriberMessage};
 
 /// Chunks of the tests are small, so that a bundle has several.
 const CHUNK_LEN: usize = 100;
 
-#[derive(Default)]
+/// The longest wait for a stream, in ticks of 100 ms.
+pub(crate) const WAIT_TICKS_MAX: usize = 300;
+
 pub(crate) struct Driver {
     pub(crate) proxy: Proxy,
+    vm: Vm,
     pub(crate) filter: Filter,
 }
 
 impl Driver {
     /// A filter that was configured a minute after revision 1 was issued. `more` follows the required keys.
     pub(crate) fn new(more: &str) -> Driver {
-        let mut driver = Driver::default();
+        Driver::with_json(&config(more))
+    }
+
+    pub(crate) fn with_json(json: &str) -> Driver {
+        let vm = Vm::default();
+        let mut driver = Driver {
+            proxy: Proxy::default(),
+            filter: Filter::new(&vm),
+            vm,
+        };
         driver.set_time(EPOCH_S + 60);
         driver
             .proxy
             .properties
             .get_mut()
             .insert("source/address".into(), b"192.0.2.1:567".to_vec());
-        driver.configure(more);
+        driver.filter.on_configure(&driver.proxy, json.as_bytes());
         driver
     }
 
     /// A filter that subscribes, with the stream open.
     pub(crate) fn subscribed(more: &str) -> Driver {
         let mut driver = Driver::new(&format!(r#","push":{{"cluster":"pusher"}}{more}"#));
-        driver.tick();
+        driver.connect();
         driver
     }
 
-    pub(crate) fn configure(&mut self, more: &str) {
-        let json = format!(
-            r#"{{"ruleset":"shop","trust":{{"keys":["{}"]}}{more}}}"#,
-            trusted_key()
-        );
-        self.filter.on_configure(&self.proxy, json.as_bytes());
+    /// Another filter of the same VM.
+    pub(crate) fn another(&self, json: &str) -> Filter {
+        let mut filter = Filter::new(&self.vm);
+        filter.on_configure(&self.proxy, json.as_bytes());
+        filter
+    }
+
+    /// What a proxy does with a changed configuration: a new root context comes, and then the old one goes.
+    pub(crate) fn replace(&mut self, json: &str) {
+        let new = self.another(json);
+        self.filter.on_done(&self.proxy);
+        self.filter = new;
     }
 
     pub(crate) fn set_time(&self, now_s: u64) {
@@ -49,6 +67,18 @@ impl Driver {
 
     pub(crate) fn tick(&mut self) {
         self.filter.on_tick(&self.proxy);
+    }
+
+    /// Ticks until another stream is open, and says how often.
+    pub(crate) fn connect(&mut self) -> usize {
+        let streams = self.proxy.streams.borrow().len();
+        for ticks in 1..=WAIT_TICKS_MAX + 1 {
+            self.tick();
+            if self.proxy.streams.borrow().len() > streams {
+                return ticks;
+            }
+        }
+        panic!("no stream within {WAIT_TICKS_MAX} ticks: {}", self.log());
     }
 
     pub(crate) fn request(&mut self, path: &str, headers: &[(&str, &[u8])]) -> Flow {
@@ -162,6 +192,12 @@ impl Driver {
             self.hear(&chunk);
         }
     }
+}
+
+/// A configuration; `more` follows the required keys.
+pub(crate) fn config(more: &str) -> String {
+    let key = trusted_key();
+    format!(r#"{{"ruleset":"shop","trust":{{"keys":["{key}"]}}{more}}}"#)
 }
 
 pub(crate) fn start(bytes: &[u8]) -> PusherMessage {

@@ -7,10 +7,13 @@
     reason = "a test may stop where it fails"
 )]
 
+mod backoff;
 mod broken_host;
 mod bundles;
+mod clock;
 mod driver;
 mod expiry;
 mod proxy;
 mod push;
 mod requests;
+mod vm;

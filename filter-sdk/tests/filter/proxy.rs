@@ -16,13 +16,17 @@ pub(crate) struct Proxy {
     pub(crate) properties: RefCell<BTreeMap<String, Vec<u8>>>,
     pub(crate) state: RefCell<BTreeMap<String, String>>,
     pub(crate) reply: RefCell<Option<Reply>>,
-    pub(crate) metrics: RefCell<Vec<(&'static str, i64)>>,
+    pub(crate) metrics: RefCell<Vec<(String, i64)>>,
     pub(crate) shared_data: RefCell<BTreeMap<String, Vec<u8>>>,
     pub(crate) streams: RefCell<Vec<Stream>>,
     pub(crate) message: RefCell<Vec<u8>>,
     pub(crate) random: Cell<u8>,
+    /// Every random byte, if a test says so.
+    pub(crate) constant_random: Cell<Option<u8>>,
     /// Names of methods that fail.
     pub(crate) broken: RefCell<HashSet<&'static str>>,
+    /// A method that fails the next time, and works again then.
+    pub(crate) fails_once: Cell<Option<&'static str>>,
     /// Names of the methods that were called.
     pub(crate) calls: RefCell<Vec<&'static str>>,
 }
@@ -43,7 +47,11 @@ pub(crate) struct Stream {
 impl Proxy {
     fn enter(&self, method: &'static str) -> Result<(), HostError> {
         self.calls.borrow_mut().push(method);
-        if self.broken.borrow().contains(method) {
+        let fails_once = self.fails_once.get() == Some(method);
+        if fails_once {
+            self.fails_once.set(None);
+        }
+        if fails_once || self.broken.borrow().contains(method) {
             Err(HostError::Status(10))
         } else {
             Ok(())
@@ -66,7 +74,7 @@ impl Host for Proxy {
         for byte in out {
             self.random
                 .set(self.random.get().wrapping_mul(5).wrapping_add(3));
-            *byte = self.random.get();
+            *byte = self.constant_random.get().unwrap_or(self.random.get());
         }
         Ok(())
     }
@@ -152,9 +160,13 @@ impl Host for Proxy {
 
     fn define_metric(&self, _kind: MetricKind, name: &str) -> Result<u32, HostError> {
         self.enter("define_metric")?;
-        let name = String::leak(name.to_owned());
-        self.metrics.borrow_mut().push((name, 0));
-        Ok(self.metrics.borrow().len() as u32 - 1)
+        let mut metrics = self.metrics.borrow_mut();
+        let held = metrics.iter().position(|(held, _)| *held == name);
+        let place = held.unwrap_or_else(|| {
+            metrics.push((name.to_owned(), 0));
+            metrics.len() - 1
+        });
+        Ok(place as u32)
     }
 
     fn increment_metric(&self, id: u32, by: i64) -> Result<(), HostError> {

@@ -1,37 +1,20 @@
 //! The stream: bundles that come, answers that go, and a push service that misbehaves.
 
 use crate::bundles::{CHANGED, EPOCH_S, PLAIN, Spec, TTL_S, id_of};
-use crate::driver::{Driver, chunks, start};
+use crate::driver::{Driver, WAIT_TICKS_MAX, chunks, start};
 use riskgate_push_protocol::limits::{BUNDLE_LEN_MAX, MESSAGE_LEN_MAX};
 use riskgate_push_protocol::{
     BundleChunk, BundleStart, ChunkTaken, Nack, PusherMessage, SubscriberMessage,
 };
 
-/// The longest wait, in ticks of 100 ms.
-const LONGEST_WAIT_TICKS: usize = 300;
-
 /// What comes on a stream.
 type Messages<'a> = &'a dyn Fn(&[u8]) -> Vec<PusherMessage>;
 
-fn the_nack(driver: &Driver) -> Nack {
+pub(crate) fn the_nack(driver: &Driver) -> Nack {
     match &driver.answers()[..] {
         [SubscriberMessage::Nack(nack)] => nack.clone(),
         other => panic!("{other:?}"),
     }
-}
-
-fn ticks_until_connected(driver: &mut Driver) -> usize {
-    let streams = driver.proxy.streams.borrow().len();
-    for tick in 0..=LONGEST_WAIT_TICKS + 1 {
-        if driver.proxy.streams.borrow().len() > streams {
-            return tick;
-        }
-        driver.tick();
-    }
-    panic!(
-        "no stream within {LONGEST_WAIT_TICKS} ticks: {}",
-        driver.log()
-    );
 }
 
 #[test]
@@ -54,7 +37,7 @@ fn the_first_message_says_who_subscribes_to_what() {
         .get_mut()
         .insert("xds/node/id".into(), b"edge-7".to_vec());
     driver.request("/", &[]);
-    driver.tick();
+    driver.connect();
     let hello = driver.hello();
     assert_eq!(
         (&hello.node[..], hello.held),
@@ -247,7 +230,7 @@ fn a_refused_copy_does_not_spoil_a_good_one() {
     assert_eq!(the_nack(&driver).reason, "bad-hash");
     let token = driver.token();
     driver.filter.on_stream_close(&driver.proxy, token, 0);
-    ticks_until_connected(&mut driver);
+    driver.connect();
     driver.hello();
     driver.hear_bundle(&good);
     assert_eq!(driver.answers(), [SubscriberMessage::Ack(id_of(&good))]);
@@ -342,7 +325,7 @@ fn a_stream_that_breaks_the_rules_is_cancelled() {
         assert_eq!(driver.said(), [], "{what}: nothing is read any more");
         driver.tick();
         assert!(driver.proxy.streams.borrow()[0].cancelled, "{what}");
-        ticks_until_connected(&mut driver);
+        driver.connect();
         driver.hello();
         driver.hear_bundle(&CHANGED.bytes());
         assert_eq!(
@@ -412,26 +395,9 @@ fn a_closed_stream_is_cancelled_and_opened_again() {
         "or the host keeps it"
     );
     assert_eq!(driver.metric("riskgate.stream.closed"), 1);
-    ticks_until_connected(&mut driver);
+    driver.connect();
     assert_eq!(driver.hello().held, Some(id_of(&PLAIN.bytes())));
     assert_eq!(driver.metric("riskgate.stream.opened"), 2);
-}
-
-#[test]
-fn waits_between_attempts_grow_and_stay_within_bounds() {
-    let mut driver = Driver::subscribed("");
-    for attempt in 0..12 {
-        let token = driver.token();
-        driver.filter.on_stream_close(&driver.proxy, token, 14);
-        let ticks = ticks_until_connected(&mut driver);
-        let span_ticks = (5 << attempt.min(6)).min(LONGEST_WAIT_TICKS);
-        assert!(ticks <= span_ticks + 1, "attempt {attempt}: {ticks} ticks");
-    }
-    assert_eq!(
-        driver.log().matches("closed the stream").count(),
-        1,
-        "the same failure is logged once"
-    );
 }
 
 #[test]
@@ -440,7 +406,7 @@ fn a_done_root_context_ends_its_stream() {
     driver.hear_bundle(&PLAIN.bytes());
     driver.filter.on_done(&driver.proxy);
     assert!(driver.proxy.streams.borrow()[0].cancelled);
-    for _ in 0..=LONGEST_WAIT_TICKS {
+    for _ in 0..=WAIT_TICKS_MAX {
         driver.tick();
     }
     assert_eq!(driver.proxy.streams.borrow().len(), 1);
@@ -449,15 +415,4 @@ fn a_done_root_context_ends_its_stream() {
         Some(403),
         "requests that it still holds are decided"
     );
-}
-
-#[test]
-fn a_new_configuration_lets_go_of_the_old_stream_and_keeps_what_serves() {
-    let mut driver = Driver::subscribed("");
-    driver.hear_bundle(&PLAIN.bytes());
-    driver.configure(r#","push":{"cluster":"other"}"#);
-    assert!(driver.proxy.streams.borrow()[0].cancelled);
-    assert_eq!(driver.status("/blocked"), Some(403));
-    driver.tick();
-    assert_eq!(driver.hello().held, Some(id_of(&PLAIN.bytes())));
 }

@@ -101,18 +101,60 @@ fn a_shadowed_match_shows_what_would_have_been() {
 #[test]
 fn forged_headers_reach_neither_rules_nor_upstream() {
     let mut driver = rich("");
-    let forged: [(&str, &[u8]); 5] = [
+    let forged: [(&str, &[u8]); 8] = [
         ("x-risk-score", b"0"),
         ("x-risk-tag-vip", b"yes"),
         ("x-risk-tag-vip", b"twice"),
         ("X-Risk-Tag-Vip", b"case"),
         ("x-risk-tag-", b"empty"),
+        ("X_Risk_Score", b"0"),
+        ("x_risk_tag_vip", b"yes"),
+        ("x-risk_tag-vip_x", b"mixed"),
     ];
     assert_eq!(driver.request("/", &forged), Flow::Continue);
     for (name, _) in forged {
         assert!(driver.header(name).is_empty(), "{name}");
     }
     assert_eq!(driver.metric("riskgate.request_errors"), 0);
+    let alike: [(&str, &[u8]); 3] = [
+        ("x-risk", b"1"),
+        ("x-risk-scores", b"1"),
+        ("x.risk.score", b"1"),
+    ];
+    driver.request("/", &alike);
+    for (name, _) in alike {
+        assert_eq!(driver.header(name).len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn mutual_tls_is_a_boolean_or_unknown() {
+    let rules = r#"
+  - { id: with, when: 'connection.mtls', then: { deny: { status: 401 } } }
+  - { id: without, when: '!connection.mtls', then: { deny: { status: 402 } } }
+"#;
+    let bundle = Spec { rules, ..PLAIN };
+    let cases: [(&[u8], Option<u16>, i64); 7] = [
+        (&[1], Some(401), 0),
+        (&[0], Some(402), 0),
+        // What is unknown is not mTLS.
+        (&[2], Some(402), 1),
+        (&[0xff], Some(402), 1),
+        (&[], Some(402), 1),
+        (b"true", Some(402), 1),
+        (&[1, 0, 0, 0, 0, 0, 0, 0], Some(402), 1),
+    ];
+    for (value, status, errors) in cases {
+        let mut driver = Driver::new(&format!(r#","bundle":"{}""#, bundle.base64()));
+        let properties = driver.proxy.properties.get_mut();
+        properties.insert("connection/mtls".into(), value.to_vec());
+        assert_eq!(driver.status("/"), status, "{value:?}");
+        assert_eq!(
+            driver.metric("riskgate.request_errors"),
+            errors,
+            "{value:?}"
+        );
+    }
 }
 
 #[test]
@@ -259,10 +301,7 @@ fn without_a_bundle_on_missing_decides() {
 
 #[test]
 fn a_configuration_that_cannot_be_read_refuses_every_request() {
-    let mut driver = Driver::default();
-    driver
-        .filter
-        .on_configure(&driver.proxy, br#"{"rulset":"shop"}"#);
+    let mut driver = Driver::with_json(r#"{"rulset":"shop"}"#);
     assert_eq!(driver.status("/"), Some(503));
     assert_eq!(driver.metric("riskgate.config_errors"), 1);
     assert!(
@@ -310,38 +349,4 @@ fn nothing_is_loaded_before_the_first_tick_or_request() {
     driver.tick();
     assert_eq!(driver.status("/blocked"), Some(429));
     assert_eq!(driver.metric("riskgate.loads.accepted"), 1, "loaded once");
-}
-
-#[test]
-fn an_older_configured_bundle_replaces_nothing() {
-    let newer = Spec {
-        revision: 5,
-        ..RICH
-    };
-    let mut driver = Driver::new(&format!(r#","bundle":"{}""#, newer.base64()));
-    assert_eq!(driver.status("/blocked"), Some(429));
-    driver.configure(&format!(r#","bundle":"{}""#, PLAIN.base64()));
-    assert_eq!(driver.status("/blocked"), Some(429));
-    assert_eq!(driver.metric("riskgate.loads.refused"), 1);
-    assert!(
-        driver.log().contains("refused (older-revision)"),
-        "{}",
-        driver.log()
-    );
-}
-
-#[test]
-fn another_trust_drops_what_the_old_one_accepted() {
-    let mut driver = rich("");
-    assert_eq!(driver.status("/blocked"), Some(429));
-    let other = base64_of_another_key();
-    let json = format!(r#"{{"ruleset":"shop","trust":{{"keys":["{other}"]}}}}"#);
-    driver.filter.on_configure(&driver.proxy, json.as_bytes());
-    assert_eq!(driver.status("/blocked"), None);
-    assert_eq!(driver.metric("riskgate.decisions.missing"), 1);
-}
-
-/// The public key of RFC 8032, section 7.1, test 1.
-fn base64_of_another_key() -> &'static str {
-    "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 }

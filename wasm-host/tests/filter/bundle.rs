@@ -33,7 +33,7 @@ pub(crate) fn trusted_key() -> String {
     BASE64.encode(key().verifying_key().to_bytes())
 }
 
-pub(crate) fn base64() -> String {
+pub(crate) fn base64(revision: u64) -> String {
     let analysis = front::analyse(&Sources::from_texts([
         ("ruleset.yaml", RULESET),
         ("test.rules.yaml", RULES),
@@ -42,7 +42,7 @@ pub(crate) fn base64() -> String {
         .ruleset
         .unwrap_or_else(|| panic!("{:?}", analysis.diagnostics));
     let options = BuildOptions {
-        revision: 1,
+        revision,
         issued_at_s: EPOCH_S,
         audience: None,
     };

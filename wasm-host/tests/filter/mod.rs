@@ -1,6 +1,6 @@
-//! The filter as it is shipped, and a configuration that lets it use every call it has.
+//! The filter as it is shipped, its configurations, and VMs to run it in.
 
-use riskgate_wasm_host::Module;
+use riskgate_wasm_host::{Module, Vm};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -46,12 +46,25 @@ fn build() -> PathBuf {
     PathBuf::from(paths.next_back().expect("cargo names the module it built"))
 }
 
-/// A configuration with a bundle and a push service.
-pub(crate) fn configuration() -> Vec<u8> {
-    let (key, bundle) = (bundle::trusted_key(), bundle::base64());
-    format!(
-        r#"{{"ruleset":"shop","trust":{{"keys":["{key}"]}},"push":{{"cluster":"pusher"}},"bundle":"{bundle}",
-            "client_ip":{{"trusted_hops":1}}}}"#
-    )
-    .into_bytes()
+/// A configuration; `more` follows the required keys.
+pub(crate) fn configuration_with(more: &str) -> Vec<u8> {
+    let key = bundle::trusted_key();
+    format!(r#"{{"ruleset":"shop","trust":{{"keys":["{key}"]}}{more}}}"#).into_bytes()
+}
+
+/// A VM at the time when the bundles are issued.
+pub(crate) fn fresh(module: &Module) -> Vm {
+    let mut vm = Vm::new(module).unwrap();
+    let proxy = vm.proxy_mut();
+    proxy.now_ns = bundle::EPOCH_S * 1_000_000_000;
+    let properties: [(&[u8], &[u8]); 4] = [
+        (b"source\0address", b"192.0.2.1:5"),
+        (b"connection\0mtls", &[1]),
+        (b"xds\0node\0id", b"edge"),
+        (b"request\0protocol", b"HTTP/2"),
+    ];
+    proxy.properties = properties
+        .map(|(path, value)| (path.to_vec(), value.to_vec()))
+        .into();
+    vm
 }

@@ -1,0 +1,96 @@
+//! Clocks that fail or go back while a ruleset serves.
+
+use crate::bundles::{EPOCH_S, PLAIN, Spec, TTL_S};
+use crate::driver::Driver;
+
+/// Denies `/blocked` from the time on.
+fn from(time: &str) -> String {
+    format!(
+        r#"
+  - {{ id: later, active: {{ from: "{time}" }}, when: 'request.url_path == "/blocked"', then: deny }}
+"#
+    )
+}
+
+fn serving(bundle: &Spec) -> Driver {
+    let mut driver = Driver::new(&format!(r#","bundle":"{}""#, bundle.base64()));
+    driver.tick();
+    driver
+}
+
+fn lose_clock(driver: &mut Driver) {
+    driver.proxy.broken.get_mut().insert("now_ns");
+}
+
+/// 2027-01-15T08:00:00Z is `EPOCH_S`.
+const AT_ISSUE: &str = "2027-01-15T08:00:00Z";
+const AFTER_TEN_MINUTES: &str = "2027-01-15T08:10:00Z";
+
+#[test]
+fn without_a_clock_it_is_no_earlier_than_the_issue() {
+    let rules = String::leak(from(AT_ISSUE));
+    let mut driver = serving(&Spec { rules, ..PLAIN });
+    lose_clock(&mut driver);
+    assert_eq!(driver.status("/blocked"), Some(403));
+    assert_eq!(driver.metric("riskgate.request_errors"), 1);
+}
+
+#[test]
+fn a_window_that_has_begun_does_not_end_with_the_clock() {
+    let rules = String::leak(from(AFTER_TEN_MINUTES));
+    let mut driver = serving(&Spec { rules, ..PLAIN });
+    assert_eq!(driver.status("/blocked"), None);
+    driver.set_time(EPOCH_S + 601);
+    assert_eq!(driver.status("/blocked"), Some(403));
+    driver.set_time(EPOCH_S + 60);
+    assert_eq!(driver.status("/blocked"), Some(403), "set back");
+    lose_clock(&mut driver);
+    assert_eq!(driver.status("/blocked"), Some(403), "lost");
+}
+
+#[test]
+fn what_has_expired_stays_so_without_a_clock() {
+    let mut driver = serving(&Spec {
+        on_expired: "deny",
+        ..PLAIN
+    });
+    driver.set_time(EPOCH_S + TTL_S);
+    assert_eq!(driver.status("/"), Some(503));
+    driver.set_time(0);
+    assert_eq!(driver.status("/"), Some(503), "set back");
+    lose_clock(&mut driver);
+    assert_eq!(driver.status("/"), Some(503), "lost");
+}
+
+#[test]
+fn a_bundle_that_comes_without_a_clock_is_judged_by_the_latest_time() {
+    let rules = String::leak(from(AFTER_TEN_MINUTES));
+    let mut driver = Driver::subscribed(&format!(r#","bundle":"{}""#, PLAIN.base64()));
+    driver.set_time(EPOCH_S + 601);
+    driver.status("/");
+    lose_clock(&mut driver);
+    let second = Spec {
+        revision: 2,
+        rules,
+        ..PLAIN
+    };
+    driver.hear_bundle(&second.bytes());
+    assert_eq!(driver.status("/blocked"), Some(403));
+}
+
+#[test]
+fn a_clock_that_was_ahead_is_forgotten_with_the_next_revision() {
+    let rules = String::leak(from(AFTER_TEN_MINUTES));
+    let mut driver = Driver::subscribed("");
+    driver.hear_bundle(&Spec { rules, ..PLAIN }.bytes());
+    driver.set_time(EPOCH_S + 601);
+    assert_eq!(driver.status("/blocked"), Some(403));
+    driver.set_time(EPOCH_S + 60);
+    let second = Spec {
+        revision: 2,
+        rules,
+        ..PLAIN
+    };
+    driver.hear_bundle(&second.bytes());
+    assert_eq!(driver.status("/blocked"), None);
+}
