@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::{
     envoy,
@@ -22,6 +22,22 @@ pub(crate) fn run() -> Result<Ready> {
     step("the wasm target", add_wasm_target)?;
     let envoy = step("Envoy", envoy::provide)?;
     Ok(Ready { envoy })
+}
+
+/// What `cargo xtask test` runs beside the compiler; rustup's minimal profile leaves it out.
+pub(crate) fn add_components() -> Result<()> {
+    for (component, verb) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        if Command::cargo().args([verb, "--version"]).succeeds()? {
+            continue;
+        }
+        let added = Command::new("rustup").args(["component", "add", component]);
+        added.run().with_context(|| {
+            format!(
+                "`cargo {verb}` is missing: install rustup (https://rustup.rs), or let your package manager add {component}"
+            )
+        })?;
+    }
+    Ok(())
 }
 
 /// A rust-toolchain.toml that lists the target does not install it where RUSTUP_AUTO_INSTALL=0, so rustup is asked.

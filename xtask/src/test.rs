@@ -16,6 +16,7 @@ use crate::{
 const NATIVE: [&str; 3] = ["--workspace", "--exclude", "riskgate-filter"];
 
 pub(crate) fn run() -> Result<()> {
+    step("rustfmt and clippy", setup::add_components)?;
     step("format", || {
         Command::cargo().args(["fmt", "--all", "--check"]).run()
     })?;
