@@ -7,7 +7,7 @@ use crate::actions::{Actions, TemplateKind};
 use crate::admission::{Admitted, Mark, Refusal};
 use crate::atoms::{Atoms, Targets};
 use crate::attributes::{Attributes, Base};
-use crate::bundle::{Bundle, BundleError, Digest, OnExpired, SectionKind};
+use crate::bundle::{Bundle, BundleError, Digest, OnExpired, SectionKind, Signature};
 use crate::codec::Bytes;
 use crate::dfa::{self, Dfa};
 use crate::evaluate::evaluate;
@@ -19,6 +19,7 @@ use crate::program::Programs;
 use crate::request::{Needs, Request};
 use crate::rules::{self, Rules};
 use crate::strings::Strings;
+use crate::trust::TrustedKeys;
 use crate::verdict::Verdict;
 
 pub use crate::evaluate::Scratch;
@@ -127,6 +128,9 @@ pub struct Ruleset {
     name: String,
     audience: Option<String>,
     mark: Mark,
+    /// As they were signed, so that another trust can judge them.
+    manifest: Vec<u8>,
+    signatures: Vec<Signature>,
     not_before_s: u64,
     expires_at_s: u64,
     on_expired: OnExpired,
@@ -152,6 +156,8 @@ impl Ruleset {
                 digest: bundle.digest(),
                 issued_at_s: manifest.issued_at_s,
             },
+            manifest: bundle.manifest_bytes().to_vec(),
+            signatures: bundle.signatures().to_vec(),
             not_before_s: manifest.not_before_s,
             expires_at_s: manifest.expires_at_s,
             on_expired: manifest.on_expired,
@@ -210,6 +216,16 @@ impl Ruleset {
     #[must_use]
     pub fn mark(&self) -> Mark {
         self.mark
+    }
+
+    /// Whether other keys than those it was admitted under would admit it too: after a rotation, what serves may go on
+    /// only if they do.
+    ///
+    /// # Errors
+    ///
+    /// As [`TrustedKeys::verify`].
+    pub fn check_trust(&self, trust: &TrustedKeys) -> Result<(), Refusal> {
+        trust.verify_manifest(&self.manifest, &self.signatures)
     }
 
     /// Unix time; not served before.

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::admission::Refusal;
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Signature};
 
 /// DSSE payload type of a manifest.
 pub const PAYLOAD_TYPE: &str = "application/vnd.riskgate.manifest.v1";
@@ -83,9 +83,18 @@ impl TrustedKeys {
     ///
     /// One bad signature under a trusted key refuses the bundle; signatures of unknown keys are ignored.
     pub fn verify(&self, bundle: &Bundle<'_>) -> Result<(), Refusal> {
-        let payload = signing_payload(bundle.manifest_bytes());
+        self.verify_manifest(bundle.manifest_bytes(), bundle.signatures())
+    }
+
+    /// As [`TrustedKeys::verify`], of a manifest that was kept with its signatures.
+    pub(crate) fn verify_manifest(
+        &self,
+        manifest: &[u8],
+        signatures: &[Signature],
+    ) -> Result<(), Refusal> {
+        let payload = signing_payload(manifest);
         let mut valid = 0;
-        for signature in bundle.signatures() {
+        for signature in signatures {
             let Some((_, key)) = self.keys.iter().find(|(id, _)| *id == signature.key_id) else {
                 continue;
             };

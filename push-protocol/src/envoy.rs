@@ -9,19 +9,18 @@ use prost::Message;
 /// ```
 /// use riskgate_push_protocol::envoy;
 ///
-/// assert_eq!(envoy::grpc_service("rule_pusher"), b"\x0a\x0d\x0a\x0brule_pusher");
-/// assert_eq!(envoy::grpc_service("a||b"), b"\x0a\x13\x0a\x04a||b\x12\x0brule-pusher");
+/// let service = envoy::grpc_service("rule_pusher");
+/// assert_eq!(service, b"\x0a\x1a\x0a\x0brule_pusher\x12\x0brule-pusher");
 /// ```
 ///
-/// Envoy would send the cluster's name as `:authority`. Istio's names, `outbound|7400||rule-pusher.riskgate.svc.cluster.local`
-/// for example, are none, and a server resets the stream; for those the authority is `rule-pusher`.
+/// Without an authority Envoy would send the cluster's name as `:authority`. Many names are none (Istio's
+/// `outbound|7400||rule-pusher.riskgate.svc.cluster.local` for example), and a server resets such a stream.
 #[must_use]
 pub fn grpc_service(cluster: &str) -> Vec<u8> {
-    let authority = if cluster.contains('|') { AUTHORITY } else { "" };
     GrpcService {
         envoy_grpc: Some(EnvoyGrpc {
             cluster_name: cluster.to_owned(),
-            authority: authority.to_owned(),
+            authority: AUTHORITY.to_owned(),
         }),
     }
     .encode_to_vec()

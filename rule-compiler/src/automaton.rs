@@ -13,21 +13,22 @@ use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
 use regex_automata::{Anchored, MatchKind};
-use regex_syntax::hir::Hir;
+use regex_syntax::hir::{Hir, HirKind, Literal, Repetition};
 use riskgate_engine::dfa::{ACCEPT, DEAD, DfaWriter, MAX_LEN};
 use thiserror::Error;
 
 /// The tree's own automaton, in bytes.
 const NFA_LEN_MAX: usize = 64 << 20;
 
-/// Its table, and the sets of states behind it, while determinizing, in bytes each. An automaton of 1 MB takes less of either, and a
-/// pattern whose states double with every letter is given up within a fraction of a second.
+/// Its table, and the sets of states behind it, while determinizing, in bytes each. Automata that end up below 1 MB seldom
+/// take more, and a pattern whose states double with every letter is given up within a second.
 const BUILD_LEN_MAX: usize = 16 << 20;
 
 /// The automaton of a pattern would take more than 1 MB, or far too long to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
-    "the pattern's automaton takes more than 1 MB; shorten its counted repetitions or split it"
+    "the pattern's automaton takes more than 1 MB, or too much work to make; shorten its counted repetitions, write `.*` \
+     for `.{{0,N}}`, or split it"
 )]
 pub struct TooLarge;
 
@@ -87,11 +88,11 @@ fn compile(pattern: &Hir) -> Result<Vec<u8>, TooLarge> {
                 .which_captures(thompson::WhichCaptures::None)
                 .nfa_size_limit(Some(NFA_LEN_MAX)),
         )
-        .build_from_hir(pattern)
+        .build_from_hir(&lazy(pattern.clone()))
         .map_err(|_| TooLarge)?;
     let config = dense::Config::new()
         .start_kind(StartKind::Unanchored)
-        .match_kind(MatchKind::All)
+        .match_kind(MatchKind::LeftmostFirst)
         .dfa_size_limit(Some(BUILD_LEN_MAX))
         .determinize_size_limit(Some(BUILD_LEN_MAX));
     let dfa = dense::Builder::new()
@@ -103,6 +104,25 @@ fn compile(pattern: &Hir) -> Result<Vec<u8>, TooLarge> {
         Err(TooLarge)
     } else {
         Ok(bytes)
+    }
+}
+
+/// The pattern with every repetition lazy. Whether there is a match stays the same, but the first one is then preferred to
+/// all longer ones, so that nothing behind it is explored: `a.{0,20}` costs what `a` does.
+fn lazy(pattern: Hir) -> Hir {
+    match pattern.into_kind() {
+        HirKind::Empty => Hir::empty(),
+        HirKind::Literal(Literal(bytes)) => Hir::literal(bytes),
+        HirKind::Class(class) => Hir::class(class),
+        HirKind::Look(look) => Hir::look(look),
+        HirKind::Repetition(repetition) => Hir::repetition(Repetition {
+            greedy: false,
+            sub: Box::new(lazy(*repetition.sub)),
+            ..repetition
+        }),
+        HirKind::Capture(capture) => lazy(*capture.sub),
+        HirKind::Concat(parts) => Hir::concat(parts.into_iter().map(lazy).collect()),
+        HirKind::Alternation(parts) => Hir::alternation(parts.into_iter().map(lazy).collect()),
     }
 }
 
@@ -190,6 +210,13 @@ mod tests {
     fn compile(text: &str) -> Result<usize, TooLarge> {
         let hir = to_hir(text).expect(text);
         Pattern::compile(text, &hir).map(|pattern| pattern.automaton().len())
+    }
+
+    #[test]
+    fn nothing_is_explored_behind_the_first_match() {
+        for (long, short) in [("select.{0,100}", "select"), ("a.{0,20}", "a")] {
+            assert_eq!(compile(long), compile(short), "{long}");
+        }
     }
 
     #[test]

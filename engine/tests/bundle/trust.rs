@@ -5,8 +5,8 @@ use riskgate_engine::bundle::{Bundle, BundleError, Signature};
 use riskgate_engine::trust::{KeyError, PAYLOAD_TYPE, TrustedKeys, key_id, signing_payload};
 
 use crate::fixture::{
-    EXPIRES_AT_S, admission, build, bundle, key, manifest, payload_of, public_key, sections, sign,
-    trust,
+    EXPIRES_AT_S, admission, build, bundle, key, load, manifest, payload_of, public_key, sections,
+    sign, trust,
 };
 
 /// What a filter says to the fixture's bundle, signed by `signers`.
@@ -28,6 +28,34 @@ fn with(signatures: Vec<Signature>) -> Vec<u8> {
         .unwrap()
         .with_signatures(signatures)
         .unwrap()
+}
+
+/// After a rotation, what serves is judged by the new keys, from what was kept of its file.
+#[test]
+fn a_loaded_ruleset_is_judged_like_its_file() {
+    let file = build(manifest(), sections(), &[1, 2]);
+    let ruleset = load(&file).unwrap();
+    let cases: [(&[u8], u32); 6] = [
+        (&[1], 1),
+        (&[2], 1),
+        (&[1, 2], 2),
+        (&[3], 1),
+        (&[1, 3], 2),
+        (&[2, 3], 1),
+    ];
+    for (trusted, threshold) in cases {
+        let judged = ruleset.check_trust(&trust(trusted, threshold));
+        let code = judged
+            .as_ref()
+            .map_or_else(|refusal| refusal.code(), |()| "ok");
+        assert_eq!(
+            code,
+            verdict_on(&file, trusted, threshold),
+            "{trusted:?} {threshold}"
+        );
+    }
+    assert!(ruleset.check_trust(&trust(&[2], 1)).is_ok());
+    assert!(ruleset.check_trust(&trust(&[3], 1)).is_err());
 }
 
 #[test]
