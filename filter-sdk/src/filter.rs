@@ -69,7 +69,7 @@ impl Filter {
                 .push
                 .clone()
                 .map(|cluster| Subscription::new(cluster, self.vm.clone())),
-            serving: self.vm.serving(config.serving_key()),
+            serving: self.vm.serving(config.serving_key(), &config.trust),
             config,
         });
         self.started = false;

@@ -67,8 +67,8 @@ impl Loader<'_> {
     }
 
     fn admit(&mut self, bytes: &[u8]) -> Result<Mark, Refusal> {
-        // Without a clock and a mark it is the epoch, when no bundle was issued yet.
-        let now_ns = self.host.now_ns().unwrap_or(self.serving.latest_ns());
+        // Where no clock ever told the time and nothing serves it is the epoch, when no bundle was issued yet.
+        let now_ns = self.serving.now_ns(self.host.now_ns().ok());
         let mark = self.serving.mark();
         let admission = Admission {
             trust: &self.config.trust,
@@ -81,7 +81,7 @@ impl Loader<'_> {
         let admitted = admission.admit(bytes)?;
         match mark {
             Some(mark) if mark.digest == admitted.bundle().digest() => Ok(mark),
-            _ => self.serving.swap(&admitted, now_ns),
+            _ => self.serving.swap(&admitted),
         }
     }
 

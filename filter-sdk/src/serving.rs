@@ -2,6 +2,7 @@
 
 use riskgate_engine::admission::{Admitted, Mark, Refusal};
 use riskgate_engine::ruleset::{Ruleset, Scratch};
+use riskgate_engine::trust::TrustedKeys;
 
 /// What serves all filters of a VM that judge bundles alike. Swaps happen between requests, never in one.
 #[derive(Default)]
@@ -9,15 +10,15 @@ pub(crate) struct Serving {
     served: Option<Served>,
     /// Warm for the ruleset that serves.
     scratch: Scratch,
+    /// What the wall clock said when it last said anything.
+    wall_ns: u64,
 }
 
+#[derive(Clone)]
 struct Served {
     ruleset: Ruleset,
     /// Latched: a clock that jumps back revives nothing; the next revision heals.
     expired: bool,
-    /// The latest time since this revision was loaded, no earlier than its issue. Time does not go back behind it; a
-    /// clock that was ahead for a moment is forgotten with the next revision.
-    latest_ns: u64,
 }
 
 /// What decides a request.
@@ -33,14 +34,32 @@ pub(crate) struct Standing<'s> {
 }
 
 impl Serving {
-    /// Loads a bundle that was admitted at `now_ns`, and lets it serve. What served before goes on if it does not load.
-    pub(crate) fn swap(&mut self, admitted: &Admitted<'_>, now_ns: u64) -> Result<Mark, Refusal> {
+    /// What a filter with other trusted keys begins with: a copy, if they would have let in what serves. A later swap
+    /// changes only one of the two.
+    pub(crate) fn adopted_under(&self, trust: &TrustedKeys) -> Option<Serving> {
+        let served = self.served.as_ref()?;
+        served.ruleset.check_trust(trust).ok()?;
+        Some(Serving {
+            served: Some(served.clone()),
+            scratch: Scratch::default(),
+            wall_ns: self.wall_ns,
+        })
+    }
+
+    /// Of several, the greatest is to serve: the highest revision, and of equal ones that which is known to have
+    /// expired.
+    pub(crate) fn precedence(&self) -> Option<(u64, bool)> {
+        let served = self.served.as_ref()?;
+        Some((served.ruleset.revision(), served.expired))
+    }
+
+    /// Loads an admitted bundle and lets it serve. What served before goes on if it does not load.
+    pub(crate) fn swap(&mut self, admitted: &Admitted<'_>) -> Result<Mark, Refusal> {
         let ruleset = Ruleset::load(admitted)?;
         let mark = ruleset.mark();
         self.served = Some(Served {
             ruleset,
             expired: admitted.is_expired(),
-            latest_ns: now_ns.max(mark.issued_at_s.saturating_mul(crate::NS_PER_S)),
         });
         self.scratch = Scratch::default();
         Ok(mark)
@@ -56,9 +75,14 @@ impl Serving {
         self.served.as_ref().is_some_and(|served| served.expired)
     }
 
-    /// The time to go by when there is no clock: 0 if nothing tells any.
-    pub(crate) fn latest_ns(&self) -> u64 {
-        self.served.as_ref().map_or(0, |served| served.latest_ns)
+    /// The time that counts at `wall_ns` by the wall clock: no earlier than the issue of what serves. Only where the
+    /// clock failed it is what that said last; a clock that was ahead for a moment must not keep rules from going by
+    /// the right time after it.
+    pub(crate) fn now_ns(&mut self, wall_ns: Option<u64>) -> u64 {
+        self.wall_ns = wall_ns.unwrap_or(self.wall_ns);
+        let issued_at_s = self.mark().map_or(0, |mark| mark.issued_at_s);
+        self.wall_ns
+            .max(issued_at_s.saturating_mul(crate::NS_PER_S))
     }
 
     /// What decides a request that comes at `wall_ns` by the wall clock, which may have failed, to a filter that takes
@@ -68,15 +92,16 @@ impl Serving {
         min_revision: u64,
         wall_ns: Option<u64>,
     ) -> Option<Standing<'_>> {
+        let now_ns = self.now_ns(wall_ns);
         let served = self
             .served
             .as_mut()
             .filter(|served| served.ruleset.revision() >= min_revision)?;
-        let expired_just_now = served.note_time(wall_ns);
+        let expired_just_now = served.expires_by(now_ns);
         Some(Standing {
             ruleset: &served.ruleset,
             scratch: &mut self.scratch,
-            now_ns: served.latest_ns,
+            now_ns,
             expired: served.expired,
             expired_just_now,
         })
@@ -84,11 +109,9 @@ impl Serving {
 }
 
 impl Served {
-    /// Moves the time on; true when the ruleset expired by that.
-    fn note_time(&mut self, wall_ns: Option<u64>) -> bool {
-        self.latest_ns = self.latest_ns.max(wall_ns.unwrap_or(0));
-        let expires =
-            !self.expired && self.ruleset.expires_at_s() <= self.latest_ns / crate::NS_PER_S;
+    /// Latches expiry; true when it came by this.
+    fn expires_by(&mut self, now_ns: u64) -> bool {
+        let expires = !self.expired && self.ruleset.expires_at_s() <= now_ns / crate::NS_PER_S;
         self.expired |= expires;
         expires
     }

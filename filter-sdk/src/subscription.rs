@@ -67,6 +67,8 @@ struct Stream {
     token: u32,
     age_ms: u32,
     told_serves_requests: bool,
+    /// What the push service was last told about what serves here.
+    told_held: Option<BundleId>,
     incoming: Incoming,
 }
 
@@ -122,6 +124,7 @@ impl Subscription {
                     stream.told_serves_requests = true;
                     self.report(loader, &SubscriberMessage::ServesRequests);
                 }
+                self.tell_held(loader);
             }
             Link::Closing { token } => {
                 let token = *token;
@@ -178,6 +181,7 @@ impl Subscription {
                     token,
                     age_ms: 0,
                     told_serves_requests: serves_requests,
+                    told_held: loader.held().map(mark_id),
                     incoming,
                 });
             }
@@ -334,15 +338,39 @@ impl Subscription {
         }
     }
 
+    /// Tells what serves by now, if another filter of the VM has accepted it.
+    fn tell_held(&mut self, loader: &Loader<'_>) {
+        let Link::Open(stream) = &mut self.link else {
+            return;
+        };
+        let Some(held) = loader.held().map(mark_id) else {
+            return;
+        };
+        if stream.told_held == Some(held) {
+            return;
+        }
+        // That answers a transfer of it: the push service sends no more than is on its way.
+        if matches!(&stream.incoming, Incoming::Transfer(transfer) if transfer.bundle() == held) {
+            stream.incoming = Incoming::Answered(held.digest);
+        }
+        self.report(loader, &SubscriberMessage::Ack(held));
+    }
+
     /// Sends a message; a stream that takes none is given up.
     fn report(&mut self, loader: &Loader<'_>, message: &SubscriberMessage) {
-        if let Link::Open(Stream { token, .. }) = self.link
-            && loader
-                .host
-                .send_message(token, &message.encode_to_vec())
-                .is_err()
-        {
-            self.link = Link::Closing { token };
+        let Link::Open(stream) = &mut self.link else {
+            return;
+        };
+        let sent = loader
+            .host
+            .send_message(stream.token, &message.encode_to_vec());
+        match (sent, message) {
+            (Err(_), _) => {
+                let token = stream.token;
+                self.link = Link::Closing { token };
+            }
+            (Ok(()), SubscriberMessage::Ack(held)) => stream.told_held = Some(*held),
+            (Ok(()), _) => {}
         }
     }
 

@@ -4,6 +4,7 @@ use crate::config::ServingKey;
 use crate::host::{Host, HostError};
 use crate::identity::{Nonce, random_nonce};
 use crate::serving::Serving;
+use riskgate_engine::trust::TrustedKeys;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
@@ -12,6 +13,9 @@ use std::rc::{Rc, Weak};
 /// A proxy that is given another plugin configuration makes a new root context beside the old one, in the same VM.
 /// So what serves is not the root context's own: filters that judge bundles alike (ruleset, audience, trusted keys
 /// and threshold) share it, and a new one decides from its first request on by what the old one had accepted.
+///
+/// A new one with other keys begins with a copy of what serves under the old ones, if its own keys would have let that
+/// in: otherwise adding a key would drop the rules, and let in what is older than they are.
 ///
 /// What serves lives as long as a filter that uses it.
 #[derive(Default, Clone)]
@@ -39,8 +43,9 @@ impl Vm {
         Ok(nonce)
     }
 
-    /// What serves under `key`: that of the other filters with this key, or nothing yet.
-    pub(crate) fn serving(&self, key: ServingKey) -> Rc<RefCell<Serving>> {
+    /// What serves under `key`: that of the other filters with this key, or else what `trust`, which belongs to `key`,
+    /// would have let in of what serves under others.
+    pub(crate) fn serving(&self, key: ServingKey, trust: &TrustedKeys) -> Rc<RefCell<Serving>> {
         let mut slots = self.0.slots.take();
         slots.retain(|slot| slot.serving.strong_count() > 0);
         let held = slots
@@ -48,7 +53,7 @@ impl Vm {
             .find(|slot| slot.key == key)
             .and_then(|slot| slot.serving.upgrade());
         let serving = held.unwrap_or_else(|| {
-            let serving = Rc::default();
+            let serving = Rc::new(RefCell::new(adopt(&slots, &key, trust)));
             slots.push(Slot {
                 key,
                 serving: Rc::downgrade(&serving),
@@ -58,4 +63,17 @@ impl Vm {
         self.0.slots.set(slots);
         serving
     }
+}
+
+/// A copy of the newest ruleset for the addressee of `key` that verifies under `trust`; nothing if none does, so that
+/// removing a stolen key undoes what it signed.
+fn adopt(slots: &[Slot], key: &ServingKey, trust: &TrustedKeys) -> Serving {
+    slots
+        .iter()
+        .filter(|slot| slot.key.is_addressed_as(key))
+        .filter_map(|slot| slot.serving.upgrade())
+        // What is in use now belongs to a callback that this one runs inside of, which no proxy should bring about.
+        .filter_map(|serving| serving.try_borrow().ok()?.adopted_under(trust))
+        .max_by_key(Serving::precedence)
+        .unwrap_or_default()
 }

@@ -14,11 +14,17 @@ use riskgate_wasm_host::{Action, Fault, Vm};
 
 const OLD: u32 = 1;
 const NEW: u32 = 2;
+/// The public key of RFC 8032, section 7.1, test 1.
+const ADDED_KEY: &str = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
 
 fn begin(vm: &mut Vm, root: u32, more: &str) {
+    begin_with(vm, root, &configuration_with(more));
+}
+
+fn begin_with(vm: &mut Vm, root: u32, configuration: &[u8]) {
     vm.create_context(root, 0).unwrap();
     assert!(vm.start(root).unwrap());
-    assert!(vm.configure(root, &configuration_with(more)).unwrap());
+    assert!(vm.configure(root, configuration).unwrap());
 }
 
 fn end(vm: &mut Vm, root: u32) {
@@ -85,10 +91,31 @@ fn an_older_configured_bundle_is_refused() {
 }
 
 #[test]
+fn an_added_key_drops_nothing_and_lets_nothing_older_in() {
+    let mut vm = fresh(module());
+    begin(&mut vm, OLD, &with_bundle(5));
+    vm.tick(OLD).unwrap();
+    let configuration = String::from_utf8(configuration_with(&with_bundle(3))).unwrap();
+    let with_key = format!(r#""keys":["{ADDED_KEY}","#);
+    let configuration = configuration.replace(r#""keys":["#, &with_key);
+    begin_with(&mut vm, NEW, configuration.as_bytes());
+    end(&mut vm, OLD);
+    assert_eq!(
+        request(&mut vm, NEW, "/blocked"),
+        (Action::Pause, "5".to_owned())
+    );
+    assert_eq!(metric(&vm, "riskgate.loads.refused"), 1);
+}
+
+#[test]
 fn what_no_root_context_uses_is_let_go() {
     let mut vm = fresh(module());
     begin(&mut vm, OLD, &with_bundle(5));
     vm.tick(OLD).unwrap();
+    assert_eq!(
+        request(&mut vm, OLD, "/blocked"),
+        (Action::Pause, "5".to_owned())
+    );
     end(&mut vm, OLD);
     begin(&mut vm, NEW, "");
     assert_eq!(

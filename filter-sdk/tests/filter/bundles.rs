@@ -2,10 +2,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{Signer as _, SigningKey};
 use riskgate_compiler::build::{BuildOptions, build};
 use riskgate_compiler::front::{self, Sources};
-use riskgate_engine::bundle::Bundle;
+use riskgate_engine::bundle::{Bundle, Signature};
+use riskgate_engine::trust::{key_id, signing_payload};
 use riskgate_push_protocol::{BundleId, Digest};
 
 /// When revision 1 is issued; revision N follows N - 1 seconds later.
@@ -70,6 +71,21 @@ impl Spec {
     pub(crate) fn base64(&self) -> String {
         BASE64.encode(self.bytes())
     }
+
+    /// The same contents, signed by other keys.
+    pub(crate) fn base64_signed_by(&self, keys: &[u8]) -> String {
+        let file = self.bytes();
+        let bundle = Bundle::parse(&file).unwrap();
+        let payload = signing_payload(bundle.manifest_bytes());
+        let signatures = keys.iter().map(|key| {
+            let key = SigningKey::from_bytes(&[*key; 32]);
+            Signature {
+                key_id: key_id(&key.verifying_key().to_bytes()),
+                bytes: key.sign(&payload).to_bytes(),
+            }
+        });
+        BASE64.encode(bundle.with_signatures(signatures.collect()).unwrap())
+    }
 }
 
 /// What a bundle file is called on a stream.
@@ -81,7 +97,11 @@ pub(crate) fn id_of(bytes: &[u8]) -> BundleId {
     }
 }
 
-/// The public key that the filters of the tests trust.
-pub(crate) fn trusted_key() -> String {
-    BASE64.encode(SigningKey::from_bytes(&[1; 32]).verifying_key().to_bytes())
+/// The public key of those that sign bundles as `key`, as a configuration gives it.
+pub(crate) fn public_key(key: u8) -> String {
+    BASE64.encode(
+        SigningKey::from_bytes(&[key; 32])
+            .verifying_key()
+            .to_bytes(),
+    )
 }

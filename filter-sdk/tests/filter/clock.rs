@@ -36,16 +36,41 @@ fn without_a_clock_it_is_no_earlier_than_the_issue() {
 }
 
 #[test]
-fn a_window_that_has_begun_does_not_end_with_the_clock() {
+fn a_clock_that_was_ahead_for_a_moment_is_forgotten() {
     let rules = String::leak(from(AFTER_TEN_MINUTES));
     let mut driver = serving(&Spec { rules, ..PLAIN });
     assert_eq!(driver.status("/blocked"), None);
     driver.set_time(EPOCH_S + 601);
-    assert_eq!(driver.status("/blocked"), Some(403));
+    assert_eq!(driver.status("/blocked"), Some(403), "ahead");
     driver.set_time(EPOCH_S + 60);
-    assert_eq!(driver.status("/blocked"), Some(403), "set back");
-    lose_clock(&mut driver);
-    assert_eq!(driver.status("/blocked"), Some(403), "lost");
+    assert_eq!(driver.status("/blocked"), None, "set right");
+    driver.set_time(EPOCH_S + TTL_S);
+    assert_eq!(driver.status("/blocked"), Some(403), "ahead, and expired");
+    driver.set_time(EPOCH_S + 60);
+    assert_eq!(driver.status("/blocked"), None, "`keep` goes by the clock");
+    assert_eq!(driver.metric("riskgate.decisions.expired"), 2);
+}
+
+#[test]
+fn a_clock_that_is_behind_is_no_earlier_than_the_issue() {
+    let rules = String::leak(from(AT_ISSUE));
+    let mut driver = serving(&Spec { rules, ..PLAIN });
+    driver.set_time(EPOCH_S - 60);
+    assert_eq!(driver.status("/blocked"), Some(403));
+}
+
+#[test]
+fn without_a_clock_it_is_what_the_clock_said_last() {
+    let rules = String::leak(from(AFTER_TEN_MINUTES));
+    for (last_s, blocked) in [(601, Some(403)), (60, None)] {
+        let mut driver = serving(&Spec { rules, ..PLAIN });
+        driver.set_time(EPOCH_S + 601);
+        driver.status("/");
+        driver.set_time(EPOCH_S + last_s);
+        driver.status("/");
+        lose_clock(&mut driver);
+        assert_eq!(driver.status("/blocked"), blocked, "{last_s}");
+    }
 }
 
 #[test]
@@ -63,34 +88,21 @@ fn what_has_expired_stays_so_without_a_clock() {
 }
 
 #[test]
-fn a_bundle_that_comes_without_a_clock_is_judged_by_the_latest_time() {
+fn a_bundle_that_comes_without_a_clock_is_judged_by_what_the_clock_said_last() {
     let rules = String::leak(from(AFTER_TEN_MINUTES));
-    let mut driver = Driver::subscribed(&format!(r#","bundle":"{}""#, PLAIN.base64()));
-    driver.set_time(EPOCH_S + 601);
-    driver.status("/");
-    lose_clock(&mut driver);
-    let second = Spec {
-        revision: 2,
-        rules,
-        ..PLAIN
-    };
-    driver.hear_bundle(&second.bytes());
-    assert_eq!(driver.status("/blocked"), Some(403));
-}
-
-#[test]
-fn a_clock_that_was_ahead_is_forgotten_with_the_next_revision() {
-    let rules = String::leak(from(AFTER_TEN_MINUTES));
-    let mut driver = Driver::subscribed("");
-    driver.hear_bundle(&Spec { rules, ..PLAIN }.bytes());
-    driver.set_time(EPOCH_S + 601);
-    assert_eq!(driver.status("/blocked"), Some(403));
-    driver.set_time(EPOCH_S + 60);
-    let second = Spec {
-        revision: 2,
-        rules,
-        ..PLAIN
-    };
-    driver.hear_bundle(&second.bytes());
-    assert_eq!(driver.status("/blocked"), None);
+    let with_bundle = format!(r#","bundle":"{}""#, PLAIN.base64());
+    for (more, now_s, blocked) in [("", 60, None), (&with_bundle[..], 601, Some(403))] {
+        let mut driver = Driver::subscribed(more);
+        driver.set_time(EPOCH_S + now_s);
+        driver.status("/");
+        lose_clock(&mut driver);
+        let second = Spec {
+            revision: 2,
+            rules,
+            ..PLAIN
+        };
+        driver.hear_bundle(&second.bytes());
+        assert_eq!(driver.status("/blocked"), blocked, "{now_s}");
+        assert_eq!(driver.state("riskgate.revision").as_deref(), Some("2"));
+    }
 }

@@ -1,6 +1,6 @@
 //! A filter with its proxy, and what tests do with both.
 
-use crate::bundles::{EPOCH_S, id_of, trusted_key};
+use crate::bundles::{EPOCH_S, PLAIN, id_of, public_key};
 use crate::proxy::Proxy;
 use riskgate_filter_sdk::{Filter, Flow, Vm};
 use riskgate_push_protocol::{BundleChunk, BundleStart, Hello, PusherMessage, SubscriberMessage};
@@ -196,8 +196,13 @@ impl Driver {
 
 /// A configuration; `more` follows the required keys.
 pub(crate) fn config(more: &str) -> String {
-    let key = trusted_key();
-    format!(r#"{{"ruleset":"shop","trust":{{"keys":["{key}"]}}{more}}}"#)
+    config_trusting(&[PLAIN.key], 1, more)
+}
+
+/// As [`config`], with other trusted keys.
+pub(crate) fn config_trusting(keys: &[u8], threshold: u32, more: &str) -> String {
+    let keys: Vec<String> = keys.iter().map(|key| public_key(*key)).collect();
+    format!(r#"{{"ruleset":"shop","trust":{{"keys":{keys:?},"threshold":{threshold}}}{more}}}"#)
 }
 
 pub(crate) fn start(bytes: &[u8]) -> PusherMessage {

@@ -16,4 +16,5 @@ mod expiry;
 mod proxy;
 mod push;
 mod requests;
+mod rotation;
 mod vm;

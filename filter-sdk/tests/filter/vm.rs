@@ -1,9 +1,10 @@
 //! The filters of one VM: what serves outlives the root context that accepted it.
 
-use crate::bundles::{CHANGED, EPOCH_S, PLAIN, Spec, TTL_S, id_of, trusted_key};
-use crate::driver::{Driver, config};
+use crate::bundles::{CHANGED, EPOCH_S, PLAIN, Spec, TTL_S, id_of};
+use crate::driver::{Driver, chunks, config, config_trusting};
 use crate::push::the_nack;
 use riskgate_filter_sdk::Flow;
+use riskgate_push_protocol::SubscriberMessage;
 
 const FIFTH: Spec = Spec {
     revision: 5,
@@ -126,15 +127,10 @@ fn the_minimum_holds_for_what_other_filters_accepted() {
 }
 
 #[test]
-fn filters_that_judge_differently_share_nothing() {
-    let key = trusted_key();
-    let both = format!(r#"["{key}","{ANOTHER_KEY}"]"#);
-    let trust =
-        |keys: &str, more: &str| format!(r#"{{"ruleset":"shop","trust":{{"keys":{keys}}}{more}}}"#);
+fn filters_for_other_bundles_share_nothing() {
     let others = [
-        trust(&format!(r#"["{ANOTHER_KEY}"]"#), ""),
-        trust(&both, ""),
-        trust(&format!(r#"["{key}"]"#), r#","audience":"eu""#),
+        config_trusting(&[2], 1, ""),
+        config(r#","audience":"eu""#),
         config("").replace("shop", "other"),
     ];
     for other in others {
@@ -145,16 +141,18 @@ fn filters_that_judge_differently_share_nothing() {
         assert_eq!(new.on_request_headers(&driver.proxy), Flow::Continue);
         assert_eq!(driver.metric("riskgate.decisions.missing"), 1, "{other}");
     }
-    let reversed = format!(r#"["{ANOTHER_KEY}","{key}"]"#);
-    let bundle = format!(r#","bundle":"{}""#, PLAIN.base64());
-    let mut driver = Driver::with_json(&trust(&both, &bundle));
-    driver.tick();
-    driver.replace(&trust(&reversed, ""));
-    assert_eq!(
-        driver.status("/blocked"),
-        Some(403),
-        "an order is no difference"
-    );
+}
+
+#[test]
+fn the_order_of_the_keys_is_no_difference() {
+    let mut driver = Driver::with_json(&config_trusting(&[1, 2], 1, ""));
+    let mut new = driver.another(&config_trusting(
+        &[2, 1],
+        1,
+        &format!(r#","bundle":"{}""#, PLAIN.base64()),
+    ));
+    new.on_tick(&driver.proxy);
+    assert_eq!(driver.status("/blocked"), Some(403));
 }
 
 #[test]
@@ -203,5 +201,69 @@ fn the_filters_of_a_vm_have_one_name() {
     assert_ne!(elsewhere.hello().vm, old.vm);
 }
 
-/// The public key of RFC 8032, section 7.1, test 1.
-const ANOTHER_KEY: &str = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+#[test]
+fn what_another_filter_accepts_is_told_once_on_each_stream() {
+    let mut driver = Driver::subscribed("");
+    driver.hello();
+    let mut other = driver.another(&with_bundle(&PLAIN));
+    other.on_tick(&driver.proxy);
+    driver.tick();
+    assert_eq!(
+        driver.said(),
+        [SubscriberMessage::Ack(id_of(&PLAIN.bytes()))]
+    );
+    driver.tick();
+    assert_eq!(driver.said(), []);
+    driver.hear_bundle(&CHANGED.bytes());
+    assert_eq!(
+        driver.answers(),
+        [SubscriberMessage::Ack(id_of(&CHANGED.bytes()))]
+    );
+    driver.tick();
+    assert_eq!(driver.said(), []);
+}
+
+#[test]
+fn a_transfer_of_what_another_filter_has_accepted_ends() {
+    let mut driver = Driver::subscribed("");
+    driver.hello();
+    let bundle = PLAIN.bytes();
+    driver.hear_start(&bundle);
+    let chunks = chunks(&bundle, &bundle);
+    driver.hear(&chunks[0]);
+    driver.said();
+    let mut other = driver.another(&with_bundle(&PLAIN));
+    other.on_tick(&driver.proxy);
+    driver.tick();
+    assert_eq!(driver.said(), [SubscriberMessage::Ack(id_of(&bundle))]);
+    for chunk in &chunks[1..] {
+        driver.hear(chunk);
+    }
+    assert_eq!(
+        driver.said(),
+        [],
+        "chunks that were on their way are dropped"
+    );
+    assert_eq!(driver.metric("riskgate.loads.accepted"), 1);
+    driver.hear_bundle(&CHANGED.bytes());
+    assert_eq!(driver.status("/blocked"), Some(429));
+}
+
+#[test]
+fn a_transfer_of_something_newer_goes_on() {
+    let mut driver = Driver::subscribed("");
+    driver.hello();
+    let newer = CHANGED.bytes();
+    driver.hear_start(&newer);
+    let mut other = driver.another(&with_bundle(&PLAIN));
+    other.on_tick(&driver.proxy);
+    driver.tick();
+    assert_eq!(
+        driver.said(),
+        [SubscriberMessage::Ack(id_of(&PLAIN.bytes()))]
+    );
+    for chunk in chunks(&newer, &newer) {
+        driver.hear(&chunk);
+    }
+    assert_eq!(driver.answers(), [SubscriberMessage::Ack(id_of(&newer))]);
+}
