@@ -5,12 +5,22 @@ use anyhow::Result;
 use crate::{
     setup::{self, WASM_TARGET},
     shell::{Command, step},
+    workspace,
 };
 
 pub(crate) fn run() -> Result<()> {
     setup::run()?;
     filter()?;
-    tools()
+    tools()?;
+    let target = workspace::target_dir();
+    println!(
+        "filter: {}",
+        target
+            .join("wasm32-wasip1/wasm/riskgate_filter.wasm")
+            .display()
+    );
+    println!("tools:  {}", target.join("debug").display());
+    Ok(())
 }
 
 /// The filter, to `target/wasm32-wasip1/wasm/riskgate_filter.wasm`.

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: set up, build, and hand over to the demo of `e2e/`.
+//! `cargo xtask demo`: set up, build, and become the demo of `e2e/`, so that whoever stops this stops that.
 
 use anyhow::Result;
 
@@ -13,5 +13,5 @@ pub(crate) fn run(keep: bool) -> Result<()> {
         .args(keep.then_some("--keep"))
         .env("ENVOY", ready.envoy)
         .env("CARGO_TARGET_DIR", workspace::target_dir())
-        .run()
+        .become_it()
 }

@@ -3,6 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     io::ErrorKind,
+    os::unix::process::CommandExt,
     process::{self, Stdio},
     time::Instant,
 };
@@ -54,6 +55,12 @@ impl Command {
             bail!("`{}` ended with {status}", self.line());
         }
         Ok(())
+    }
+
+    /// Runs it in place of this program: it gets the signals and gives the exit status.
+    pub(crate) fn become_it(mut self) -> Result<()> {
+        let error = self.inner.exec();
+        Err(error).with_context(|| self.cannot_start())
     }
 
     /// Runs it and returns what it printed.

@@ -2,7 +2,7 @@
 //!
 //! `cargo xtask demo` builds everything and runs this.
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use riskgate_e2e::stop_all;
@@ -65,12 +65,19 @@ fn end_at_a_signal() -> Result<()> {
     runtime.block_on(async {
         let mut interrupt = unix::signal(unix::SignalKind::interrupt())?;
         let mut terminate = unix::signal(unix::SignalKind::terminate())?;
+        let mut hang_up = unix::signal(unix::SignalKind::hangup())?;
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            // The terminal was closed.
+            _ = hang_up.recv() => {}
         }
         stop_all();
-        eprintln!("\nstopped Envoy, the pusher and the upstream");
+        // A closed terminal takes no text, which is no reason to fail.
+        let _ = writeln!(
+            std::io::stderr(),
+            "\nstopped Envoy, the pusher and the upstream"
+        );
         // What a shell reports of a program that Ctrl-C ended.
         std::process::exit(130)
     })

@@ -19,6 +19,8 @@ use crate::{
 };
 
 const RULESET: &str = "storefront";
+/// Holds the process id of the demo that uses the folder.
+const PROCESS_ID: &str = "demo.pid";
 
 /// The pieces that run. Envoy goes first when they are dropped.
 pub(crate) struct Play {
@@ -32,11 +34,13 @@ impl Play {
     /// Starts everything in a fresh `target/demo/`, with a copy of the ruleset that may be edited.
     pub(crate) fn set_up() -> Result<Self> {
         let folder = target_dir()?.join("demo");
+        refuse_a_second_demo(&folder)?;
         let ruleset = folder.join("ruleset");
         if folder.exists() {
             fs::remove_dir_all(&folder).with_context(|| format!("clear {}", folder.display()))?;
         }
         copy(&root().join("testdata/rulesets").join(RULESET), &ruleset)?;
+        fs::write(folder.join(PROCESS_ID), std::process::id().to_string())?;
         let stage = step("make keys and start the upstream", || {
             Stage::in_folder(&folder)
         })?;
@@ -91,13 +95,29 @@ impl Play {
         );
         println!("  rules, keys and logs   {}", self.stage.folder().display());
         let shop = self.envoy.listener("direct")?;
-        let tool = target_dir()?.join("debug/rule-pusher");
+        let tools = target_dir()?.join("debug");
+        let (rulec, tool) = (tools.join("rulec"), tools.join("rule-pusher"));
+        let folder = self.stage.folder();
         println!("\ntry it:");
         println!("  curl -i -H 'host: shop.example.com' http://{shop}/item/7");
         println!("  curl -i -H 'host: shop.example.com' -A sqlmap/1.8 http://{shop}/item/7");
         println!(
             "  {} status --to http://{}",
             tool.display(),
+            addresses.admin
+        );
+        println!("\nchange a rule in {}, and then:", self.ruleset.display());
+        println!(
+            "  {} build {} --revision 3 --key {} -o {}",
+            rulec.display(),
+            self.ruleset.display(),
+            folder.join("key.pem").display(),
+            folder.join("my.bundle").display()
+        );
+        println!(
+            "  {} publish {} --to http://{}",
+            tool.display(),
+            folder.join("my.bundle").display(),
             addresses.admin
         );
         Ok(())
@@ -191,6 +211,19 @@ revision {revision}, {size} bytes: {last} ms from the pusher's accepting it to t
             text("rule")
         ))
     }
+}
+
+/// The folder is made anew at each start, which would take keys and rules from a demo that is still running.
+fn refuse_a_second_demo(folder: &Path) -> Result<()> {
+    let Ok(process) = fs::read_to_string(folder.join(PROCESS_ID)) else {
+        return Ok(());
+    };
+    let program = fs::read_link(format!("/proc/{process}/exe")).unwrap_or_default();
+    ensure!(
+        Some(program.as_path()) != std::env::current_exe().ok().as_deref(),
+        "a demo is running already, process {process}; stop it with `kill {process}` first"
+    );
+    Ok(())
 }
 
 /// Copies a folder and everything in it.
