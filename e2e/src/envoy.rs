@@ -134,6 +134,8 @@ fn command(bootstrap: &Path, folder: &Path) -> Result<Command> {
     command.args(["--concurrency", &WORKERS.to_string()]);
     // Several run at once, and none is ever replaced by a hot restart.
     command.arg("--disable-hot-restart");
+    // How long a replaced listener's connections may live; by default it is ten minutes.
+    command.args(["--drain-time-s", "3"]);
     // The access log is read while Envoy runs.
     command.args(["--file-flush-interval-msec", "20"]);
     command.args([

@@ -8,7 +8,10 @@
 )]
 
 mod claims;
+mod forged;
+mod listeners;
 mod load;
+mod reconfigure;
 mod refuse;
 mod requests;
 mod storefront;

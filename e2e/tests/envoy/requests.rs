@@ -7,7 +7,7 @@ use riskgate_e2e::{Envoy, Request, Stage, client, client_at};
 use crate::RULESET;
 
 /// An Envoy with these rules in its configuration.
-fn with_rules(stage: &Stage, rules: &str) -> Envoy {
+pub(crate) fn with_rules(stage: &Stage, rules: &str) -> Envoy {
     let bundle = stage.build(RULESET, rules, 3).unwrap();
     let scenario = stage.scenario("static", RULESET).unwrap();
     stage.envoy(scenario.bundle(&bundle).unwrap()).unwrap()
