@@ -1,6 +1,6 @@
 //! What the pusher tells operators.
 
-use crate::{BundleId, InstanceId, VmId};
+use crate::{BundleId, InstanceId, KeyId, VmId};
 
 /// What a publication did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Published {
     pub subscribers: u32,
     /// Whether this digest was published before and the file adds no signature that counts, so that nothing changed.
     pub unchanged: bool,
+    /// Keys that the pusher does not trust and whose signatures it therefore left out of what it stored and pushed.
+    pub signatures_left_out: Vec<KeyId>,
 }
 
 /// What is published, and what every connected VM made of it.

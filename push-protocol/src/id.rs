@@ -14,6 +14,10 @@ pub struct VmId(pub [u8; 16]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
+/// SHA-256 of a raw public key: what a signature names its key by.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(pub [u8; 32]);
+
 /// What names a bundle within its ruleset and audience.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BundleId {
@@ -40,7 +44,7 @@ macro_rules! hex {
     )+};
 }
 
-hex!(InstanceId, VmId, Digest);
+hex!(InstanceId, VmId, Digest, KeyId);
 
 impl fmt::Display for BundleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

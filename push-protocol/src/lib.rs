@@ -25,7 +25,7 @@ mod pusher;
 mod subscriber;
 
 pub use admin::{LastAnswer, Published, PublishedRuleset, Status, VmStatus};
-pub use id::{BundleId, Digest, InstanceId, VmId};
+pub use id::{BundleId, Digest, InstanceId, KeyId, VmId};
 pub use proto::ProtoError;
 pub use pusher::{BundleChunk, BundleStart, PusherMessage};
 pub use subscriber::{ChunkTaken, Hello, Nack, SubscriberMessage};

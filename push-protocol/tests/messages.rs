@@ -11,8 +11,8 @@ use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*};
 use prost::Message as _;
 use riskgate_push_protocol::{
-    BundleChunk, BundleId, BundleStart, ChunkTaken, Digest, Hello, InstanceId, LastAnswer, Nack,
-    ProtoError, Published, PublishedRuleset, PusherMessage, Status, SubscriberMessage, VmId,
+    BundleChunk, BundleId, BundleStart, ChunkTaken, Digest, Hello, InstanceId, KeyId, LastAnswer,
+    Nack, ProtoError, Published, PublishedRuleset, PusherMessage, Status, SubscriberMessage, VmId,
     VmStatus,
     limits::{
         BUNDLE_LEN_MAX, CHUNK_LEN_MAX, DETAIL_LEN_MAX, MESSAGE_LEN_MAX, NAME_LEN_MAX, NODE_LEN_MAX,
@@ -152,8 +152,9 @@ proptest! {
     fn publications_round_trip(
         PublishedRuleset { ruleset, audience, bundle, .. } in published_ruleset(),
         (subscribers, unchanged) in any::<(u32, bool)>(),
+        signatures_left_out in vec(any::<[u8; 32]>().prop_map(KeyId), 0..3),
     ) {
-        let published = Published { ruleset, audience, bundle, subscribers, unchanged };
+        let published = Published { ruleset, audience, bundle, subscribers, unchanged, signatures_left_out };
         let wire = proto::PublishResponse::from(published.clone());
         prop_assert_eq!(Published::try_from(wire), Ok(published));
     }

@@ -6,12 +6,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
+use crate::output::tell;
 
-/// Replaces `path` by a file of `bytes`, or leaves it as it was. Of a link the target is replaced.
+/// Replaces `path` by a file of `bytes`, or leaves it as it was. Of a link the target is replaced; a file that was there keeps
+/// its mode.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let unable =
         |error: io::Error| Failure::unable(format!("cannot write `{}`: {error}", path.display()));
-    let target = target(path).map_err(unable)?;
+    let Target { path: target, mode } = target(path).map_err(unable)?;
     let folder = match target.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
@@ -24,31 +26,56 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)?;
         file.write_all(bytes)?;
+        if let Some(mode) = mode {
+            file.as_file().set_permissions(mode)?;
+        }
         file.as_file().sync_all()?;
         file.persist(&target).map_err(|error| error.error)?;
-        // The new name, too, is to outlast a power failure.
-        File::open(folder)?.sync_all()
+        Ok(())
     };
-    write().map_err(unable)
+    write().map_err(unable)?;
+    // The new name, too, is to outlast a power failure; but by now it is there.
+    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+        tell(&format!(
+            "warning: `{}` is written, but a power failure now may bring the old one back: cannot sync its folder: {error}\n",
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+/// The file to replace.
+struct Target {
+    path: PathBuf,
+    /// Of the file that is there.
+    mode: Option<Permissions>,
 }
 
 /// The file that a path leads to, which need not exist. Only a regular file is replaced: a reader of a pipe or a device would
 /// lose it for a file.
-fn target(path: &Path) -> io::Result<PathBuf> {
+fn target(path: &Path) -> io::Result<Target> {
     let found = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path.to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let path = path.to_owned();
+            return Ok(Target { path, mode: None });
+        }
         found => found?,
     };
-    let target = if found.is_symlink() {
+    // Before the link is resolved: one to an open pipe has no path.
+    let file = fs::metadata(path)?;
+    if !file.is_file() {
+        return Err(io::Error::other(
+            "it exists and is no regular file; write to a new file and copy it from there",
+        ));
+    }
+    let path = if found.is_symlink() {
         fs::canonicalize(path)?
     } else {
         path.to_owned()
     };
-    if fs::metadata(&target)?.is_file() {
-        Ok(target)
-    } else {
-        Err(io::Error::other(
-            "it exists and is no regular file; write to a new file and copy it from there",
-        ))
-    }
+    let mode = Permissions::from_mode(file.permissions().mode() & 0o777);
+    Ok(Target {
+        path,
+        mode: Some(mode),
+    })
 }

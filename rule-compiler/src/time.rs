@@ -13,13 +13,21 @@ pub(crate) fn now_s() -> u64 {
 
 /// A time as a person gives it: RFC 3339, or Unix seconds.
 pub(crate) fn parse_time_s(text: &str, what: &str) -> Result<u64, Failure> {
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number && text.len() == "20261123".len() {
+    if is_number(text) && text.len() == "20261123".len() {
         return Err(Failure::unable(format!(
             "{what} `{text}` may be a date or Unix seconds; write a date as 2026-11-23T00:00:00Z, and seconds with a leading 0"
         )));
     }
-    let time = if is_number {
+    read_time_s(text, what)
+}
+
+/// `SOURCE_DATE_EPOCH`: programs write it, so that eight digits are seconds.
+pub(crate) fn parse_epoch_s(text: &str) -> Result<u64, Failure> {
+    read_time_s(text, "SOURCE_DATE_EPOCH")
+}
+
+fn read_time_s(text: &str, what: &str) -> Result<u64, Failure> {
+    let time = if is_number(text) {
         let seconds = text.parse::<i64>().ok();
         seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
     } else {
@@ -31,6 +39,10 @@ pub(crate) fn parse_time_s(text: &str, what: &str) -> Result<u64, Failure> {
                 "{what} `{text}` is not a time from 1970 to 9999; write 2026-11-23T10:00:00Z or Unix seconds"
             ))
         })
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A Unix time for people.

@@ -188,6 +188,88 @@ fn yaml() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
 
+/// Pieces of regexes, in any order.
+fn regex() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "a",
+        "Z",
+        "0",
+        "é",
+        "(",
+        "(?:",
+        "(?i)",
+        "(?i:",
+        "(?s-m)",
+        "(?u)",
+        "(?-u)",
+        "(?x)",
+        "(?<n>",
+        "(?=",
+        ")",
+        "[",
+        "[^",
+        "]",
+        "a-z",
+        "z-a",
+        "-",
+        "&&",
+        "[:alpha:]",
+        "|",
+        "*",
+        "+",
+        "?",
+        "{2}",
+        "{3,}",
+        "{3,2}",
+        "{",
+        "}",
+        ".",
+        "^",
+        "$",
+        r"\d",
+        r"\W",
+        r"\b",
+        r"\B",
+        r"\A",
+        r"\z",
+        r"\xff",
+        r"\x{ff}",
+        r"\u00e9",
+        r"\n",
+        r"\.",
+        r"\pL",
+        r"\p{Greek}",
+        r"\1",
+        r"\Q",
+        r"\",
+        "#",
+        " ",
+        "\n",
+    ]);
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+/// The same options as the page on the language gives. There are two differences: Unicode cannot be turned on, and what is
+/// too big is told only when the automaton is built.
+fn is_a_pattern_exactly_if_regex_takes_it(text: &str) -> Result<(), TestCaseError> {
+    let regex = RegexBuilder::new(text)
+        .unicode(false)
+        .dot_matches_new_line(true)
+        .nest_limit(50)
+        .build();
+    match (pattern::to_hir(text), regex) {
+        (Ok(_), Ok(_) | Err(regex::Error::CompiledTooBig(_))) => {}
+        (Err(error), Ok(_)) => {
+            let refused = text.get(error.range.clone());
+            prop_assert_eq!(refused, Some("u"), "{}: {}", text, error);
+            prop_assert!(error.message.contains("Unicode"), "{}: {}", text, error);
+        }
+        (Ok(_), Err(error)) => prop_assert!(false, "{text}: only `regex` refuses it: {error}"),
+        (Err(_), Err(_)) => {}
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
@@ -221,10 +303,12 @@ proptest! {
         let _ = time::parse(&text);
         let _ = template::parse(&text, true);
         let _ = template::parse(&format!("https://h/{text}"), false);
-        if pattern::to_hir(&text).is_ok() {
-            let regex = RegexBuilder::new(&text).unicode(false).build();
-            prop_assert!(regex.is_ok(), "{text}: {regex:?}");
-        }
+        is_a_pattern_exactly_if_regex_takes_it(&text)?;
+    }
+
+    #[test]
+    fn any_regex(text in regex()) {
+        is_a_pattern_exactly_if_regex_takes_it(&text)?;
     }
 }
 

@@ -68,6 +68,7 @@ impl Admin {
         let Accepted {
             publication,
             unchanged,
+            signatures_left_out,
         } = accepted;
         let subscribers =
             u32::try_from(self.registry.count(&publication.topic)).unwrap_or(u32::MAX);
@@ -79,6 +80,7 @@ impl Admin {
             bundle,
             subscribers,
             unchanged,
+            signatures_left_out,
         }
     }
 

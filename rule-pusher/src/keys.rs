@@ -6,7 +6,9 @@ use std::{
 };
 
 use ed25519_dalek::{VerifyingKey, pkcs8::DecodePublicKey};
-use riskgate_engine::trust::{KeyError, TrustedKeys};
+use riskgate_engine::trust::KeyError;
+
+use crate::verify::Verifier;
 
 /// Why the trusted keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -47,12 +49,12 @@ pub enum KeysError {
 /// # Errors
 ///
 /// Names the file that is unreadable or no public key, or tells why the set is unusable.
-pub fn read_trusted_keys(paths: &[PathBuf], threshold: u32) -> Result<TrustedKeys, KeysError> {
+pub fn read_verifier(paths: &[PathBuf], threshold: u32) -> Result<Verifier, KeysError> {
     let keys = paths
         .iter()
         .map(|path| read_public_key(path))
         .collect::<Result<Vec<_>, _>>()?;
-    TrustedKeys::new(&keys, threshold).map_err(|error| blame(paths, error))
+    Verifier::new(&keys, threshold).map_err(|error| blame(paths, error))
 }
 
 fn read_public_key(path: &Path) -> Result<[u8; 32], KeysError> {

@@ -4,11 +4,10 @@
 //! ```no_run
 //! use std::{path::Path, sync::Arc};
 //!
-//! use riskgate_engine::trust::TrustedKeys;
 //! use riskgate_pusher::{clock::SystemClock, config::Config, server::Server, store::Store, verify::Verifier};
 //!
 //! # async fn run(public_key: [u8; 32]) -> Result<(), Box<dyn std::error::Error>> {
-//! let verifier = Verifier::new(TrustedKeys::new(&[public_key], 1)?);
+//! let verifier = Verifier::new(&[public_key], 1)?;
 //! let store = Store::open(Path::new("pusher.redb"))?;
 //! let loopback = "127.0.0.1:0".parse()?;
 //! let server = Server::bind(loopback, loopback, store, verifier, Arc::new(SystemClock), Config::default())?;

@@ -1,8 +1,16 @@
 //! One file from two of the same manifest, so that no publication takes a signature away.
 
 use riskgate_engine::bundle::{Bundle, BundleError, MAX_SIGNATURES, Signature};
+use riskgate_push_protocol::KeyId;
 
 use crate::verify::{Verifier, Weight};
+
+/// One file of both, and what it lacks.
+pub(crate) struct Merged {
+    pub(crate) file: Vec<u8>,
+    /// Keys that are not trusted here, of signatures of either file that the merged one does not have.
+    pub(crate) left_out: Vec<KeyId>,
+}
 
 /// The newly published file with the signatures of both.
 ///
@@ -16,10 +24,12 @@ pub(crate) fn with_signatures_of_both(
     verifier: &Verifier,
     stored: &Bundle<'_>,
     published: &Bundle<'_>,
-) -> Result<Vec<u8>, BundleError> {
+) -> Result<Merged, BundleError> {
     let (mut trusted, mut unknown) = (Vec::<Signature>::new(), Vec::new());
+    let mut unchecked = Vec::new();
+    let weigh = verifier.scale(stored);
     for &signature in stored.signatures() {
-        match verifier.weigh(stored, signature)? {
+        match weigh(&signature) {
             Weight::Counts => trusted.push(signature),
             Weight::UnknownKey => unknown.push(signature),
             Weight::Bad => {}
@@ -27,17 +37,27 @@ pub(crate) fn with_signatures_of_both(
     }
     for &signature in published.signatures() {
         let known = trusted.iter().any(|had| had.key_id == signature.key_id);
-        if !known && verifier.weigh(published, signature)? == Weight::Counts {
-            trusted.push(signature);
+        match weigh(&signature) {
+            Weight::Counts if !known => trusted.push(signature),
+            Weight::UnknownKey if !unknown.contains(&signature) => unchecked.push(signature),
+            Weight::Counts | Weight::UnknownKey | Weight::Bad => {}
         }
     }
     let mut signatures = trusted;
     signatures.append(&mut unknown);
-    signatures.truncate(MAX_SIGNATURES as usize);
+    let excess = signatures.split_off(signatures.len().min(MAX_SIGNATURES as usize));
     let fuller = if published.is_complete() {
         published
     } else {
         stored
     };
-    fuller.with_signatures(signatures)
+    let file = fuller.with_signatures(signatures)?;
+    let left_out = excess
+        .iter()
+        .chain(&unchecked)
+        .map(|signature| KeyId(signature.key_id));
+    Ok(Merged {
+        file,
+        left_out: left_out.collect(),
+    })
 }

@@ -6,13 +6,14 @@ use riskgate_engine::{
     admission::{Mark, Refusal},
     bundle::Bundle,
 };
+use riskgate_push_protocol::KeyId;
 use tokio::{sync::Mutex, task::spawn_blocking};
 use tracing::{info, warn};
 
 use crate::{
     catalogue::{Catalogue, Publication, Topic},
     clock::Clock,
-    merge::with_signatures_of_both,
+    merge::{Merged, with_signatures_of_both},
     store::{Store, StoreError, StoredBundle},
     verify::Verifier,
 };
@@ -34,6 +35,8 @@ pub(crate) struct Accepted {
     pub(crate) publication: Arc<Publication>,
     /// The same file was published before.
     pub(crate) unchanged: bool,
+    /// Of signatures that cannot be checked here and are not in what is served.
+    pub(crate) signatures_left_out: Vec<KeyId>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -92,15 +95,18 @@ impl Publisher {
         };
         let given = accept(file)?;
         if let Some(current) = self.served_already(&given) {
-            return Ok(unchanged(current));
+            return Ok(unchanged(current, Vec::new()));
         }
         let merged = self.merged(&topic, file)?;
-        let (file, publication) = match &merged {
-            Some(merged) => (merged.as_slice(), accept(merged)?),
-            None => (file, given),
+        let (file, publication, left_out) = match &merged {
+            Some(Merged { file, left_out }) => (file.as_slice(), accept(file)?, left_out.clone()),
+            None => (file, given, Vec::new()),
         };
+        for key in &left_out {
+            warn!(topic = %publication.topic, %key, "a signature was left out: its key is not trusted here");
+        }
         if let Some(current) = self.served_already(&publication) {
-            return Ok(unchanged(current));
+            return Ok(unchanged(current, left_out));
         }
         self.store
             .put(&topic, file, publication.published_at_ms)
@@ -111,11 +117,12 @@ impl Publisher {
         Ok(Accepted {
             publication,
             unchanged: false,
+            signatures_left_out: left_out,
         })
     }
 
     /// A file of the manifest that is stored already keeps the signatures that are stored with it.
-    fn merged(&self, topic: &Topic, file: &[u8]) -> Result<Option<Vec<u8>>, PublishError> {
+    fn merged(&self, topic: &Topic, file: &[u8]) -> Result<Option<Merged>, PublishError> {
         let malformed = |error| PublishError::Refused(Refusal::Malformed(error));
         let stored = self.store.file(topic).map_err(PublishError::Store)?;
         let stored = stored.as_deref().map(Bundle::parse);
@@ -138,10 +145,11 @@ impl Publisher {
     }
 }
 
-fn unchanged(publication: Arc<Publication>) -> Accepted {
+fn unchanged(publication: Arc<Publication>, signatures_left_out: Vec<KeyId>) -> Accepted {
     Accepted {
         publication,
         unchanged: true,
+        signatures_left_out,
     }
 }
 

@@ -21,8 +21,8 @@ pub(crate) struct Session {
     answered: Option<Digest>,
     newest: Option<Arc<Publication>>,
     transfer: Option<Transfer>,
-    /// While a bundle is on its way: since when the VM said nothing that moves it on. A newer bundle in its place does
-    /// not count as an answer.
+    /// While a bundle is on its way: since when the VM said nothing that moves it on. Only credit for that very bundle
+    /// does; neither does what the VM says of others, nor a newer bundle in its place.
     silent_since: Option<Instant>,
     /// The publication that this VM will not take on this stream.
     refused: Option<Arc<Publication>>,
@@ -150,7 +150,6 @@ impl Session {
         if !self.is_news(&message) && !self.answers_again(&message) {
             return Ok(());
         }
-        self.silent_since = self.silent_since.map(|_| now.monotonic);
         match message {
             SubscriberMessage::Hello(_) => return Err(Violation::SecondHello),
             SubscriberMessage::Ack(bundle) => self.on_ack(bundle, now),
@@ -159,7 +158,7 @@ impl Session {
                 self.status.serves_requests = true;
                 self.status_changed = true;
             }
-            SubscriberMessage::ChunkTaken(taken) => self.on_chunk_taken(taken)?,
+            SubscriberMessage::ChunkTaken(taken) => self.on_chunk_taken(taken, now)?,
         }
         Ok(())
     }
@@ -295,10 +294,12 @@ impl Session {
     }
 
     /// Credit for a bundle that was abandoned says nothing.
-    fn on_chunk_taken(&mut self, taken: ChunkTaken) -> Result<(), Violation> {
+    fn on_chunk_taken(&mut self, taken: ChunkTaken, now: Now) -> Result<(), Violation> {
         match &mut self.transfer {
             Some(transfer) if transfer.digest() == taken.digest => {
-                transfer.on_taken(taken.received)
+                transfer.on_taken(taken.received)?;
+                self.silent_since = Some(now.monotonic);
+                Ok(())
             }
             _ => Ok(()),
         }

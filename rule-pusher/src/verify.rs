@@ -1,10 +1,13 @@
 //! Whether filters would load a bundle, decided by the engine that they run.
 
+use std::collections::BTreeMap;
+
+use ed25519_dalek::VerifyingKey;
 use riskgate_engine::{
     admission::{Admission, Mark, Refusal},
-    bundle::{Bundle, BundleError, Manifest, Signature},
+    bundle::{Bundle, Manifest, Signature},
     ruleset::Ruleset,
-    trust::TrustedKeys,
+    trust::{KeyError, TrustedKeys, key_id, signing_payload},
 };
 use riskgate_push_protocol::{BundleId, Digest};
 
@@ -14,6 +17,8 @@ use crate::catalogue::{Publication, Topic};
 #[derive(Debug)]
 pub struct Verifier {
     trust: TrustedKeys,
+    /// The same keys by their ids, for signatures that are looked at one by one.
+    keys: BTreeMap<[u8; 32], VerifyingKey>,
 }
 
 /// What a bundle in the store still is, after a restart.
@@ -37,10 +42,16 @@ pub(crate) enum Weight {
 }
 
 impl Verifier {
-    /// Verifies under these keys from now on.
-    #[must_use]
-    pub fn new(trust: TrustedKeys) -> Self {
-        Self { trust }
+    /// Verifies under these raw Ed25519 public keys from now on, of which `threshold` must have signed.
+    ///
+    /// # Errors
+    ///
+    /// As [`TrustedKeys::new`].
+    pub fn new(keys: &[[u8; 32]], threshold: u32) -> Result<Self, KeyError> {
+        let trust = TrustedKeys::new(keys, threshold)?;
+        let by_id = |key| Some((key_id(key), VerifyingKey::from_bytes(key).ok()?));
+        let keys = keys.iter().filter_map(by_id).collect();
+        Ok(Self { trust, keys })
     }
 
     /// The topic that a bundle claims, and its digest. Nothing of it is trusted yet.
@@ -86,18 +97,19 @@ impl Verifier {
         }
     }
 
-    /// Looks at one signature of a bundle as if it were the only one.
-    pub(crate) fn weigh(
-        &self,
-        bundle: &Bundle<'_>,
-        signature: Signature,
-    ) -> Result<Weight, BundleError> {
-        let alone = bundle.with_signatures(vec![signature])?;
-        Ok(match self.trust.verify(&Bundle::parse(&alone)?) {
-            Ok(()) | Err(Refusal::Untrusted { valid: 1, .. }) => Weight::Counts,
-            Err(Refusal::Untrusted { .. }) => Weight::UnknownKey,
-            Err(_) => Weight::Bad,
-        })
+    /// Weighs single signatures of this bundle's manifest.
+    pub(crate) fn scale(&self, bundle: &Bundle<'_>) -> impl Fn(&Signature) -> Weight + use<'_> {
+        let payload = signing_payload(bundle.manifest_bytes());
+        move |signature| {
+            let Some(key) = self.keys.get(&signature.key_id) else {
+                return Weight::UnknownKey;
+            };
+            let bytes = ed25519_dalek::Signature::from_bytes(&signature.bytes);
+            match key.verify_strict(&payload, &bytes) {
+                Ok(()) => Weight::Counts,
+                Err(_) => Weight::Bad,
+            }
+        }
     }
 
     /// A stored bundle whose signatures count no more, because a key was withdrawn, holds nothing back.

@@ -196,8 +196,20 @@ fn publish_tells_what_it_did() {
       "revision": 2,
       "digest": "[digest]",
       "subscribers": 0,
-      "unchanged": true
+      "unchanged": true,
+      "signatures_left_out": []
     }
+    "#);
+    let by_an_unknown_key = TestBundle {
+        signers: vec![key(1), key(9)],
+        ..lasting(2)
+    };
+    fs::write(folder.path().join("more.bundle"), by_an_unknown_key.build()).unwrap();
+    assert_snapshot!(served.publish(folder.path(), "more.bundle"), @r#"
+    exit 0
+    was published already: `storefront` revision 2 to 0 subscribers
+    digest: [digest]
+    warning: the signature by key [digest] was left out: the pusher does not trust that key, so it cannot check it; start the pusher with that key under `--trust` and publish again
     "#);
 }
 

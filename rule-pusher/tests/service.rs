@@ -18,7 +18,7 @@ use common::{
 };
 use riskgate_engine::{bundle::Bundle, trust::key_id};
 use riskgate_push_protocol::{
-    BundleId, Digest, Hello, LastAnswer, Nack, SubscriberMessage, VmStatus,
+    BundleId, Digest, Hello, KeyId, LastAnswer, Nack, SubscriberMessage, VmStatus,
     limits::{BUNDLE_LEN_MAX, CHUNK_LEN_MAX, CHUNKS_IN_FLIGHT_MAX, PIECE_LEN_MAX},
     proto::{self, admin_service_client::AdminServiceClient},
 };
@@ -333,13 +333,26 @@ async fn a_publication_takes_no_signature_away() {
     pusher.publish(&by(&[1, 2]).build()).await;
     let stripped = pusher.admin.publish(&by(&[2]).build()).await.unwrap();
     assert!(stripped.unchanged);
+    assert_eq!(stripped.signatures_left_out, []);
     // One by a key that is not trusted here cannot be checked, so it is not added.
     let unknown = pusher.admin.publish(&by(&[1, 9]).build()).await.unwrap();
     assert!(unknown.unchanged);
+    assert_eq!(unknown.signatures_left_out, [id(9)]);
     let (_, file) = pusher.subscribe(hello(1)).await.receive().await;
     assert_eq!(Bundle::parse(&file).unwrap().signatures().len(), 2);
     pusher.stop().await;
     assert_eq!(stored_files(folder.path()), [by(&[1, 2]).build()]);
+    // Once its key is trusted, it counts.
+    let mut pusher = Pusher::start_with(folder.path(), &[1, 2, 9], Config::default()).await;
+    let trusted = pusher.admin.publish(&by(&[1, 9]).build()).await.unwrap();
+    assert!(!trusted.unchanged);
+    assert_eq!(trusted.signatures_left_out, []);
+    pusher.stop().await;
+    assert_eq!(stored_files(folder.path()), [by(&[1, 2, 9]).build()]);
+}
+
+fn id(number: u8) -> KeyId {
+    KeyId(key_id(&key(number).verifying_key().to_bytes()))
 }
 
 #[tokio::test]
@@ -356,11 +369,14 @@ async fn signatures_add_up_and_those_of_unknown_keys_stay_as_long_as_they_fit() 
         .await;
     let added = pusher.admin.publish(&by(&[2]).build()).await.unwrap();
     assert!(!added.unchanged);
+    assert_eq!(added.signatures_left_out.len(), 1);
+    let left_out = added.signatures_left_out[0];
+    assert!(unknown.iter().any(|number| id(*number) == left_out));
     pusher.stop().await;
     let files = stored_files(folder.path());
     let bundle = Bundle::parse(&files[0]).unwrap();
     let has = |number: u8| {
-        let id = key_id(&key(number).verifying_key().to_bytes());
+        let id = id(number).0;
         bundle.signatures().iter().any(|had| had.key_id == id)
     };
     assert_eq!(

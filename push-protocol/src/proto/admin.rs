@@ -2,7 +2,7 @@
 
 use super::{Answer, ProtoError, field};
 use crate::{
-    InstanceId, LastAnswer, Published, PublishedRuleset, Status, VmId, VmStatus,
+    InstanceId, KeyId, LastAnswer, Published, PublishedRuleset, Status, VmId, VmStatus,
     limits::{DETAIL_LEN_MAX, NODE_LEN_MAX, REASON_LEN_MAX},
 };
 
@@ -17,13 +17,19 @@ impl TryFrom<super::PublishResponse> for Published {
             subscribers,
             audience,
             unchanged,
+            signatures_left_out,
         } = wire;
+        let key_id = |id: Vec<u8>| field::fixed("signatures_left_out", &id).map(KeyId);
         Ok(Self {
             ruleset: field::name("ruleset", ruleset)?,
             audience: field::optional_name("audience", audience)?,
             bundle: field::bundle_id("digest", revision, &digest)?,
             subscribers,
             unchanged,
+            signatures_left_out: signatures_left_out
+                .into_iter()
+                .map(key_id)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -36,6 +42,7 @@ impl From<Published> for super::PublishResponse {
             bundle,
             subscribers,
             unchanged,
+            signatures_left_out,
         } = published;
         Self {
             ruleset,
@@ -44,6 +51,10 @@ impl From<Published> for super::PublishResponse {
             subscribers,
             audience: audience.unwrap_or_default(),
             unchanged,
+            signatures_left_out: signatures_left_out
+                .into_iter()
+                .map(|key| key.0.to_vec())
+                .collect(),
         }
     }
 }

@@ -150,6 +150,9 @@ pub struct PublishResponse {
     /// True: this digest was published before, and the file adds no signature that counts; nothing changed.
     #[prost(bool, tag = "6")]
     pub unchanged: bool,
+    /// Key ids, 32 bytes each, of signatures that cannot be checked here and are not in what is stored and pushed.
+    #[prost(bytes = "vec", repeated, tag = "7")]
+    pub signatures_left_out: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatusRequest {

@@ -10,7 +10,7 @@ use crate::args::BuildArgs;
 use crate::failure::Failure;
 use crate::output::tell;
 use crate::replace::replace;
-use crate::time::{describe_time, now_s, parse_time_s};
+use crate::time::{describe_time, now_s, parse_epoch_s, parse_time_s};
 
 pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
     let issued_at_s = issued_at_s(args.issued_at.as_deref())?;
@@ -52,7 +52,7 @@ fn issued_at_s(flag: Option<&str>) -> Result<u64, Failure> {
         return parse_time_s(flag, "--issued-at");
     }
     match std::env::var_os("SOURCE_DATE_EPOCH") {
-        Some(epoch) => parse_time_s(&epoch.to_string_lossy(), "SOURCE_DATE_EPOCH"),
+        Some(epoch) => parse_epoch_s(&epoch.to_string_lossy()),
         None => Ok(now_s()),
     }
 }

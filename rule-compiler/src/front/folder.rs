@@ -28,6 +28,17 @@ pub(crate) enum FileText {
     NoFile,
 }
 
+/// What an entry of a folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Folder,
+    /// It is not walked, so that no walk is endless.
+    LinkToFolder,
+    File,
+    /// A hidden link to nothing: with one an editor marks the file it has open.
+    Lock,
+}
+
 /// A folder that exists.
 pub(crate) struct Folder {
     given: PathBuf,
@@ -57,10 +68,18 @@ impl Folder {
             let path = entry.path();
             let name = entry.file_name();
             let lossy = name.to_string_lossy().into_owned();
-            if is_folder(&entry)? {
-                if lossy != TESTS && !lossy.starts_with('.') {
+            let kind = kind(&entry)?;
+            let is_exempt = lossy == TESTS || lossy.starts_with('.');
+            if kind == Kind::Folder {
+                if !is_exempt {
                     folders.push(path);
                 }
+            } else if kind == Kind::LinkToFolder && !lossy.ends_with(RULES_SUFFIX) {
+                if !is_exempt {
+                    return Err(ReadError::Misplaced { path });
+                }
+            } else if kind == Kind::Lock {
+                continue;
             } else if lossy.ends_with(RULES_SUFFIX) {
                 let name = name
                     .into_string()
@@ -90,10 +109,16 @@ impl Folder {
                 let path = entry.path();
                 let name = entry.file_name().to_string_lossy().to_ascii_lowercase();
                 let is_rules = name.ends_with(RULES_SUFFIX) || name.ends_with(".rules.yml");
-                if is_folder(&entry)? {
-                    folders.push(path);
-                } else if is_rules && !lists.iter().any(|list| self.path(list) == path) {
-                    return Err(ReadError::Misplaced { path });
+                let is_list = || lists.iter().any(|list| self.path(list) == path);
+                match kind(&entry)? {
+                    Kind::Folder => folders.push(path),
+                    Kind::LinkToFolder if !name.starts_with('.') => {
+                        return Err(ReadError::Misplaced { path });
+                    }
+                    Kind::File if is_rules && !is_list() => {
+                        return Err(ReadError::Misplaced { path });
+                    }
+                    Kind::LinkToFolder | Kind::File | Kind::Lock => {}
                 }
             }
         }
@@ -144,13 +169,23 @@ fn folder_error(path: &Path, source: io::Error) -> ReadError {
     }
 }
 
-/// Whether it is a folder itself: one behind a link is not walked, so that no walk is endless.
-fn is_folder(entry: &fs::DirEntry) -> Result<bool, ReadError> {
-    let kind = entry.file_type().map_err(|source| ReadError::File {
+fn kind(entry: &fs::DirEntry) -> Result<Kind, ReadError> {
+    let own = entry.file_type().map_err(|source| ReadError::File {
         path: entry.path(),
         source,
     })?;
-    Ok(kind.is_dir())
+    if own.is_dir() {
+        return Ok(Kind::Folder);
+    }
+    if !own.is_symlink() {
+        return Ok(Kind::File);
+    }
+    let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+    Ok(match fs::metadata(entry.path()) {
+        Ok(target) if target.is_dir() => Kind::LinkToFolder,
+        Err(error) if is_hidden && is_missing(&error) => Kind::Lock,
+        _ => Kind::File,
+    })
 }
 
 /// A YAML file of any name but a hidden one, which belongs to some tool.
@@ -186,7 +221,7 @@ fn decode(bytes: Vec<u8>, path: PathBuf) -> Result<Arc<str>, ReadError> {
 mod tests {
     use std::{fs, os::unix::fs::symlink};
 
-    use super::{FileText, Folder};
+    use super::{FileText, Folder, ReadError};
 
     #[test]
     fn links_may_not_lead_out() {
@@ -207,5 +242,40 @@ mod tests {
         for (name, expected) in cases {
             assert_eq!(folder.text(name).expect("reads"), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_link_to_a_folder_is_refused() {
+        let elsewhere = tempfile::tempdir().expect("a temporary folder");
+        fs::write(elsewhere.path().join("a.rules.yaml"), "").expect("writes");
+        for link in ["shared", "lists/shared"] {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            fs::create_dir(folder.path().join("lists")).expect("makes a folder");
+            symlink(elsewhere.path(), folder.path().join(link)).expect("links");
+            let refused = Folder::open(folder.path()).expect("opens").rule_files(&[]);
+            match refused {
+                Err(ReadError::Misplaced { path }) => assert_eq!(path, folder.path().join(link)),
+                other => panic!("{link}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn links_that_no_ruleset_needs_are_passed_over() {
+        let elsewhere = tempfile::tempdir().expect("a temporary folder");
+        fs::write(elsewhere.path().join("a.rules.yaml"), "").expect("writes");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(folder.path().join("lists")).expect("makes a folder");
+        fs::write(folder.path().join("b.rules.yaml"), "").expect("writes");
+        let to_folders = ["tests", ".cache", "lists/.cache"];
+        let locks = [".#b.rules.yaml", ".#b.rules.yml", "lists/.#c.rules.yaml"];
+        for link in to_folders {
+            symlink(elsewhere.path(), folder.path().join(link)).expect("links");
+        }
+        for link in locks {
+            symlink("somebody@somewhere.1234", folder.path().join(link)).expect("links");
+        }
+        let found = Folder::open(folder.path()).expect("opens").rule_files(&[]);
+        assert_eq!(found.expect("reads"), ["b.rules.yaml"]);
     }
 }

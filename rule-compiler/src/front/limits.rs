@@ -1,4 +1,15 @@
 //! Every limit of the language in one place. Passing one is an error, never a truncation.
+//!
+//! What the engine limits too is limited here by the engine's number, or by a lower one.
+
+use riskgate_engine::{actions, strings};
+
+pub(crate) use riskgate_engine::{
+    actions::MAX_BODY_LEN,
+    attributes::{MAX_KEY_LEN, MAX_TRANSFORMS},
+    rules::MAX_ID_LEN,
+    strings::{MAX_HEADER_LEN as MAX_HEADER_VALUE_LEN, MAX_HEADER_NAME_LEN},
+};
 
 /// A YAML file or a list file, in bytes.
 pub(crate) const MAX_FILE_LEN: usize = 64 << 20;
@@ -24,10 +35,6 @@ pub(crate) const MAX_EXPRESSION_LEN: usize = 64 << 10;
 pub(crate) const MAX_EXPRESSION_DEPTH: usize = 64;
 /// Elements of an `in [..]` list.
 pub(crate) const MAX_INLINE_ELEMENTS: usize = 1000;
-/// Transforms of one attribute.
-pub(crate) const MAX_TRANSFORMS: usize = 16;
-/// A key in brackets, in bytes.
-pub(crate) const MAX_KEY_LEN: usize = 256;
 /// A regex, in bytes.
 pub(crate) const MAX_PATTERN_LEN: usize = 4096;
 /// A description, in bytes.
@@ -42,12 +49,6 @@ pub(crate) const MAX_TAGS: usize = 32;
 pub(crate) const MAX_TAG_VALUE_LEN: usize = 256;
 /// Headers of one reply.
 pub(crate) const MAX_HEADERS: usize = 32;
-/// The name of a reply's header, in bytes.
-pub(crate) const MAX_HEADER_NAME_LEN: usize = 128;
-/// The value of a reply's header, in bytes.
-pub(crate) const MAX_HEADER_VALUE_LEN: usize = 4096;
-/// The body of a reply, in bytes.
-pub(crate) const MAX_BODY_LEN: usize = 64 << 10;
 /// A redirect template, in bytes.
 pub(crate) const MAX_TEMPLATE_LEN: usize = 2048;
 /// A score or a priority, either way from zero.
@@ -60,3 +61,9 @@ pub(crate) const MIN_TTL_S: u64 = 60;
 pub(crate) const MAX_TTL_S: u64 = 366 * 24 * 3600;
 /// Bad values shown of one list: more do not help.
 pub(crate) const MAX_REPORTED_VALUES: usize = 20;
+
+const _: () = assert!(
+    MAX_HEADERS <= actions::MAX_HEADERS
+        && MAX_TAGS <= actions::MAX_HEADERS
+        && MAX_TAG_VALUE_LEN <= strings::MAX_HEADER_LEN
+);

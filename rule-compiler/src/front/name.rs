@@ -1,6 +1,6 @@
 //! Names that authors give: of rulesets, rules, lists and tags.
 
-use super::{context::Context, text::quoted, yaml::Node};
+use super::{context::Context, limits::MAX_ID_LEN, text::quoted, yaml::Node};
 use crate::diagnostic::Code;
 use core::ops::Range;
 
@@ -27,7 +27,7 @@ pub(crate) const RULESET: NameRule = NameRule {
 pub(crate) const RULE: NameRule = NameRule {
     what: "a rule's id",
     shape: "1 to 64 of `a-z`, `0-9`, `.`, `_` and `-`, the first a letter or a digit",
-    limit: 64,
+    limit: MAX_ID_LEN,
     first: alphanumeric,
     rest: |byte| alphanumeric(byte) || matches!(byte, b'.' | b'_' | b'-'),
 };

@@ -82,10 +82,10 @@ pub enum ReadError {
         /// The file.
         path: PathBuf,
     },
-    /// A rule file that would be left out because of its place.
-    #[error("{} is not read; put it beside {MANIFEST}", path.display())]
+    /// A rule file that would be left out because of its place, or a link to a folder, which may hold some.
+    #[error("{} is not read; put rule files beside {MANIFEST}, and a folder in place of a link to one", path.display())]
     Misplaced {
-        /// The file.
+        /// The file or the link.
         path: PathBuf,
     },
     /// A link leads out of the folder.

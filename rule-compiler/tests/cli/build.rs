@@ -1,4 +1,5 @@
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::process::Command;
@@ -61,6 +62,11 @@ fn the_same_input_gives_the_same_bytes() {
         )
         .expect(0, "");
     assert!(workshop.read("flag.bundle") == expected);
+    // A program wrote it: eight digits are no date.
+    let variable = [("SOURCE_DATE_EPOCH", "20261123")];
+    workshop
+        .run_with(&format!("{build} early.bundle"), "", &variable)
+        .expect(0, "revision 3");
     // Where the ruleset lies does not show.
     workshop.write(
         "elsewhere/copy/ruleset.yaml",
@@ -126,6 +132,8 @@ fn only_a_regular_file_is_replaced() {
     for (target, words) in [
         ("pipe", remedy),
         ("device", remedy),
+        // A link to a pipe that is open and has no path.
+        ("/dev/stdout", remedy),
         ("dangling", "cannot write `dangling`"),
     ] {
         workshop.build(target, "--revision 4").expect(2, words);
@@ -158,6 +166,39 @@ fn a_bundle_is_as_readable_as_any_new_file() {
         metadata.permissions().mode()
     };
     assert_eq!(mode("shop.bundle"), mode("plain"));
+}
+
+#[test]
+fn a_file_that_is_replaced_keeps_its_mode() {
+    let workshop = Workshop::furnished();
+    symlink("kept.bundle", workshop.path("link.bundle")).unwrap();
+    for (output, mode) in [("kept.bundle", 0o640), ("link.bundle", 0o606)] {
+        workshop.write("kept.bundle", "old");
+        let path = workshop.path("kept.bundle");
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        workshop.build(output, "--revision 3").expect(0, "");
+        assert!(workshop.read("kept.bundle") == workshop.read("shop.bundle"));
+        let kept = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(kept, mode, "{output}: {kept:o}");
+    }
+}
+
+/// A folder that can be written but not read cannot be synced; the file is there all the same.
+#[test]
+fn a_folder_that_cannot_be_synced_is_a_warning() {
+    let workshop = Workshop::furnished();
+    workshop.write("drop/x.bundle", "old");
+    let folder = workshop.path("drop");
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o300)).unwrap();
+    let is_closed = std::fs::File::open(&folder).is_err();
+    let outcome = workshop.build("drop/x.bundle", "--revision 3");
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
+    assert!(workshop.read("drop/x.bundle") == workshop.read("shop.bundle"));
+    if !is_closed {
+        eprintln!("SKIPPED: this user reads every folder");
+        return;
+    }
+    outcome.expect(0, "warning: `drop/x.bundle` is written, but");
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn files_that_would_be_left_out_are_named() {
         ("shop/more.rules.yml", "shop/more.rules.yml is not read"),
         (
             "shop/deep/more.rules.yaml",
-            "shop/deep/more.rules.yaml is not read; put it beside",
+            "shop/deep/more.rules.yaml is not read; put rule files beside",
         ),
     ];
     for (name, words) in cases {

@@ -440,6 +440,25 @@ fn a_vm_is_silent_from_the_offer_until_it_takes_or_answers() {
     session.on_newest(Some(&publication(3, 10)), at(30));
     drain(&mut session);
     assert_eq!(silent_since(&session), Some(at(20).monotonic));
+    // Nor what is said of other bundles, or of nothing: it could go on for ever.
+    let others = [
+        taken(2, 2 * CHUNK_LEN_MAX),
+        taken(9, CHUNK_LEN_MAX),
+        SubscriberMessage::Ack(bundle(2)),
+        SubscriberMessage::Ack(bundle(1)),
+        nack(2, true),
+        SubscriberMessage::ServesRequests,
+    ];
+    for (message, second) in others.into_iter().zip(31..) {
+        session
+            .on_message(message.clone(), EARLIEST, at(second))
+            .unwrap();
+        assert_eq!(
+            silent_since(&session),
+            Some(at(20).monotonic),
+            "{message:?}"
+        );
+    }
     session.on_message(nack(3, false), LATEST, at(40)).unwrap();
     assert_eq!(silent_since(&session), None);
     session.on_retry(at(50));

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use riskgate_engine::trust::TrustedKeys;
 use riskgate_push_protocol::{
     BundleId, BundleStart, ChunkTaken, Hello, InstanceId, PusherMessage, Status as PusherStatus,
     SubscriberMessage, VmId,
@@ -72,7 +71,7 @@ impl Pusher {
             .iter()
             .map(|key| bundles::key(*key).verifying_key().to_bytes())
             .collect();
-        let verifier = Verifier::new(TrustedKeys::new(&keys, 1).unwrap());
+        let verifier = Verifier::new(&keys, 1).unwrap();
         let store = Store::open(&folder.join("store.redb")).unwrap();
         let clock = Arc::new(TestClock(AtomicU64::new(NOW_S * 1000)));
         let loopback = "127.0.0.1:0".parse().unwrap();

@@ -62,8 +62,17 @@ fn tests_begin_at(file: &Path, source: &str) -> usize {
     if file.iter().any(is_tests) {
         return 1;
     }
-    let module = source.lines().position(|line| line == "#[cfg(test)]");
-    module.map_or(usize::MAX, |index| index + 1)
+    let lines: Vec<&str> = source.lines().collect();
+    let is_module = |index: &usize| {
+        let is_attribute = |line: &&&str| line.starts_with(['#', ' ', ')']);
+        let item = lines.iter().skip(*index).find(|line| !is_attribute(line));
+        item.is_some_and(|item| item.split(' ').any(|word| word == "mod") && item.ends_with('{'))
+    };
+    let marks = (0..lines.len()).filter(|index| lines.get(*index) == Some(&"#[cfg(test)]"));
+    marks
+        .into_iter()
+        .find(is_module)
+        .map_or(usize::MAX, |index| index + 1)
 }
 
 struct Function {
@@ -127,6 +136,34 @@ fn indentation(line: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_module_of_tests_begins_the_tests() {
+        let cases = [
+            ("#[cfg(test)]\nuse a::B;\n\nfn c() {}\n", usize::MAX),
+            ("#[cfg(test)]\nmod tests;\n\nfn c() {}\n", usize::MAX),
+            (
+                "#[cfg(test)]\nfn c() {\n    mod d {\n    }\n}\n",
+                usize::MAX,
+            ),
+            (
+                "#[cfg(test)]\nuse a::B;\n\n#[cfg(test)]\nmod tests {\n}\n",
+                4,
+            ),
+            (
+                "fn c() {}\n\n#[cfg(test)]\n#[expect(\n    x,\n    reason = \"y\"\n)]\npub(crate) mod tests {\n}\n",
+                3,
+            ),
+        ];
+        for (source, line) in cases {
+            assert_eq!(
+                tests_begin_at(Path::new("src/a.rs"), source),
+                line,
+                "{source}"
+            );
+        }
+        assert_eq!(tests_begin_at(Path::new("tests/a.rs"), "fn c() {}\n"), 1);
+    }
 
     #[test]
     fn a_function_is_measured_from_its_head_to_its_brace() {

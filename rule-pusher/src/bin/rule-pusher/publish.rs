@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use riskgate_push_protocol::{BundleId, Published};
+use riskgate_push_protocol::{BundleId, KeyId, Published};
 use riskgate_pusher::client::AdminClient;
 use serde::Serialize;
 
@@ -26,11 +26,25 @@ pub(crate) async fn run(args: &PublishArgs) -> Result<(), Failure> {
         error,
     })?;
     let published = AdminClient::connect(to).await?.publish(&file).await?;
+    warn_of_signatures_left_out(&published);
     let text = match format {
         Format::Human => human(&published),
         Format::Json => json(&published),
     };
     writeln!(io::stdout(), "{text}").map_err(Failure::Output)
+}
+
+fn warn_of_signatures_left_out(published: &Published) {
+    for key in &published.signatures_left_out {
+        eprintln!("{}", left_out(key));
+    }
+}
+
+fn left_out(key: &KeyId) -> String {
+    format!(
+        "warning: the signature by key {key} was left out: the pusher does not trust that key, so it cannot check it; \
+         start the pusher with that key under `--trust` and publish again"
+    )
 }
 
 fn human(published: &Published) -> String {
@@ -40,6 +54,7 @@ fn human(published: &Published) -> String {
         bundle: BundleId { revision, digest },
         subscribers,
         unchanged,
+        signatures_left_out: _,
     } = published;
     let audience = audience
         .as_ref()
@@ -66,6 +81,7 @@ struct Shape<'a> {
     digest: String,
     subscribers: u32,
     unchanged: bool,
+    signatures_left_out: Vec<String>,
 }
 
 fn json(published: &Published) -> String {
@@ -75,6 +91,7 @@ fn json(published: &Published) -> String {
         bundle: BundleId { revision, digest },
         subscribers,
         unchanged,
+        signatures_left_out,
     } = published;
     let (audience, digest) = (audience.as_deref(), digest.to_string());
     let shape = Shape {
@@ -84,6 +101,7 @@ fn json(published: &Published) -> String {
         digest,
         subscribers: *subscribers,
         unchanged: *unchanged,
+        signatures_left_out: signatures_left_out.iter().map(KeyId::to_string).collect(),
     };
     serde_json::to_string_pretty(&shape).unwrap_or_default()
 }
@@ -105,6 +123,7 @@ mod tests {
             },
             subscribers: 1,
             unchanged: false,
+            signatures_left_out: vec![KeyId([0xcd; 32])],
         }
     }
 
@@ -135,7 +154,10 @@ mod tests {
           "revision": 7,
           "digest": "abababababababababababababababababababababababababababababababab",
           "subscribers": 1,
-          "unchanged": false
+          "unchanged": false,
+          "signatures_left_out": [
+            "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"
+          ]
         }
         "#);
     }

@@ -6,8 +6,7 @@ use std::{
 };
 
 use riskgate_pusher::{
-    clock::SystemClock, config::Config, keys::read_trusted_keys, server::Server, store::Store,
-    verify::Verifier,
+    clock::SystemClock, config::Config, keys::read_verifier, server::Server, store::Store,
 };
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,7 +33,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         log,
     } = args;
     log_to_stderr(log);
-    let verifier = Verifier::new(read_trusted_keys(&trust, threshold)?);
+    let verifier = read_verifier(&trust, threshold)?;
     let store = Store::open(&store)?;
     let config = Config {
         allow_non_loopback,
