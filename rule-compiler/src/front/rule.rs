@@ -162,16 +162,12 @@ impl Context<'_> {
     }
 
     fn stage(&mut self, node: &Node) -> Option<Stage> {
-        let words = [
-            ("shadow", Some(Stage::Shadow)),
-            ("canary", None),
-            ("enforce", Some(Stage::Enforce)),
-        ];
-        let stage = self.choice(node, "`stage`", &words)?;
-        if stage.is_none() {
+        if self.scalar(node, "`stage`")?.text == "canary" {
             self.not_supported(&node.range, "`stage: canary` is");
+            return None;
         }
-        stage
+        let words = [("shadow", Stage::Shadow), ("enforce", Stage::Enforce)];
+        self.choice(node, "`stage`", &words)
     }
 
     fn active(&mut self, node: &Node) -> Option<Active> {
