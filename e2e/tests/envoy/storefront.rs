@@ -128,7 +128,7 @@ fn differences(case: &Case, response: &Response, line: &LogLine) -> Vec<String> 
     let expect = case.expect.as_object().unwrap();
     let mut differences = Vec::new();
     for (key, expected) in expect {
-        let found = found(key, response, line);
+        let found = found(key, case, response, line);
         if found.as_ref().is_some_and(|found| found != expected) {
             differences.push(format!(
                 "{}: `{key}` is {}, expected {expected}",
@@ -141,7 +141,7 @@ fn differences(case: &Case, response: &Response, line: &LogLine) -> Vec<String> 
 }
 
 /// A part of the verdict as Envoy shows it, in the shape of `rulec eval`; nothing for what it does not show.
-fn found(key: &str, response: &Response, line: &LogLine) -> Option<Value> {
+fn found(key: &str, case: &Case, response: &Response, line: &LogLine) -> Option<Value> {
     let text = |field: &str| line.text(field).unwrap_or_default();
     let ids = |field: &str| {
         text(field)
@@ -167,7 +167,9 @@ fn found(key: &str, response: &Response, line: &LogLine) -> Option<Value> {
                 .into(),
         ),
         "matched" | "shadowed" => Some(ids(key)),
-        "tags" if text("action") == "allow" && !response.body.is_empty() => Some(tags(response)),
+        "tags" if text("action") == "allow" && case.request["method"] != "HEAD" => {
+            Some(tags(response))
+        }
         _ => None,
     }
 }
