@@ -131,7 +131,7 @@ impl Test {
     fn decode(kind: u8, comparison: u8, operand: u64) -> Option<Test> {
         let compared = || Comparison::from_code(comparison);
         let index = || u32::try_from(operand).ok();
-        let test = match kind {
+        Some(match kind {
             0 => Test::Present,
             1 => Test::IsTrue,
             2 => Test::IsFalse,
@@ -145,9 +145,7 @@ impl Test {
             10 => Test::Contains(index()?),
             11 => Test::Matches(index()?),
             _ => return None,
-        };
-        // There is one way to write each test: unused fields are zero.
-        (test.encode() == (kind, comparison, operand)).then_some(test)
+        })
     }
 }
 
@@ -160,13 +158,13 @@ impl View {
         View::Size,
     ];
 
-    fn from_code(code: u8) -> Option<View> {
+    pub(crate) fn from_code(code: u8) -> Option<View> {
         Self::ALL.get(usize::from(code)).copied()
     }
 }
 
 impl Comparison {
-    const ALL: [Comparison; 5] = [
+    pub(crate) const ALL: [Comparison; 5] = [
         Comparison::Equal,
         Comparison::Less,
         Comparison::LessOrEqual,
@@ -174,7 +172,7 @@ impl Comparison {
         Comparison::GreaterOrEqual,
     ];
 
-    fn from_code(code: u8) -> Option<Comparison> {
+    pub(crate) fn from_code(code: u8) -> Option<Comparison> {
         Self::ALL.get(usize::from(code)).copied()
     }
 
@@ -230,8 +228,16 @@ impl Atoms {
             postings,
         };
         let mut postings = Partition::default();
-        for id in 0..section.count() {
+        let mut again = Vec::with_capacity(Atom::LEN);
+        let written = section.atoms.view(bytes).chunks_exact(Atom::LEN);
+        for (id, written) in (0..section.count()).zip(written) {
             let atom = section.get(id).ok_or(BundleError::BadValue { what })?;
+            // There is one way to write each test: unused fields are zero.
+            again.clear();
+            atom.write(&mut again);
+            if again != written {
+                return Err(BundleError::BadValue { what });
+            }
             atom.check(targets)?;
             postings.next(atom.postings, section.postings.len(), what)?;
         }
@@ -249,8 +255,9 @@ impl Atoms {
         record(self.atoms.view(&self.bytes), id)
     }
 
-    pub(crate) fn postings(&self, atom: &Atom) -> impl Iterator<Item = u32> + use<'_> {
-        let (start, length) = atom.postings;
+    /// The rules that an atom gives access to.
+    pub(crate) fn postings(&self, id: AtomId) -> impl Iterator<Item = u32> + use<'_> {
+        let (start, length) = self.get(id).map_or((0, 0), |atom| atom.postings);
         records(slice::<u32>(self.postings.view(&self.bytes), start, length))
     }
 }

@@ -81,20 +81,34 @@ impl<'a> Cursor<'a> {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Bytes {
     section: Arc<[u8]>,
-    start: usize,
-    length: usize,
+    range: Range<usize>,
 }
 
 impl Bytes {
+    /// A section: where it lies in `file` it is shared with that, and copied otherwise.
+    pub(crate) fn of_section(section: &[u8], file: Option<&Arc<[u8]>>) -> Bytes {
+        file.and_then(|file| Bytes::within(file, section))
+            .unwrap_or_else(|| Bytes::from(section))
+    }
+
+    fn within(file: &Arc<[u8]>, section: &[u8]) -> Option<Bytes> {
+        let start = section.as_ptr().addr().checked_sub(file.as_ptr().addr())?;
+        let shared = Bytes {
+            section: file.clone(),
+            range: start..start.checked_add(section.len())?,
+        };
+        core::ptr::eq(&*shared, section).then_some(shared)
+    }
+
     /// `length` bytes from `start` on; empty if they are not all there.
     pub(crate) fn part(&self, start: usize, length: usize) -> Bytes {
         if self.get(start..).is_none_or(|rest| rest.len() < length) {
             return Bytes::default();
         }
+        let start = self.range.start + start;
         Bytes {
             section: self.section.clone(),
-            start: self.start + start,
-            length,
+            range: start..start + length,
         }
     }
 }
@@ -103,8 +117,7 @@ impl Deref for Bytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        let rest = self.section.get(self.start..).unwrap_or_default();
-        rest.get(..self.length).unwrap_or_default()
+        self.section.get(self.range.clone()).unwrap_or_default()
     }
 }
 
@@ -112,8 +125,7 @@ impl From<&[u8]> for Bytes {
     fn from(section: &[u8]) -> Bytes {
         Bytes {
             section: Arc::from(section),
-            start: 0,
-            length: section.len(),
+            range: 0..section.len(),
         }
     }
 }

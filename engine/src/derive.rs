@@ -3,104 +3,124 @@
 use alloc::vec::Vec;
 
 use crate::attributes::{Attribute, AttributeId, Base};
+use crate::fields::{Fields, Span};
+use crate::names::NameId;
 use crate::request::Request;
+use crate::sources::Sources;
 use crate::strings::Strings;
 use crate::transform::{Transform, trimmed, url_decode};
 
-/// A value in the arena.
-#[derive(Debug, Clone, Copy, Default)]
-struct Span {
-    start: usize,
-    end: usize,
-}
-
-/// A query argument or a cookie.
+/// What values are derived from.
 #[derive(Debug, Clone, Copy)]
-struct Pair {
-    name: Span,
-    value: Span,
+pub(crate) struct Inputs<'a> {
+    pub(crate) request: &'a Request<'a>,
+    pub(crate) sources: &'a Sources,
+    pub(crate) strings: &'a Strings,
 }
 
-/// The values derived for one request. Clearing keeps the memory.
+/// The values derived for one request. Clearing keeps the memory and touches no more of it than was used.
 #[derive(Debug, Default)]
 pub(crate) struct Values {
     arena: Vec<u8>,
     spans: Vec<Span>,
-    /// For each attribute its slice of `spans`, once it was derived.
-    derived: Vec<Option<(usize, usize)>>,
-    params: Option<Vec<Pair>>,
-    cookies: Option<Vec<Pair>>,
-    /// Kept so that their memory is used again.
-    spare_pairs: [Vec<Pair>; 2],
+    /// Counts requests, so that nothing has to be forgotten of the one before.
+    generation: u32,
+    /// For each attribute its slice of `spans`, and the request that it was derived for.
+    derived: Vec<Derived>,
+    headers: Fields,
+    params: Fields,
+    cookies: Fields,
+    claims: Fields,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Derived {
+    generation: u32,
+    start: usize,
+    end: usize,
 }
 
 impl Values {
-    pub(crate) fn clear(&mut self, attribute_count: u32) {
+    /// Forgets the last request.
+    pub(crate) fn clear(&mut self, sources: &Sources) {
         self.arena.clear();
         self.spans.clear();
-        self.derived.clear();
-        self.derived.resize(attribute_count as usize, None);
-        let [params, cookies] = &mut self.spare_pairs;
-        if let Some(used) = self.params.take() {
-            *params = used;
+        if self.generation == u32::MAX {
+            *self = Values::default();
         }
-        if let Some(used) = self.cookies.take() {
-            *cookies = used;
-        }
+        self.generation += 1;
+        let attributes = sources.names.len();
+        self.derived.resize(attributes, Derived::default());
+        let generation = self.generation;
+        self.headers.clear(generation, &sources.headers);
+        self.params.clear(generation, &sources.params);
+        self.cookies.clear(generation, &sources.cookies);
+        self.claims.clear(generation, &sources.claims);
+    }
+
+    /// Whether a value of an attribute was derived; call [`Values::derive`] first.
+    pub(crate) fn has(&self, id: AttributeId) -> bool {
+        self.spans_of(id).is_some_and(|(start, end)| start < end)
     }
 
     /// The values of an attribute; call [`Values::derive`] first.
     pub(crate) fn get(&self, id: AttributeId) -> impl ExactSizeIterator<Item = &[u8]> {
-        let (start, end) = self
-            .derived
-            .get(id as usize)
-            .copied()
-            .flatten()
-            .unwrap_or_default();
+        let (start, end) = self.spans_of(id).unwrap_or_default();
         let spans = self.spans.get(start..end).unwrap_or_default();
         spans.iter().map(|span| self.bytes(*span))
     }
 
+    fn spans_of(&self, id: AttributeId) -> Option<(usize, usize)> {
+        let derived = self.derived.get(id as usize)?;
+        (derived.generation == self.generation).then_some((derived.start, derived.end))
+    }
+
+    /// The `index`th name of a keyed base that the request has and some rule knows, in order of first appearance.
+    pub(crate) fn name_at(&self, base: Base, index: usize) -> Option<NameId> {
+        self.fields(base)?.order.get(index).copied()
+    }
+
     /// Derives an attribute's values unless that was done for this request.
-    pub(crate) fn derive(
-        &mut self,
-        id: AttributeId,
-        attribute: Attribute,
-        request: &Request<'_>,
-        strings: &Strings,
-    ) {
-        if self.derived.get(id as usize).is_none_or(Option::is_some) {
+    pub(crate) fn derive(&mut self, id: AttributeId, attribute: Attribute, from: &Inputs<'_>) {
+        let known = self.derived.get(id as usize);
+        if known.is_none_or(|derived| derived.generation == self.generation) {
             return;
         }
-        // Pairs append to the arena only, so the spans of this attribute stay together.
-        match attribute.base {
-            Base::Param if self.params.is_none() => self.parse_params(request),
-            Base::Cookie if self.cookies.is_none() => self.parse_cookies(request),
-            _ => {}
-        }
+        // Fields append to the arena only, so the spans of this attribute stay together.
+        self.sort_fields(attribute.base, from);
         let start = self.spans.len();
-        self.derive_base(attribute, request, strings);
+        self.derive_base(id, attribute, from);
         if let Some(slot) = self.derived.get_mut(id as usize) {
-            *slot = Some((start, self.spans.len()));
+            *slot = Derived {
+                generation: self.generation,
+                start,
+                end: self.spans.len(),
+            };
         }
     }
 
-    fn derive_base(&mut self, attribute: Attribute, request: &Request<'_>, strings: &Strings) {
-        let transforms = strings.get(attribute.transforms);
-        let key = strings.get(attribute.key);
+    fn derive_base(&mut self, id: AttributeId, attribute: Attribute, from: &Inputs<'_>) {
+        let transforms = from.strings.get(attribute.transforms);
         match attribute.base {
-            Base::Header => {
-                let named = request.headers.iter().filter(|(name, _)| *name == key);
-                named.for_each(|(_, value)| self.push(value, transforms));
-            }
-            Base::Claim => {
-                let named = request.claims.iter().filter(|(name, _)| *name == key);
-                named.for_each(|(_, value)| self.push(value, transforms));
-            }
-            Base::Param => self.push_pairs(key, transforms, |values| &mut values.params),
-            Base::Cookie => self.push_pairs(key, transforms, |values| &mut values.cookies),
+            Base::Header => self.push_fields(id, from, |values, place| {
+                let header = from.request.headers.get(place.start);
+                values.push(header.map_or(&[], |(_, value)| value), transforms);
+            }),
+            Base::Claim => self.push_fields(id, from, |values, place| {
+                let claim = from.request.claims.get(place.start);
+                values.push(claim.map_or(&[], |(_, value)| value), transforms);
+            }),
+            Base::Param | Base::Cookie => self.push_fields(id, from, |values, place| {
+                if transforms.is_empty() {
+                    values.spans.push(place);
+                    return;
+                }
+                let start = values.arena.len();
+                values.arena.extend_from_within(place.start..place.end);
+                values.finish(start, transforms);
+            }),
             Base::Hostname => {
-                if let Some(host) = request.host {
+                if let Some(host) = from.request.host {
                     let start = self.arena.len();
                     self.arena.extend_from_slice(without_port(host));
                     Transform::LowerAscii.apply(&mut self.arena, start);
@@ -108,10 +128,27 @@ impl Values {
                 }
             }
             base => {
-                if let Some(value) = single_value(base, request) {
+                if let Some(value) = single_value(base, from.request) {
                     self.push(value, transforms);
                 }
             }
+        }
+    }
+
+    /// Hands the places of all fields that an attribute is about to `push`, in order.
+    fn push_fields(
+        &mut self,
+        id: AttributeId,
+        from: &Inputs<'_>,
+        push: impl Fn(&mut Values, Span),
+    ) {
+        let Some((base, name)) = from.sources.name(id) else {
+            return;
+        };
+        let mut next = self.fields(base).and_then(|fields| fields.first(name));
+        while let Some(field) = next {
+            push(self, field.place);
+            next = self.fields(base).and_then(|fields| fields.after(field));
         }
     }
 
@@ -121,22 +158,77 @@ impl Values {
         self.finish(start, transforms);
     }
 
-    fn push_pairs(
-        &mut self,
-        key: &[u8],
-        transforms: &[u8],
-        pairs: impl Fn(&mut Values) -> &mut Option<Vec<Pair>>,
-    ) {
-        let taken = pairs(self).take().unwrap_or_default();
-        for pair in &taken {
-            if self.bytes(pair.name) == key {
-                let start = self.arena.len();
-                self.arena
-                    .extend_from_within(pair.value.start..pair.value.end);
-                self.finish(start, transforms);
+    fn fields(&self, base: Base) -> Option<&Fields> {
+        match base {
+            Base::Header => Some(&self.headers),
+            Base::Param => Some(&self.params),
+            Base::Cookie => Some(&self.cookies),
+            Base::Claim => Some(&self.claims),
+            _ => None,
+        }
+    }
+
+    /// Sorts the request's fields by their names, once; those that no rule names are left out.
+    pub(crate) fn sort_fields(&mut self, base: Base, from: &Inputs<'_>) {
+        if self.fields(base).is_none_or(|fields| fields.is_sorted) {
+            return;
+        }
+        match base {
+            Base::Header => {
+                self.headers
+                    .sort_named(from.request.headers, &from.sources.headers, from.strings);
+            }
+            Base::Claim => {
+                self.claims
+                    .sort_named(from.request.claims, &from.sources.claims, from.strings);
+            }
+            Base::Param => self.sort_params(from),
+            Base::Cookie => self.sort_cookies(from),
+            _ => {}
+        }
+    }
+
+    fn sort_params(&mut self, from: &Inputs<'_>) {
+        self.params.is_sorted = true;
+        let query = single_value(Base::Query, from.request).unwrap_or_default();
+        for part in query
+            .split(|&byte| byte == b'&')
+            .filter(|part| !part.is_empty())
+        {
+            let (name, value) = split_pair(part).unwrap_or((part, &[]));
+            let decoded = self.push_decoded(name);
+            let known = from.sources.params.find(self.bytes(decoded), from.strings);
+            self.arena.truncate(decoded.start);
+            if let Some(name) = known {
+                let value = self.push_decoded(value);
+                self.params.push(name, value);
             }
         }
-        *pairs(self) = Some(taken);
+    }
+
+    fn push_decoded(&mut self, text: &[u8]) -> Span {
+        let start = self.arena.len();
+        self.arena.extend_from_slice(text);
+        url_decode(&mut self.arena, start, true);
+        Span {
+            start,
+            end: self.arena.len(),
+        }
+    }
+
+    fn sort_cookies(&mut self, from: &Inputs<'_>) {
+        self.cookies.is_sorted = true;
+        let headers = from.request.headers.iter();
+        let headers = headers.filter(|(name, _)| *name == b"cookie");
+        let parts = headers.flat_map(|(_, value)| value.split(|&byte| byte == b';'));
+        for (name, value) in parts.filter_map(|part| split_pair(trimmed(part))) {
+            if let Some(name) = from.sources.cookies.find(name, from.strings) {
+                let start = self.arena.len();
+                self.arena.extend_from_slice(value);
+                let end = self.arena.len();
+                self.cookies.push(name, Span { start, end });
+            }
+        }
     }
 
     /// Transforms what lies in the arena from `start` on, and makes it a value unless a transform drops it.
@@ -152,59 +244,6 @@ impl Values {
             });
         } else {
             self.arena.truncate(start);
-        }
-    }
-
-    fn parse_params(&mut self, request: &Request<'_>) {
-        let [spare, _] = &mut self.spare_pairs;
-        let mut pairs = core::mem::take(spare);
-        pairs.clear();
-        let query = single_value(Base::Query, request).unwrap_or_default();
-        for part in query
-            .split(|&byte| byte == b'&')
-            .filter(|part| !part.is_empty())
-        {
-            let (name, value) = split_pair(part).unwrap_or((part, &[]));
-            let name = self.push_decoded(name);
-            let value = self.push_decoded(value);
-            pairs.push(Pair { name, value });
-        }
-        self.params = Some(pairs);
-    }
-
-    fn push_decoded(&mut self, text: &[u8]) -> Span {
-        let start = self.arena.len();
-        self.arena.extend_from_slice(text);
-        url_decode(&mut self.arena, start, true);
-        Span {
-            start,
-            end: self.arena.len(),
-        }
-    }
-
-    fn parse_cookies(&mut self, request: &Request<'_>) {
-        let [_, spare] = &mut self.spare_pairs;
-        let mut pairs = core::mem::take(spare);
-        pairs.clear();
-        let headers = request
-            .headers
-            .iter()
-            .filter(|(name, _)| *name == b"cookie");
-        let parts = headers.flat_map(|(_, value)| value.split(|&byte| byte == b';'));
-        for (name, value) in parts.filter_map(|part| split_pair(trimmed(part))) {
-            let name = self.push_raw(name);
-            let value = self.push_raw(value);
-            pairs.push(Pair { name, value });
-        }
-        self.cookies = Some(pairs);
-    }
-
-    fn push_raw(&mut self, text: &[u8]) -> Span {
-        let start = self.arena.len();
-        self.arena.extend_from_slice(text);
-        Span {
-            start,
-            end: self.arena.len(),
         }
     }
 
@@ -266,8 +305,30 @@ fn without_port(host: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attributes::NO_KEY;
+    use crate::atoms::Atoms;
+    use crate::attributes::{Attributes, NO_KEY};
+    use crate::exact::Exact;
+    use crate::literals::Literals;
+    use crate::networks::Networks;
+    use crate::policy::Policy;
+    use crate::ranks::Ranks;
+    use crate::sources::Index;
     use crate::strings::StringsWriter;
+
+    /// Those of a ruleset with this attribute alone.
+    fn sources(attribute: Attribute, strings: &Strings) -> Sources {
+        let attributes = crate::attributes::write(&[attribute]);
+        Sources::new(&Index {
+            strings,
+            attributes: &Attributes::read(&attributes.as_slice().into(), strings).unwrap(),
+            atoms: &Atoms::default(),
+            exact: &Exact::default(),
+            literals: &Literals::default(),
+            networks: &Networks::default(),
+            ranks: &Ranks::default(),
+            policy: &Policy::default(),
+        })
+    }
 
     /// The values of `base[key]`, each followed by `|`, so that none and one empty value differ.
     fn values(base: Base, key: &str, request: &Request<'_>) -> Vec<u8> {
@@ -280,9 +341,15 @@ mod tests {
             key: if key.is_empty() { NO_KEY } else { key_id },
             transforms,
         };
+        let sources = sources(attribute, &strings);
         let mut values = Values::default();
-        values.clear(1);
-        values.derive(0, attribute, request, &strings);
+        values.clear(&sources);
+        let from = Inputs {
+            request,
+            sources: &sources,
+            strings: &strings,
+        };
+        values.derive(0, attribute, &from);
         values
             .get(0)
             .flat_map(|value| [value, b"|"].concat())
@@ -392,15 +459,21 @@ mod tests {
             key,
             transforms,
         };
+        let sources = sources(attribute, &strings);
         let mut values = Values::default();
         for (path, expected) in [("/?id=1&id=2", 2), ("/", 0), ("/?id=3", 1)] {
             let request = Request {
                 path: Some(path.as_bytes()),
                 ..Request::default()
             };
-            values.clear(1);
-            values.derive(0, attribute, &request, &strings);
-            values.derive(0, attribute, &request, &strings);
+            let from = Inputs {
+                request: &request,
+                sources: &sources,
+                strings: &strings,
+            };
+            values.clear(&sources);
+            values.derive(0, attribute, &from);
+            values.derive(0, attribute, &from);
             assert_eq!(values.get(0).len(), expected, "{path}");
         }
     }

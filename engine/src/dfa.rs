@@ -1,8 +1,11 @@
 //! Section `dfas`: compiled patterns, walked one byte at a time.
 //!
-//! Layout: count, then for each its length and: class count (u16), state count (u32), start state (u32), the class of
-//! each byte (256 u8), a bit for each state that accepts at the end of the value, then for each state one next state
-//! (u16 where there are at most 65,536 states, else u32) a class. State 0 rejects for ever, state 1 accepts at once.
+//! Layout: count, then for each its length and: class count (u16), state count (u32), start (u32), the class of
+//! each byte (256 u8), a bit for each state that accepts at the end of the value, then for each state a row of one next
+//! state (u16 where there are at most 65,536 states, else u32) a class. State 0 rejects for ever, state 1 accepts at once.
+//!
+//! A state is written as the cell that its row begins with, so that a step is one addition and one load; but where its
+//! index fits into two bytes and that cell may not, as its index.
 
 use alloc::vec::Vec;
 
@@ -16,8 +19,12 @@ pub const ACCEPT: u32 = 1;
 /// A pattern of more bytes is refused by the compiler and by the reader.
 pub const MAX_LEN: usize = 1 << 20;
 
-const NARROW_STATES: u32 = 1 << 16;
-const CLASSES_LEN: usize = 256;
+/// So many numbers fit into two bytes.
+const NARROW: usize = 1 << 16;
+const HEAD_LEN: usize = 10;
+/// So many steps are taken between two looks at whether it is already decided.
+const STRIDE: usize = 8;
+const WHAT: &str = "a pattern's automaton";
 
 /// A complete automaton over bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +47,16 @@ impl DfaWriter {
     pub fn write(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let state_count = u32::try_from(self.accepts_at_end.len()).unwrap_or(u32::MAX);
+        let form = Form::new(state_count, self.class_count.into());
+        let code = |state: u32| match form {
+            Form::Narrow | Form::Wide => {
+                state.saturating_mul(self.class_count.into()).to_le_bytes()
+            }
+            Form::Indices => state.to_le_bytes(),
+        };
         out.extend_from_slice(&self.class_count.to_le_bytes());
         out.extend_from_slice(&state_count.to_le_bytes());
-        out.extend_from_slice(&self.start.to_le_bytes());
+        out.extend_from_slice(&code(self.start));
         out.extend_from_slice(&self.classes);
         for group in self.accepts_at_end.chunks(8) {
             let bits = group
@@ -51,12 +65,42 @@ impl DfaWriter {
                 .map(|(bit, &accepts)| u8::from(accepts) << bit);
             out.push(bits.fold(0, |byte, bit| byte | bit));
         }
-        for next in &self.transitions {
-            let bytes = next.to_le_bytes();
-            let width = if state_count <= NARROW_STATES { 2 } else { 4 };
-            out.extend(bytes.into_iter().take(width));
+        for &next in &self.transitions {
+            out.extend(code(next).into_iter().take(form.width()));
         }
         out
+    }
+}
+
+/// How next states are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// The cell that a row begins with, in two bytes.
+    Narrow,
+    /// Indices, in two bytes.
+    Indices,
+    /// The cell that a row begins with, in four bytes.
+    Wide,
+}
+
+impl Form {
+    fn new(state_count: u32, class_count: u32) -> Form {
+        let states = state_count as usize;
+        if states.saturating_mul(class_count as usize) <= NARROW {
+            Form::Narrow
+        } else if states <= NARROW {
+            Form::Indices
+        } else {
+            Form::Wide
+        }
+    }
+
+    /// In bytes.
+    fn width(self) -> usize {
+        match self {
+            Form::Narrow | Form::Indices => 2,
+            Form::Wide => 4,
+        }
     }
 }
 
@@ -72,114 +116,156 @@ pub fn write(dfas: &[Vec<u8>]) -> Vec<u8> {
     out
 }
 
-/// One automaton, checked: every byte has a class, every next state exists.
+/// One automaton, checked: every byte has a class, every next state exists, the first two states stay what they are.
 #[derive(Debug, Clone)]
 pub(crate) struct Dfa {
-    classes: Bytes,
-    class_count: usize,
+    bytes: Bytes,
+    class_count: u32,
+    state_count: u32,
+    /// The cell that its row begins with.
     start: u32,
-    accepts_at_end: Bytes,
-    transitions: Bytes,
-    width: usize,
+}
+
+/// Its bytes, taken apart.
+struct Parts<'a> {
+    classes: &'a [u8; 256],
+    accepts_at_end: &'a [u8],
+    /// Of two bytes, and of four: which of them are there says the form.
+    narrow: &'a [[u8; 2]],
+    wide: &'a [[u8; 4]],
+    class_count: u32,
+}
+
+impl Parts<'_> {
+    /// The row that a cell leads to; [`DEAD`] where there is none. `form` is that of the automaton.
+    #[inline(always)]
+    fn next(&self, form: Form, cell: usize) -> u32 {
+        let narrow = || Some(u32::from(u16::from_le_bytes(*self.narrow.get(cell)?)));
+        let wide = || Some(u32::from_le_bytes(*self.wide.get(cell)?));
+        let row = match form {
+            Form::Narrow => narrow(),
+            Form::Indices => narrow().map(|state| state * self.class_count),
+            Form::Wide => wide(),
+        };
+        row.unwrap_or(DEAD)
+    }
+
+    /// The row that a walk ends in, one of [`DEAD`] or [`ACCEPT`] perhaps a few steps late: both lead to themselves.
+    #[inline(always)]
+    fn walk(&self, form: Form, start: u32, value: &[u8]) -> u32 {
+        let step = |row: u32, byte: &u8| {
+            let class = self.classes.get(usize::from(*byte));
+            let class = class.copied().unwrap_or_default();
+            self.next(form, row as usize + usize::from(class))
+        };
+        let accept = self.class_count;
+        let mut row = start;
+        let (strides, rest) = value.as_chunks::<STRIDE>();
+        for stride in strides {
+            if row <= accept {
+                return row;
+            }
+            row = stride.iter().fold(row, step);
+        }
+        rest.iter().fold(row, step)
+    }
 }
 
 impl Dfa {
     fn read(bytes: &Bytes) -> Result<Dfa, BundleError> {
-        let what = "a pattern's automaton";
         if bytes.len() > MAX_LEN {
-            return Err(BundleError::OverLimit { what });
+            return Err(BundleError::OverLimit { what: WHAT });
         }
-        let mut cursor = Cursor::new(bytes, what);
-        let class_count = usize::from(cursor.u16()?);
+        let mut cursor = Cursor::new(bytes, WHAT);
+        let class_count = u32::from(cursor.u16()?);
         let state_count = cursor.u32()?;
         let start = cursor.u32()?;
-        let take = |cursor: &mut Cursor<'_>, length: usize| {
-            let start = bytes.len() - cursor.len();
-            cursor.take(length)?;
-            Ok::<_, BundleError>(bytes.part(start, length))
-        };
-        let classes = take(&mut cursor, CLASSES_LEN)?;
-        let accepts_at_end = take(&mut cursor, (state_count as usize).div_ceil(8))?;
-        let width = if state_count <= NARROW_STATES { 2 } else { 4 };
-        let cells = (state_count as usize).checked_mul(class_count);
-        let length = cells
-            .and_then(|cells| cells.checked_mul(width))
-            .ok_or(BundleError::Truncated { what })?;
-        let transitions = take(&mut cursor, length)?;
+        let classes: [u8; 256] = cursor.array()?;
+        cursor.take((state_count as usize).div_ceil(8))?;
+        let form = Form::new(state_count, class_count);
+        let length = (state_count as usize)
+            .checked_mul(class_count as usize)
+            .and_then(|cells| cells.checked_mul(form.width()));
+        cursor.take(length.ok_or(BundleError::Truncated { what: WHAT })?)?;
         cursor.finish()?;
         let dfa = Dfa {
-            classes,
+            bytes: bytes.clone(),
             class_count,
-            start,
-            accepts_at_end,
-            transitions,
-            width,
+            state_count,
+            start: match form {
+                Form::Narrow | Form::Wide => start,
+                Form::Indices => start.saturating_mul(class_count),
+            },
         };
-        let classes_fit = class_count <= CLASSES_LEN
-            && dfa
-                .classes
-                .iter()
-                .all(|&class| usize::from(class) < class_count);
-        let states_fit =
-            state_count >= 2 && start < state_count && dfa.cells().all(|next| next < state_count);
-        if !classes_fit || !states_fit {
-            return Err(BundleError::IndexOutOfRange { what });
+        let classes_fit = (1..=256).contains(&class_count)
+            && classes.iter().all(|&class| u32::from(class) < class_count);
+        if !classes_fit || state_count < 2 || !dfa.states_fit(form) {
+            return Err(BundleError::IndexOutOfRange { what: WHAT });
         }
         Ok(dfa)
     }
 
+    fn states_fit(&self, form: Form) -> bool {
+        let Some(parts) = self.parts() else {
+            return false;
+        };
+        let width = self.class_count as usize;
+        let count = self.state_count as usize * width;
+        let is_multiple = is_multiple_of(self.class_count);
+        let is_row = |row: u32| (row as usize) < count && is_multiple(row);
+        let stays = |state: usize| {
+            let mut cells = state * width..(state + 1) * width;
+            cells.all(|cell| parts.next(form, cell) as usize == state * width)
+        };
+        is_row(self.start)
+            && (0..count).all(|cell| is_row(parts.next(form, cell)))
+            && stays(DEAD as usize)
+            && stays(ACCEPT as usize)
+    }
+
     /// Whether the pattern is found in `value`. Takes one step a byte at most.
     pub(crate) fn is_match(&self, value: &[u8]) -> bool {
-        let mut state = self.start;
-        for &byte in value {
-            match state {
-                DEAD => return false,
-                ACCEPT => return true,
-                _ => state = self.next(state, byte),
-            }
+        let Some(parts) = self.parts() else {
+            return false;
+        };
+        // Each loop is made for its form.
+        let end = match Form::new(self.state_count, self.class_count) {
+            Form::Narrow => parts.walk(Form::Narrow, self.start, value),
+            Form::Indices => parts.walk(Form::Indices, self.start, value),
+            Form::Wide => parts.walk(Form::Wide, self.start, value),
+        };
+        match end.checked_div(self.class_count).unwrap_or(DEAD) {
+            DEAD => false,
+            ACCEPT => true,
+            state => is_set(parts.accepts_at_end, state),
         }
-        state == ACCEPT || state != DEAD && self.accepts_at_end(state)
     }
 
-    fn next(&self, state: u32, byte: u8) -> u32 {
-        let class = self
-            .classes
-            .get(usize::from(byte))
-            .copied()
-            .unwrap_or_default();
-        let cell = state as usize * self.class_count + usize::from(class);
-        let bytes = self
-            .transitions
-            .get(cell * self.width..)
-            .unwrap_or_default();
-        self.cell(bytes).unwrap_or(DEAD)
+    fn parts(&self) -> Option<Parts<'_>> {
+        let (_, rest) = self.bytes.split_at_checked(HEAD_LEN)?;
+        let (classes, rest) = rest.split_first_chunk()?;
+        let length = (self.state_count as usize).div_ceil(8);
+        let (accepts_at_end, cells) = rest.split_at_checked(length)?;
+        Some(Parts {
+            classes,
+            accepts_at_end,
+            narrow: cells.as_chunks().0,
+            wide: cells.as_chunks().0,
+            class_count: self.class_count,
+        })
     }
+}
 
-    fn accepts_at_end(&self, state: u32) -> bool {
-        let byte = self
-            .accepts_at_end
-            .get(state as usize / 8)
-            .copied()
-            .unwrap_or_default();
-        byte >> (state % 8) & 1 == 1
-    }
+fn is_set(bits: &[u8], index: u32) -> bool {
+    let byte = bits.get(index as usize / 8).copied().unwrap_or_default();
+    byte >> (index % 8) & 1 == 1
+}
 
-    fn cell(&self, bytes: &[u8]) -> Option<u32> {
-        if self.width == 2 {
-            return bytes
-                .first_chunk()
-                .copied()
-                .map(u16::from_le_bytes)
-                .map(u32::from);
-        }
-        bytes.first_chunk().copied().map(u32::from_le_bytes)
-    }
-
-    fn cells(&self) -> impl Iterator<Item = u32> {
-        self.transitions
-            .chunks_exact(self.width)
-            .filter_map(|bytes| self.cell(bytes))
-    }
+/// Tells multiples of `divisor` without dividing: of all numbers below 2^32, just those times ceil(2^64 / `divisor`),
+/// modulo 2^64, stay below that factor. (Lemire, Kaser, Kurz: Faster remainder by direct computation, 2019.)
+fn is_multiple_of(divisor: u32) -> impl Fn(u32) -> bool {
+    let factor = (u64::MAX / u64::from(divisor.max(1))).wrapping_add(1);
+    move |number| divisor == 1 || u64::from(number).wrapping_mul(factor) < factor
 }
 
 /// The section, taken apart.
@@ -240,8 +326,9 @@ mod tests {
             ("axb", true),
             ("\u{e9}b", true),
         ];
-        // On both sides of the limit up to which a next state takes two bytes.
-        for state_count in [5, NARROW_STATES, NARROW_STATES + 1] {
+        // On both sides of the limits up to which a row's first cell and a state's index take two bytes.
+        let states = u32::try_from(NARROW).unwrap();
+        for state_count in [5, states / 3, states / 3 + 1, states, states + 1] {
             let dfa = Dfa::read(&automaton(state_count).as_slice().into()).unwrap();
             for (value, expected) in cases {
                 assert_eq!(
@@ -257,12 +344,46 @@ mod tests {
     fn a_start_that_accepts_or_rejects_looks_at_nothing() {
         for (start, expected) in [(DEAD, false), (ACCEPT, true)] {
             let mut bytes = automaton(5);
-            bytes.splice(6..10, start.to_le_bytes());
+            bytes.splice(6..10, (3 * start).to_le_bytes());
             let dfa = Dfa::read(&bytes.as_slice().into()).unwrap();
             assert_eq!(
                 (dfa.is_match(b""), dfa.is_match(b"ab")),
                 (expected, expected)
             );
+        }
+    }
+
+    #[test]
+    fn rows_that_nothing_may_lead_out_of_or_into_the_middle_of() {
+        let cells = 10 + 256 + 1;
+        for (cell, next, is_allowed) in [
+            (1, DEAD, true),
+            (1, 3 * ACCEPT, false),
+            (4, 3 * ACCEPT, true),
+            (4, DEAD, false),
+            (7, 3 * 4, true),
+            (7, 3 * 4 + 1, false),
+            (7, 3 * 5, false),
+        ] {
+            let mut bytes = automaton(5);
+            let at = cells + 2 * cell;
+            bytes.splice(at..at + 2, u16::try_from(next).unwrap().to_le_bytes());
+            let is_read = Dfa::read(&bytes.as_slice().into()).is_ok();
+            assert_eq!(is_read, is_allowed, "cell {cell} leads to {next}");
+        }
+    }
+
+    #[test]
+    fn multiples_are_told_without_dividing() {
+        let numbers = (0..2000).chain(u32::MAX - 2000..=u32::MAX);
+        for number in numbers {
+            for divisor in 1..=256 {
+                assert_eq!(
+                    is_multiple_of(divisor)(number),
+                    number.is_multiple_of(divisor),
+                    "{number} of {divisor}"
+                );
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! One decision: which rules match a request.
 //!
-//! A rule is looked at only if one of its access predicates is true. Exact ones are found by looking the request's
-//! values up; the others are evaluated. What is left of each candidate's condition is walked lazily, and no atom is
-//! evaluated twice for a request.
+//! A rule is looked at only if its access predicates are true. Those are found from the request's side: each of its values
+//! that some rule knows is looked up once, whatever the number of rules. What is left of each candidate's condition is
+//! walked lazily, and no atom is evaluated twice for a request.
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -10,12 +10,15 @@ use core::net::IpAddr;
 use memchr::memmem;
 
 use crate::atoms::{Atom, AtomId, Test, View};
-use crate::attributes::{Base, ValueKind};
-use crate::derive::Values;
+use crate::attributes::{AttributeId, Base, ValueKind};
+use crate::derive::{Inputs, Values};
+use crate::literals::Found;
 use crate::number::{Number, parse_double, parse_int};
+use crate::ranks;
 use crate::request::Request;
 use crate::rules::Stage;
 use crate::ruleset::Sections;
+use crate::sources::Lookups;
 use crate::strings::StringId;
 
 /// What is known of an atom for this request.
@@ -32,10 +35,9 @@ enum Truth {
 #[derive(Debug, Default)]
 pub struct Scratch {
     values: Values,
-    truths: Vec<Truth>,
-    touched_atoms: Vec<AtomId>,
-    is_candidate: Vec<bool>,
-    candidates: Vec<u32>,
+    known: Known,
+    /// Atoms that may be true by a literal that was found, to be tested.
+    possible: Vec<AtomId>,
     /// Enforced matches, in source order.
     pub(crate) matched: Vec<u32>,
     /// The other matches, in source order.
@@ -49,7 +51,30 @@ pub struct Scratch {
 impl Scratch {
     /// Forgets the last request; what is sized by the ruleset is only cleared where it was touched.
     fn clear(&mut self, sections: &Sections) {
-        for atom in self.touched_atoms.drain(..) {
+        self.values.clear(&sections.sources);
+        self.known.clear(sections);
+        self.possible.clear();
+        self.matched.clear();
+        self.shadowed.clear();
+        self.by_rank.clear();
+        self.tags.clear();
+    }
+}
+
+/// What was found out about atoms and rules.
+#[derive(Debug, Default)]
+struct Known {
+    truths: Vec<Truth>,
+    touched: Vec<AtomId>,
+    /// Of atoms that give access.
+    true_atoms: Vec<AtomId>,
+    is_candidate: Vec<bool>,
+    candidates: Vec<u32>,
+}
+
+impl Known {
+    fn clear(&mut self, sections: &Sections) {
+        for atom in self.touched.drain(..) {
             if let Some(truth) = self.truths.get_mut(atom as usize) {
                 *truth = Truth::Unknown;
             }
@@ -59,15 +84,51 @@ impl Scratch {
                 *flag = false;
             }
         }
-        self.truths
-            .resize(sections.atoms.count() as usize, Truth::Unknown);
-        self.is_candidate
-            .resize(sections.rules.count() as usize, false);
-        self.values.clear(sections.attributes.count());
-        self.matched.clear();
-        self.shadowed.clear();
-        self.by_rank.clear();
-        self.tags.clear();
+        self.true_atoms.clear();
+        let atoms = sections.atoms.count() as usize;
+        self.truths.resize(atoms, Truth::Unknown);
+        let rules = sections.rules.count() as usize;
+        self.is_candidate.resize(rules, false);
+    }
+
+    fn truth(&self, atom: AtomId) -> Truth {
+        let truth = self.truths.get(atom as usize);
+        truth.copied().unwrap_or(Truth::False)
+    }
+
+    /// Notes what is known of an atom. False if that was known before.
+    fn mark(&mut self, atom: AtomId, truth: Truth) -> bool {
+        match self.truths.get_mut(atom as usize) {
+            Some(known) if *known == Truth::Unknown => {
+                *known = truth;
+                self.touched.push(atom);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// An index found that an atom is true.
+    fn find(&mut self, atom: AtomId, sections: &Sections) {
+        if self.mark(atom, Truth::True) {
+            self.let_in(atom, sections);
+        }
+    }
+
+    /// The rules that an atom gives access to become candidates.
+    fn let_in(&mut self, atom: AtomId, sections: &Sections) {
+        self.true_atoms.push(atom);
+        for rule in sections.atoms.postings(atom) {
+            self.add_candidate(rule);
+        }
+    }
+
+    fn add_candidate(&mut self, rule: u32) {
+        let flag = self.is_candidate.get_mut(rule as usize);
+        if let Some(flag) = flag.filter(|flag| !**flag) {
+            *flag = true;
+            self.candidates.push(rule);
+        }
     }
 }
 
@@ -76,13 +137,17 @@ pub(crate) fn evaluate(sections: &Sections, request: &Request<'_>, scratch: &mut
     scratch.clear(sections);
     let mut evaluation = Evaluation {
         sections,
-        request,
+        from: Inputs {
+            request,
+            sources: &sections.sources,
+            strings: &sections.strings,
+        },
         scratch,
     };
-    evaluation.look_up_exact();
-    evaluation.scan();
+    evaluation.look_up();
+    evaluation.pair();
     for rule in sections.policy.always() {
-        evaluation.add_candidate(rule);
+        evaluation.scratch.known.add_candidate(rule);
     }
     evaluation.check_candidates();
     evaluation.collect_tags();
@@ -90,69 +155,148 @@ pub(crate) fn evaluate(sections: &Sections, request: &Request<'_>, scratch: &mut
 
 struct Evaluation<'a> {
     sections: &'a Sections,
-    request: &'a Request<'a>,
+    from: Inputs<'a>,
     scratch: &'a mut Scratch,
 }
 
 impl Evaluation<'_> {
-    fn look_up_exact(&mut self) {
-        let sections = self.sections;
-        for id in sections.exact.attributes() {
-            let Some(attribute) = sections.attributes.get(id) else {
+    /// Looks up the values of all attributes that give access and that the request has.
+    fn look_up(&mut self) {
+        let sources = &self.sections.sources;
+        for &id in &sources.fixed {
+            self.look_up_attribute(id);
+        }
+        for base in [Base::Header, Base::Param, Base::Cookie, Base::Claim] {
+            let names = sources.names_of(base);
+            let Some(names) = names.filter(|names| names.give_access()) else {
                 continue;
             };
-            self.scratch
-                .values
-                .derive(id, attribute, self.request, &sections.strings);
-            let Scratch {
-                values,
-                truths,
-                touched_atoms,
-                is_candidate,
-                candidates,
-                ..
-            } = self.scratch;
-            for value in values.get(id) {
-                for atom in sections.exact.lookup(id, value, &sections.strings) {
-                    if mark(truths, touched_atoms, atom, Truth::True) {
-                        add_postings(sections, atom, is_candidate, candidates);
-                    }
+            self.scratch.values.sort_fields(base, &self.from);
+            let mut index = 0;
+            while let Some(name) = self.scratch.values.name_at(base, index) {
+                index += 1;
+                for &id in names.attributes(name) {
+                    self.look_up_attribute(id);
                 }
             }
         }
     }
 
-    fn scan(&mut self) {
-        for atom in self.sections.policy.scanned() {
-            if self.is_true(atom) {
-                let Scratch {
-                    is_candidate,
-                    candidates,
-                    ..
-                } = self.scratch;
-                add_postings(self.sections, atom, is_candidate, candidates);
+    fn look_up_attribute(&mut self, id: AttributeId) {
+        let sections = self.sections;
+        let Some(attribute) = sections.attributes.get(id) else {
+            return;
+        };
+        let lookups = sections.sources.lookups(id);
+        match attribute.base.kind() {
+            ValueKind::Bytes => {
+                self.scratch.values.derive(id, attribute, &self.from);
+                if !self.scratch.values.has(id) {
+                    return;
+                }
+                self.look_up_values(id, &lookups);
             }
+            ValueKind::Ip => self.look_up_address(attribute.base, &lookups),
+            ValueKind::Time | ValueKind::Bool => {}
+        }
+        self.look_up_numbers(id, &lookups);
+        for &atom in sections.sources.scanned(&lookups) {
+            self.test_access(atom);
         }
     }
 
-    fn add_candidate(&mut self, rule: u32) {
+    fn look_up_values(&mut self, id: AttributeId, lookups: &Lookups) {
+        let sections = self.sections;
         let Scratch {
+            values,
+            known,
+            possible,
+            ..
+        } = &mut *self.scratch;
+        let tables = (&sections.strings, &sections.atoms);
+        for value in values.get(id) {
+            if lookups.exact {
+                for atom in sections.exact.lookup(id, value, &sections.strings) {
+                    known.find(atom, sections);
+                }
+            }
+            sections
+                .literals
+                .find(lookups.literals, value, tables, |found| match found {
+                    Found::True(atom) => known.find(atom, sections),
+                    Found::Possible(atom) => {
+                        if known.truth(atom) == Truth::Unknown {
+                            possible.push(atom);
+                        }
+                    }
+                });
+        }
+        while let Some(atom) = self.scratch.possible.pop() {
+            self.test_access(atom);
+        }
+    }
+
+    fn look_up_address(&mut self, base: Base, lookups: &Lookups) {
+        let sections = self.sections;
+        let address = self.address(base);
+        if let Some((table, address)) = lookups.networks.zip(address) {
+            let known = &mut self.scratch.known;
+            sections
+                .networks
+                .find(table, address, |atom| known.find(atom, sections));
+        }
+    }
+
+    fn look_up_numbers(&mut self, id: AttributeId, lookups: &Lookups) {
+        let sections = self.sections;
+        let (start, end) = lookups.ranks;
+        for table in (start..end).filter_map(|index| sections.ranks.table(index)) {
+            let Scratch { values, known, .. } = &mut *self.scratch;
+            let values = values.get(id);
+            let time = Number::Int(self.from.request.time_us);
+            find_ranks(sections, &table, values, time, known);
+        }
+    }
+
+    /// Tests an atom that no index knows all about, and lets its rules in.
+    fn test_access(&mut self, atom: AtomId) {
+        if self.scratch.known.truth(atom) == Truth::Unknown && self.is_true(atom) {
+            self.scratch.known.let_in(atom, self.sections);
+        }
+    }
+
+    fn pair(&mut self) {
+        let pairs = &self.sections.pairs;
+        if pairs.is_empty() {
+            return;
+        }
+        let known = &mut self.scratch.known;
+        let true_atoms = core::mem::take(&mut known.true_atoms);
+        let Known {
+            truths,
             is_candidate,
             candidates,
             ..
-        } = self.scratch;
-        add_candidate(rule, is_candidate, candidates);
+        } = known;
+        let is_true = |atom: AtomId| truths.get(atom as usize) == Some(&Truth::True);
+        pairs.find(&true_atoms, is_true, |rule| {
+            let flag = is_candidate.get_mut(rule as usize);
+            if let Some(flag) = flag.filter(|flag| !**flag) {
+                *flag = true;
+                candidates.push(rule);
+            }
+        });
+        known.true_atoms = true_atoms;
     }
 
     fn check_candidates(&mut self) {
         let sections = self.sections;
-        let mut candidates = core::mem::take(&mut self.scratch.candidates);
-        candidates.sort_unstable();
+        let candidates = core::mem::take(&mut self.scratch.known.candidates);
         for &index in &candidates {
             let Some(rule) = sections.rules.get(index) else {
                 continue;
             };
-            let matches = rule.is_active(self.request.time_us)
+            let matches = rule.is_active(self.from.request.time_us)
                 && sections.programs.run(rule.entry, |atom| self.is_true(atom));
             match rule.stage {
                 _ if !matches => {}
@@ -163,8 +307,10 @@ impl Evaluation<'_> {
                 Stage::Shadow => self.scratch.shadowed.push(index),
             }
         }
+        self.scratch.matched.sort_unstable();
+        self.scratch.shadowed.sort_unstable();
         self.scratch.by_rank.sort_unstable();
-        self.scratch.candidates = candidates;
+        self.scratch.known.candidates = candidates;
     }
 
     /// Of several values for one name the first in the order of decision stands.
@@ -184,21 +330,16 @@ impl Evaluation<'_> {
     }
 
     fn is_true(&mut self, id: AtomId) -> bool {
-        match self.scratch.truths.get(id as usize) {
-            Some(Truth::True) => return true,
-            Some(Truth::False) | None => return false,
-            Some(Truth::Unknown) => {}
+        match self.scratch.known.truth(id) {
+            Truth::True => return true,
+            Truth::False => return false,
+            Truth::Unknown => {}
         }
         let truth = match self.sections.atoms.get(id) {
             Some(atom) if self.test(&atom) => Truth::True,
             _ => Truth::False,
         };
-        let Scratch {
-            truths,
-            touched_atoms,
-            ..
-        } = self.scratch;
-        mark(truths, touched_atoms, id, truth);
+        self.scratch.known.mark(id, truth);
         truth == Truth::True
     }
 
@@ -208,21 +349,19 @@ impl Evaluation<'_> {
         };
         match attribute.base.kind() {
             ValueKind::Bytes => {
-                let strings = &self.sections.strings;
-                self.scratch
-                    .values
-                    .derive(atom.attribute, attribute, self.request, strings);
+                let values = &mut self.scratch.values;
+                values.derive(atom.attribute, attribute, &self.from);
                 self.test_bytes(atom)
             }
             ValueKind::Ip => self.test_address(atom, attribute.base),
             ValueKind::Time => match atom.test {
                 Test::Compare(comparison, number) => {
-                    comparison.holds(Number::Int(self.request.time_us), number)
+                    comparison.holds(Number::Int(self.from.request.time_us), number)
                 }
                 Test::Present => true,
                 _ => false,
             },
-            ValueKind::Bool => match (atom.test, self.request.mtls) {
+            ValueKind::Bool => match (atom.test, self.from.request.mtls) {
                 (Test::Present, value) => value.is_some(),
                 (Test::IsTrue, value) => value == Some(true),
                 (Test::IsFalse, value) => value == Some(false),
@@ -268,11 +407,15 @@ impl Evaluation<'_> {
     }
 
     fn test_address(&self, atom: &Atom, base: Base) -> bool {
-        let address = match base {
-            Base::SourceIp => self.request.source_ip,
-            _ => self.request.client_ip,
-        };
-        address.is_some_and(|address| self.holds_address(atom.test, address))
+        self.address(base)
+            .is_some_and(|address| self.holds_address(atom.test, address))
+    }
+
+    fn address(&self, base: Base) -> Option<IpAddr> {
+        match base {
+            Base::SourceIp => self.from.request.source_ip,
+            _ => self.from.request.client_ip,
+        }
     }
 
     fn holds_address(&self, test: Test, address: IpAddr) -> bool {
@@ -291,35 +434,31 @@ impl Evaluation<'_> {
     }
 }
 
-/// Notes what is known of an atom. False if that was known before.
-fn mark(truths: &mut [Truth], touched: &mut Vec<AtomId>, atom: AtomId, truth: Truth) -> bool {
-    match truths.get_mut(atom as usize) {
-        Some(known) if *known == Truth::Unknown => {
-            *known = truth;
-            touched.push(atom);
-            true
-        }
-        _ => false,
-    }
-}
-
-fn add_postings(
+/// Finds the comparisons of a table that hold; `values` are those of its attribute unless that is the time.
+fn find_ranks<'v>(
     sections: &Sections,
-    atom: AtomId,
-    is_candidate: &mut [bool],
-    candidates: &mut Vec<u32>,
+    table: &ranks::Table,
+    values: impl ExactSizeIterator<Item = &'v [u8]>,
+    time: Number,
+    known: &mut Known,
 ) {
-    if let Some(atom) = sections.atoms.get(atom) {
-        for rule in sections.atoms.postings(&atom) {
-            add_candidate(rule, is_candidate, candidates);
+    let tell = |atom| known.find(atom, sections);
+    let ranks = &sections.ranks;
+    match table.view {
+        View::Value => ranks.find(table, core::iter::once(time), tell),
+        View::Size => {
+            let size = Number::Int(length(values.len()));
+            ranks.find(table, core::iter::once(size), tell);
         }
-    }
-}
-
-fn add_candidate(rule: u32, is_candidate: &mut [bool], candidates: &mut Vec<u32>) {
-    if let Some(flag) = is_candidate.get_mut(rule as usize).filter(|flag| !**flag) {
-        *flag = true;
-        candidates.push(rule);
+        View::Length => {
+            let lengths = values.map(|value| Number::Int(length(value.len())));
+            ranks.find(table, lengths, tell);
+        }
+        View::Int => ranks.find(table, values.filter_map(parse_int).map(Number::Int), tell),
+        View::Double => {
+            let numbers = values.filter_map(parse_double).map(Number::Double);
+            ranks.find(table, numbers, tell);
+        }
     }
 }
 

@@ -107,8 +107,8 @@ impl ExactWriter {
 }
 
 fn bucket_of(attribute: AttributeId, value: &[u8], bucket_count: usize) -> u32 {
-    let bucket = xxh3_64_with_seed(value, attribute.into()) % (bucket_count.max(1) as u64);
-    u32::try_from(bucket).unwrap_or_default()
+    let hash = xxh3_64_with_seed(value, attribute.into());
+    u32::try_from(hash & (bucket_count.max(1) as u64 - 1)).unwrap_or_default()
 }
 
 /// The section, checked: every entry names a string, an attribute and atoms of that attribute.
@@ -197,6 +197,7 @@ impl Exact {
             .checked_sub(1)
             .and_then(|last| record::<u32>(view, last));
         let fits = self.starts.len() >= 2
+            && (self.starts.len() - 1).is_power_of_two()
             && record::<u32>(view, 0) == Some(0)
             && records::<u32>(view).is_sorted()
             && last == Some(self.entries.len());

@@ -1,44 +1,59 @@
-//! Sets of IP addresses, as disjoint ascending intervals.
+//! Sets of IP addresses, as blocks of addresses that begin with the same bits.
 //!
-//! Layout of one set: count and (low, high) pairs of IPv4, count and (low, high) pairs of IPv6; addresses are
-//! little-endian numbers, both ends belong to the interval. Section `prefixes` holds the sets that rules write
-//! inline, each behind its length; a list of type cidr is one set in a section of its own.
+//! Layout of one set: arrays of blocks, each with its count before it: IPv4 (start u32, free bits u8), IPv6 of 2^64
+//! addresses and more (upper half of the start u64, free bits of that half u8), other IPv6 (start u128, free bits u8); then
+//! [`groups`], which hold the IPv4 blocks of a large set in place of the first array. Addresses are little-endian numbers.
+//! Section `prefixes` holds the sets that rules write inline, each behind its length; a list of type cidr is one set in a
+//! section of its own.
+
+mod block;
+mod groups;
 
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::bundle::BundleError;
-use crate::codec::{ArrayRange, Bytes, Cursor, Record, record, records, write_array, write_len};
+use crate::codec::{ArrayRange, Bytes, Cursor, write_array, write_len};
+use block::{Block, blocks_of, holds, is_ascending};
+use groups::Groups;
 
 /// An interval of addresses as numbers, both ends included.
 pub type Interval<T> = (T, T);
 
-impl Record for Interval<u128> {
-    const LEN: usize = 32;
-
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0.to_le_bytes());
-        out.extend_from_slice(&self.1.to_le_bytes());
-    }
-
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let low = bytes.first_chunk().copied().map(u128::from_le_bytes)?;
-        let high = bytes
-            .get(16..)?
-            .first_chunk()
-            .copied()
-            .map(u128::from_le_bytes)?;
-        Some((low, high))
-    }
-}
-
-/// One set.
+/// One set, from intervals that ascend and do not overlap.
 #[must_use]
 pub fn write_set(v4: &[Interval<u32>], v6: &[Interval<u128>]) -> Vec<u8> {
+    let v4 = blocks_of(v4);
+    let is_grouped = groups::are_worth_it(&v4);
+    let (wide, narrow) = by_width(&blocks_of(v6));
     let mut out = Vec::new();
-    write_array(v4, &mut out);
-    write_array(v6, &mut out);
+    write_array(if is_grouped { &[] } else { v4.as_slice() }, &mut out);
+    write_array(&wide, &mut out);
+    write_array(&narrow, &mut out);
+    if is_grouped {
+        groups::write(&v4, &mut out);
+    } else {
+        groups::write_none(&mut out);
+    }
     out
+}
+
+/// Blocks of which the upper half of an address says everything, and the others.
+fn by_width(blocks: &[Block<u128>]) -> (Vec<Block<u64>>, Vec<Block<u128>>) {
+    let (wide, narrow): (Vec<Block<u128>>, Vec<Block<u128>>) = blocks
+        .iter()
+        .partition(|block| block.free_bits >= HALF_BITS);
+    let wide = wide.iter().map(|block| Block {
+        start: upper_half(block.start),
+        free_bits: block.free_bits - HALF_BITS,
+    });
+    (wide.collect(), narrow)
+}
+
+const HALF_BITS: u8 = 64;
+
+fn upper_half(address: u128) -> u64 {
+    (address >> HALF_BITS) as u64
 }
 
 /// The section of inline sets.
@@ -53,42 +68,51 @@ pub fn write(sets: &[Vec<u8>]) -> Vec<u8> {
     out
 }
 
-/// One set, checked: intervals are disjoint and ascend.
+/// One set, checked: the blocks of each array ascend and do not overlap.
 #[derive(Debug, Clone)]
 pub(crate) struct PrefixSet {
     bytes: Bytes,
     v4: ArrayRange,
-    v6: ArrayRange,
+    v6_wide: ArrayRange,
+    v6_narrow: ArrayRange,
+    v4_groups: Groups,
 }
 
 impl PrefixSet {
     pub(crate) fn read(bytes: &Bytes) -> Result<PrefixSet, BundleError> {
         let what = "an address set";
         let mut cursor = Cursor::new(bytes, what);
-        let v4 = ArrayRange::read::<Interval<u32>>(bytes, &mut cursor)?;
-        let v6 = ArrayRange::read::<Interval<u128>>(bytes, &mut cursor)?;
+        let set = PrefixSet {
+            bytes: bytes.clone(),
+            v4: ArrayRange::read::<Block<u32>>(bytes, &mut cursor)?,
+            v6_wide: ArrayRange::read::<Block<u64>>(bytes, &mut cursor)?,
+            v6_narrow: ArrayRange::read::<Block<u128>>(bytes, &mut cursor)?,
+            v4_groups: Groups::read(bytes, &mut cursor)?,
+        };
         cursor.finish()?;
-        if !is_disjoint::<u32>(v4.view(bytes)) || !is_disjoint::<u128>(v6.view(bytes)) {
+        let are_ascending = is_ascending::<u32>(set.v4.view(bytes))
+            && is_ascending::<u64>(set.v6_wide.view(bytes))
+            && is_ascending::<u128>(set.v6_narrow.view(bytes));
+        let has_one_v4_form = set.v4.len() == 0 || set.v4_groups.is_empty();
+        if !are_ascending || !has_one_v4_form {
             return Err(BundleError::BadValue { what });
         }
-        Ok(PrefixSet {
-            bytes: bytes.clone(),
-            v4,
-            v6,
-        })
+        Ok(set)
     }
 
     /// Whether the set holds an address; an IPv4-mapped IPv6 address counts as IPv4.
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        let bytes: &[u8] = &self.bytes;
         match address.to_canonical() {
-            IpAddr::V4(address) => {
-                holds(self.v4.view(&self.bytes), self.v4.len(), u32::from(address))
+            IpAddr::V4(address) if self.v4_groups.is_empty() => {
+                holds(self.v4.view(bytes), u32::from(address))
             }
-            IpAddr::V6(address) => holds(
-                self.v6.view(&self.bytes),
-                self.v6.len(),
-                u128::from(address),
-            ),
+            IpAddr::V4(address) => self.v4_groups.hold(bytes, u32::from(address)),
+            IpAddr::V6(address) => {
+                let address = u128::from(address);
+                holds(self.v6_wide.view(bytes), upper_half(address))
+                    || holds(self.v6_narrow.view(bytes), address)
+            }
         }
     }
 }
@@ -108,39 +132,10 @@ pub(crate) fn read(bytes: &Bytes) -> Result<Vec<PrefixSet>, BundleError> {
     Ok(sets)
 }
 
-fn is_disjoint<T: Ord + Copy>(array: &[u8]) -> bool
-where
-    Interval<T>: Record,
-{
-    let mut previous: Option<T> = None;
-    records::<Interval<T>>(array).all(|(low, high)| {
-        let ascends = previous.is_none_or(|previous| previous < low) && low <= high;
-        previous = Some(high);
-        ascends
-    })
-}
-
-/// Binary search for the last interval that starts at or before `address`.
-fn holds<T: Ord + Copy>(array: &[u8], count: u32, address: T) -> bool
-where
-    Interval<T>: Record,
-{
-    let (mut low, mut high) = (0, count);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match record::<Interval<T>>(array, middle) {
-            Some((start, _)) if start <= address => low = middle + 1,
-            _ => high = middle,
-        }
-    }
-    let candidate = low
-        .checked_sub(1)
-        .and_then(|index| record::<Interval<T>>(array, index));
-    candidate.is_some_and(|(_, end)| address <= end)
-}
-
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
 
     #[test]
@@ -192,28 +187,114 @@ mod tests {
         assert!(!set.contains("0.0.0.0".parse().unwrap()) && !set.contains("::".parse().unwrap()));
     }
 
+    /// Blocks of one address each, every `step` addresses from `start` on.
+    fn spread(start: u32, step: usize, count: usize) -> Vec<Interval<u32>> {
+        (start..)
+            .step_by(step)
+            .take(count)
+            .map(|address| (address, address))
+            .collect()
+    }
+
     #[test]
-    fn intervals_that_overlap_touch_ends_or_go_backwards_are_refused() {
-        let cases: [&[Interval<u32>]; 4] = [
-            &[(5, 4)],
-            &[(1, 5), (5, 9)],
-            &[(3, 4), (1, 2)],
-            &[(1, 9), (2, 3)],
-        ];
-        for intervals in cases {
-            assert!(
-                PrefixSet::read(&write_set(intervals, &[]).as_slice().into()).is_err(),
-                "{intervals:?}"
-            );
-            let wide: Vec<Interval<u128>> = intervals
-                .iter()
-                .map(|&(a, b)| (a.into(), b.into()))
-                .collect();
-            assert!(
-                PrefixSet::read(&write_set(&[], &wide).as_slice().into()).is_err(),
-                "{intervals:?}"
+    fn a_large_set_is_grouped() {
+        let mut v4 = spread(0, 2, 100_000);
+        v4.extend([(0x0a00_0000, 0x0bff_ffff), (0x0cff_ffff, 0x0d01_0002)]);
+        v4.extend(spread(0xfffe_0000, 3, 40_000));
+        v4.push((u32::MAX, u32::MAX));
+        let bytes = write_set(&v4, &[(1 << 64, (3 << 64) + 1)]);
+        assert!(bytes.len() < v4.len() * 5, "{} bytes", bytes.len());
+        let set = PrefixSet::read(&bytes.as_slice().into()).unwrap();
+        assert!(!set.v4_groups.is_empty() && set.v4.len() == 0);
+        let ends = v4
+            .iter()
+            .flat_map(|&(low, high)| [low.wrapping_sub(1), low, high, high.wrapping_add(1)]);
+        let middles = [0x0a80_0000, 0x0afe_ffff, 0x0d00_8000, 0x7fff_ffff];
+        for address in ends.chain(middles) {
+            let upto = v4.partition_point(|(low, _)| *low <= address);
+            let expected = upto > 0 && address <= v4[upto - 1].1;
+            let found = set.contains(IpAddr::V4(address.into()));
+            assert_eq!(found, expected, "{address:#x}");
+        }
+        for (address, expected) in [
+            ("0:0:0:1::", true),
+            ("0:0:0:3::1", true),
+            ("0:0:0:3::2", false),
+        ] {
+            assert_eq!(
+                set.contains(address.parse().unwrap()),
+                expected,
+                "{address}"
             );
         }
-        assert!(PrefixSet::read(&write_set(&[(1, 4), (5, 9)], &[]).as_slice().into()).is_ok());
+    }
+
+    #[test]
+    fn blocks_cost_what_their_addresses_need() {
+        let length = |v4: &[Interval<u32>], v6: &[Interval<u128>]| write_set(v4, v6).len();
+        let empty = length(&[], &[]);
+        assert_eq!(length(&[(0, 255)], &[]), empty + 5);
+        assert_eq!(length(&[], &[(1 << 64, (2 << 64) - 1)]), empty + 9);
+        assert_eq!(length(&[], &[(7, 7)]), empty + 17);
+        let grouped = length(&spread(0, 2, 200_000), &[]);
+        assert_eq!(grouped, empty + 65_537 * 4 + 200_000 * 3);
+    }
+
+    /// The groups' starts begin behind the counts of four arrays, three of them empty.
+    #[test]
+    fn groups_that_do_not_fit_their_blocks_are_refused() {
+        let good = write_set(&spread(1, 2, 200_000), &[]);
+        let read = |bytes: &[u8]| PrefixSet::read(&bytes.into()).map(|_| ());
+        assert_eq!(read(&good), Ok(()));
+        let what = "an address set";
+        let start = |group: usize| 4 * 4 + 4 * group;
+        let blocks = start(65_537) + 4;
+        for (at, byte, refusal) in [
+            (start(0), 1, BundleError::IndexOutOfRange { what }),
+            (start(1) + 3, 1, BundleError::IndexOutOfRange { what }),
+            (start(65_536), 1, BundleError::IndexOutOfRange { what }),
+            (blocks, 9, BundleError::BadValue { what }),
+            (blocks + 2, 1, BundleError::BadValue { what }),
+            (blocks + 2, 17, BundleError::BadValue { what }),
+        ] {
+            let mut altered = good.clone();
+            altered[at] = byte;
+            assert_eq!(read(&altered), Err(refusal), "{byte} at {at}");
+        }
+    }
+
+    #[test]
+    fn sets_that_write_ipv4_twice_or_miscount_are_refused() {
+        let mut both = write_set(&[(7, 7)], &[]);
+        let grouped = write_set(&spread(1, 2, 200_000), &[]);
+        both.truncate(4 + 5 + 2 * 4);
+        both.extend_from_slice(&grouped[3 * 4..]);
+        assert!(PrefixSet::read(&both.as_slice().into()).is_err());
+        let mut few = write_set(&[], &[]);
+        few[3 * 4] = 1;
+        few.extend([0; 4]);
+        assert!(PrefixSet::read(&few.as_slice().into()).is_err());
+        let set = write_set(&[(7, 7)], &[(7, 7), (1 << 64, (2 << 64) - 1)]);
+        for length in 0..set.len() {
+            assert!(PrefixSet::read(&set[..length].into()).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn blocks_out_of_order_are_refused_in_every_array() {
+        for (v4, v6) in [
+            (vec![(8, 8), (4, 4)], vec![]),
+            (vec![], vec![(8, 8), (4, 4)]),
+            (
+                vec![],
+                vec![(8 << 64, (9 << 64) - 1), (4 << 64, (5 << 64) - 1)],
+            ),
+        ] {
+            let set = write_set(&v4, &v6);
+            assert!(
+                PrefixSet::read(&set.as_slice().into()).is_err(),
+                "{v4:?} {v6:?}"
+            );
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! A loaded ruleset: sections that were checked, ready to decide.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::actions::{Actions, TemplateKind};
@@ -13,11 +14,16 @@ use crate::dfa::{self, Dfa};
 use crate::evaluate::evaluate;
 use crate::exact::Exact;
 use crate::lists::List;
+use crate::literals::Literals;
+use crate::networks::Networks;
+use crate::pairs::Pairs;
 use crate::policy::Policy;
 use crate::prefixes::{self, PrefixSet};
 use crate::program::Programs;
+use crate::ranks::Ranks;
 use crate::request::{Needs, Request};
 use crate::rules::{self, Rules};
+use crate::sources::{Index, Sources};
 use crate::strings::Strings;
 use crate::trust::TrustedKeys;
 use crate::verdict::Verdict;
@@ -38,16 +44,21 @@ pub(crate) struct Sections {
     pub(crate) rules: Rules,
     pub(crate) actions: Actions,
     pub(crate) policy: Policy,
+    pub(crate) literals: Literals,
+    pub(crate) networks: Networks,
+    pub(crate) ranks: Ranks,
+    pub(crate) pairs: Pairs,
+    pub(crate) sources: Sources,
 }
 
 impl Sections {
-    fn read(bundle: &Bundle<'_>) -> Result<Sections, BundleError> {
-        let section = |kind| bundle.section(kind).map(Bytes::from);
+    fn read(bundle: &Bundle<'_>, file: Option<&Arc<[u8]>>) -> Result<Sections, BundleError> {
+        let section = |kind| Ok(Bytes::of_section(bundle.section(kind)?, file));
         let strings = Strings::read(&section(SectionKind::Strings)?)?;
         let attributes = Attributes::read(&section(SectionKind::Attributes)?, &strings)?;
         let prefix_sets = prefixes::read(&section(SectionKind::Prefixes)?)?;
         let dfas = dfa::read(&section(SectionKind::Dfas)?)?;
-        let lists = read_lists(bundle)?;
+        let lists = read_lists(bundle, file)?;
         let rules_bytes = section(SectionKind::Rules)?;
         let targets = Targets {
             attributes: &attributes,
@@ -64,6 +75,20 @@ impl Sections {
         let rules = Rules::read(&rules_bytes, &strings, &programs, actions.count())?;
         let policy_bytes = section(SectionKind::Policy)?;
         let policy = Policy::read(&policy_bytes, actions.count(), rules.count(), atoms.count())?;
+        let literals = Literals::read(&section(SectionKind::Literals)?, &strings, &atoms)?;
+        let networks = Networks::read(&section(SectionKind::Networks)?, &atoms)?;
+        let ranks = Ranks::read(&section(SectionKind::Ranks)?, &atoms)?;
+        let pairs = Pairs::read(&section(SectionKind::Pairs)?, &atoms, rules.count())?;
+        let sources = Sources::new(&Index {
+            strings: &strings,
+            attributes: &attributes,
+            atoms: &atoms,
+            exact: &exact,
+            literals: &literals,
+            networks: &networks,
+            ranks: &ranks,
+            policy: &policy,
+        });
         Ok(Sections {
             strings,
             attributes,
@@ -76,6 +101,11 @@ impl Sections {
             rules,
             actions,
             policy,
+            literals,
+            networks,
+            ranks,
+            pairs,
+            sources,
         })
     }
 
@@ -107,14 +137,14 @@ impl Sections {
     }
 }
 
-fn read_lists(bundle: &Bundle<'_>) -> Result<Vec<List>, BundleError> {
+fn read_lists(bundle: &Bundle<'_>, file: Option<&Arc<[u8]>>) -> Result<Vec<List>, BundleError> {
     let lists = bundle
         .sections()
         .iter()
         .filter(|section| section.kind == SectionKind::List);
     lists
         .filter_map(|section| section.bytes)
-        .map(|bytes| List::read(&Bytes::from(bytes)))
+        .map(|bytes| List::read(&Bytes::of_section(bytes, file)))
         .collect()
 }
 
@@ -145,9 +175,23 @@ impl Ruleset {
     ///
     /// [`Refusal::BadSection`]: the bundle was signed, but not made by a compiler that works.
     pub fn load(admitted: &Admitted<'_>) -> Result<Ruleset, Refusal> {
+        Ruleset::read(admitted, None)
+    }
+
+    /// As [`Ruleset::load`], but copies no section of a bundle that was admitted where it lies in `file`: the ruleset
+    /// keeps the file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ruleset::load`].
+    pub fn load_shared(admitted: &Admitted<'_>, file: &Arc<[u8]>) -> Result<Ruleset, Refusal> {
+        Ruleset::read(admitted, Some(file))
+    }
+
+    fn read(admitted: &Admitted<'_>, file: Option<&Arc<[u8]>>) -> Result<Ruleset, Refusal> {
         let bundle = admitted.bundle();
         let manifest = bundle.manifest();
-        let sections = Sections::read(bundle).map_err(Refusal::BadSection)?;
+        let sections = Sections::read(bundle, file).map_err(Refusal::BadSection)?;
         Ok(Ruleset {
             name: manifest.ruleset.to_string(),
             audience: manifest.audience.map(ToString::to_string),

@@ -51,12 +51,24 @@ pub(crate) struct BuildArgs {
     /// Only filters that are configured for this audience load the bundle.
     #[arg(long, value_name = "NAME")]
     pub(crate) audience: Option<String>,
+    /// Fail if a request can cost more than so many steps; `rulec check --cost` shows what rules cost.
+    #[arg(long, value_name = "STEPS")]
+    pub(crate) max_cost: Option<u64>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct CheckArgs {
     /// The folder that holds ruleset.yaml.
     pub(crate) ruleset: PathBuf,
+    /// Print what each rule and all of them cost a request, in steps of about a nanosecond.
+    #[arg(long)]
+    pub(crate) cost: bool,
+    /// For people, the dearest rules; or for machines, all.
+    #[arg(long, value_enum, default_value_t = Format::Human, requires = "cost")]
+    pub(crate) format: Format,
+    /// Fail if a request can cost more than so many steps.
+    #[arg(long, value_name = "STEPS")]
+    pub(crate) max_cost: Option<u64>,
 }
 
 #[derive(Debug, ClapArgs)]

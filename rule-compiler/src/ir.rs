@@ -51,6 +51,8 @@ pub struct Band {
 pub struct List {
     /// Its name.
     pub name: String,
+    /// Whether a few strings that it does not have may count as its values, so that it takes less room. Only of strings.
+    pub approximate: bool,
     /// Sorted and without duplicates.
     pub values: ListValues,
 }

@@ -28,6 +28,7 @@
 
 pub mod automaton;
 pub mod build;
+pub mod cost;
 pub mod diagnostic;
 pub mod front;
 pub mod ir;

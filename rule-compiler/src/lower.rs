@@ -6,8 +6,11 @@
 mod access;
 mod actions;
 mod condition;
+mod filing;
 mod intern;
 mod lists;
+mod networks;
+pub(crate) mod plan;
 mod provenance;
 mod rules;
 
@@ -20,6 +23,7 @@ use thiserror::Error;
 use crate::ir::Ruleset;
 use intern::Interner;
 
+pub use lists::{ApproximateList, approximate_lists};
 pub use provenance::{Provenance, RuleProvenance};
 
 /// Why a ruleset that means something cannot be compiled.
@@ -39,13 +43,15 @@ pub enum LowerError {
 ///
 /// When the rules are more than the engine takes.
 pub fn lower(ruleset: &Ruleset) -> Result<Vec<NewSection>, LowerError> {
-    let mut interner = Interner::default();
+    let mut interner = Interner::new(&ruleset.lists);
     let actions = actions::lower(ruleset, &mut interner.strings);
     let rules = rules::lower(ruleset, &actions, &mut interner);
     interner.check_chains()?;
     let mut policy = actions.policy;
+    let filed = filing::file(&rules.access_atoms(), &mut interner);
+    policy.scanned = filed.scanned;
+    let pairs = rules.pairs_section();
     policy.always = rules.always;
-    policy.scanned = interner.scanned_atoms(&rules.postings);
     let (all_atoms, postings) = interner.atoms_with_postings(&rules.postings);
     let mut sections = vec![
         section(SectionKind::Strings, interner.strings.write()),
@@ -64,8 +70,15 @@ pub fn lower(ruleset: &Ruleset) -> Result<Vec<NewSection>, LowerError> {
         section(SectionKind::Rules, rules.section),
         section(SectionKind::Actions, actions.section),
         section(SectionKind::Policy, policy.write()),
+        section(SectionKind::Literals, filed.literals),
+        section(SectionKind::Networks, filed.networks),
+        section(SectionKind::Ranks, filed.ranks),
+        section(SectionKind::Pairs, pairs),
     ];
-    let lists = ruleset.lists.iter().map(lists::lower);
+    let lists = ruleset
+        .lists
+        .iter()
+        .map(|list| lists::lower(list, &ruleset.name));
     sections.extend(lists.map(|bytes| section(SectionKind::List, bytes)));
     sections.push(section(SectionKind::Provenance, provenance::write(ruleset)));
     Ok(sections)

@@ -39,7 +39,7 @@ fn golden(name: &str) -> PathBuf {
 
 #[test]
 fn todays_compiler_writes_the_same_bytes() {
-    let sources = front::read_ruleset(&golden("v1")).unwrap();
+    let sources = front::read_ruleset(&golden("v2")).unwrap();
     let ruleset = front::analyse(&sources)
         .ruleset
         .expect("a ruleset without errors");
@@ -55,11 +55,11 @@ fn todays_compiler_writes_the_same_bytes() {
         .to_public_key_pem(LineEnding::LF)
         .unwrap();
     if env::var_os("UPDATE_EXPECT").is_some() {
-        replace("v1.bundle", &bytes);
-        replace("v1.pub.pem", public.as_bytes());
+        replace("v2.bundle", &bytes);
+        replace("v2.pub.pem", public.as_bytes());
     }
-    assert_eq!(fs::read_to_string(golden("v1.pub.pem")).unwrap(), public);
-    let expected = fs::read(golden("v1.bundle")).unwrap();
+    assert_eq!(fs::read_to_string(golden("v2.pub.pem")).unwrap(), public);
+    let expected = fs::read(golden("v2.bundle")).unwrap();
     let first = bytes.iter().zip(&expected).position(|(a, b)| a != b);
     assert!(
         bytes == expected,
@@ -87,7 +87,7 @@ fn todays_engine_decides_as_ever() {
                 .is_some_and(|extension| extension == "bundle")
         })
         .collect();
-    assert!(bundles.contains(&golden("v1.bundle")));
+    assert!(bundles.contains(&golden("v2.bundle")));
     let mut count = 0;
     for path in bundles {
         let bytes = fs::read(&path).unwrap();
@@ -102,7 +102,7 @@ fn todays_engine_decides_as_ever() {
 
 /// Loads it as a filter would that is configured for it, a second after its issue.
 fn load(file: &[u8]) -> Ruleset {
-    let key = keys::read_public_key(&golden("v1.pub.pem")).unwrap();
+    let key = keys::read_public_key(&golden("v2.pub.pem")).unwrap();
     let trust = TrustedKeys::new(&[key], 1).unwrap();
     let admission = Admission {
         trust: &trust,
@@ -117,7 +117,7 @@ fn load(file: &[u8]) -> Ruleset {
 
 /// Returns how many requests were decided.
 fn check_verdicts(ruleset: &Ruleset) -> usize {
-    let text = fs::read_to_string(golden("v1.requests.jsonl")).unwrap();
+    let text = fs::read_to_string(golden("v2.requests.jsonl")).unwrap();
     let mut scratch = Scratch::default();
     for line in text.lines() {
         let case: Value = serde_json::from_str(line).unwrap();
@@ -135,8 +135,8 @@ fn check_verdicts(ruleset: &Ruleset) -> usize {
 /// A corpus that left rules out would let them change.
 #[test]
 fn every_golden_rule_is_matched_and_missed() {
-    let ruleset = load(&fs::read(golden("v1.bundle")).unwrap());
-    let text = fs::read_to_string(golden("v1.requests.jsonl")).unwrap();
+    let ruleset = load(&fs::read(golden("v2.bundle")).unwrap());
+    let text = fs::read_to_string(golden("v2.requests.jsonl")).unwrap();
     let matches: Vec<Vec<String>> = text
         .lines()
         .map(|line| {

@@ -10,6 +10,10 @@
     reason = "a test may stop where it fails"
 )]
 
+#[path = "oracle/differential/mod.rs"]
+mod differential;
+#[path = "../../fuzz/src/targets/mod.rs"]
+mod fuzz_targets;
 mod oracle;
 #[path = "oracle/tables/mod.rs"]
 mod tables;
@@ -22,8 +26,8 @@ use oracle::check::{Both, decide_damaged};
 use oracle::coverage::Coverage;
 use oracle::exactly::exactly;
 use oracle::generate::{
-    Bytes, Case, Damage, RequestCase, case, crowded_prefixes, crowded_strings, damage, derivation,
-    number_comparisons, pattern, text,
+    Bytes, Case, Damage, Dice, RequestCase, case, crowded_prefixes, crowded_strings, damage,
+    derivation, number_comparisons, pattern, text,
 };
 use oracle::{OracleVerdict, values};
 use proptest::collection::vec;
@@ -172,6 +176,41 @@ fn damaged_sections_are_refused_or_decide_without_a_panic() {
         few || loaded.get() > 0,
         "nothing damaged was loaded, so nothing was shown"
     );
+}
+
+/// What a fuzzer starts from, and what it would try first.
+#[test]
+fn fuzz_targets_survive_their_seeds() {
+    let mut dice = Dice::new(7);
+    for (name, seeds) in fuzz_targets::seeds() {
+        let target = match name {
+            "bundle" => fuzz_targets::bundle,
+            "text" => fuzz_targets::text,
+            _ => fuzz_targets::request,
+        };
+        let decided = seeds.iter().filter(|seed| target(seed)).count();
+        assert!(
+            decided >= 10,
+            "of {} seeds of {name} only {decided} got as far as a decision",
+            seeds.len()
+        );
+        for seed in seeds {
+            target(&blurred(&seed, &mut dice));
+        }
+    }
+}
+
+fn blurred(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    for _ in 0..dice.between(1, 4) {
+        let at = dice.below(bytes.len() + 1);
+        match bytes.get_mut(at) {
+            Some(byte) if dice.percent(60) => *byte = dice.byte(),
+            Some(_) => drop(bytes.remove(at)),
+            None => bytes.push(dice.byte()),
+        }
+    }
+    bytes
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub enum BundleError {
     #[error("not a riskgate bundle; build one with `rulec build`")]
     NotABundle,
     #[error(
-        "format version {version} is unknown here; use a newer riskgate or build with an older `rulec`"
+        "format version {version} is not read here; build the bundle again with the `rulec` of this riskgate, or use a newer riskgate"
     )]
     UnknownVersion { version: u16 },
     #[error("unknown flags {flags:#06x} in the header; use a newer riskgate")]

@@ -31,7 +31,7 @@ pub const MAX_SECTIONS: u32 = 4_096;
 pub const ENGINE_VERSION: u16 = 1;
 
 const FILE_MAGIC: [u8; 8] = *b"RISKGATE";
-const FILE_VERSION: u16 = 1;
+const FILE_VERSION: u16 = 2;
 const HEADER_LEN: usize = 64;
 const ALIGNMENT: usize = 64;
 const SIGNATURE_LEN: usize = 32 + 64;

@@ -21,12 +21,16 @@ pub enum SectionKind {
     Rules = 8,
     Actions = 9,
     Policy = 10,
-    List = 11,
-    Provenance = 12,
+    Literals = 11,
+    Networks = 12,
+    Ranks = 13,
+    Pairs = 14,
+    List = 15,
+    Provenance = 16,
 }
 
 impl SectionKind {
-    const ALL: [SectionKind; 12] = [
+    const ALL: [SectionKind; 16] = [
         SectionKind::Strings,
         SectionKind::Attributes,
         SectionKind::Atoms,
@@ -37,6 +41,10 @@ impl SectionKind {
         SectionKind::Rules,
         SectionKind::Actions,
         SectionKind::Policy,
+        SectionKind::Literals,
+        SectionKind::Networks,
+        SectionKind::Ranks,
+        SectionKind::Pairs,
         SectionKind::List,
         SectionKind::Provenance,
     ];
@@ -70,6 +78,10 @@ impl fmt::Display for SectionKind {
             SectionKind::Rules => "rules",
             SectionKind::Actions => "actions",
             SectionKind::Policy => "policy",
+            SectionKind::Literals => "literals",
+            SectionKind::Networks => "networks",
+            SectionKind::Ranks => "ranks",
+            SectionKind::Pairs => "pairs",
             SectionKind::List => "list",
             SectionKind::Provenance => "provenance",
         })

@@ -11,9 +11,13 @@ use riskgate_engine::bundle::writer::{NewSection, UnsignedBundle};
 use riskgate_engine::bundle::{Manifest, OnExpired, SectionKind, Signature};
 use riskgate_engine::dfa::{self, ACCEPT, DEAD, DfaWriter};
 use riskgate_engine::exact::ExactWriter;
+use riskgate_engine::literals::{LiteralsWriter, NewLiteral, Place};
+use riskgate_engine::networks::{Interval, NONE, Network, NetworksWriter, Table};
 use riskgate_engine::number::Number;
+use riskgate_engine::pairs::{self, Filed};
 use riskgate_engine::policy::{Band, PolicyWriter};
 use riskgate_engine::program::{self, Node};
+use riskgate_engine::ranks::{self, Threshold};
 use riskgate_engine::request::Request;
 use riskgate_engine::rules::{self, NO_ACTION, Rule, Stage};
 use riskgate_engine::ruleset::Ruleset;
@@ -113,6 +117,7 @@ pub(crate) fn sections() -> Vec<NewSection> {
     let (atoms, exact) = write_atoms(&mut strings);
     let actions = write_actions(&mut strings, empty);
     let (nodes, rules) = write_rules(&mut strings);
+    let literals = write_literals(&mut strings);
     let policy = PolicyWriter {
         default: 0,
         bands: vec![
@@ -126,7 +131,7 @@ pub(crate) fn sections() -> Vec<NewSection> {
             },
         ],
         always: vec![6],
-        scanned: vec![2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15],
+        scanned: vec![2, 10],
     };
     let listed = [b"13".to_vec(), b"42".to_vec(), b"".to_vec()];
     let networks =
@@ -144,6 +149,10 @@ pub(crate) fn sections() -> Vec<NewSection> {
         section(SectionKind::Rules, rules),
         section(SectionKind::Actions, actions),
         section(SectionKind::Policy, policy.write()),
+        section(SectionKind::Literals, literals),
+        section(SectionKind::Networks, write_networks()),
+        section(SectionKind::Ranks, write_ranks()),
+        section(SectionKind::Pairs, write_pairs()),
         section(SectionKind::List, lists::write_strings(&listed)),
         section(SectionKind::List, lists::write_addresses(&networks)),
         section(SectionKind::Provenance, b"{\"rules\":[]}".to_vec()),
@@ -196,7 +205,7 @@ fn write_atoms(strings: &mut StringsWriter) -> (Vec<u8>, Vec<u8>) {
         (ID, View::Value, Test::InList(0), 1),
         (CLIENT_IP, View::Value, Test::InList(1), 1),
         (CLIENT_IP, View::Value, Test::InPrefixes(0), 1),
-        (PATH, View::Value, Test::StartsWith(text("/api/")), 1),
+        (PATH, View::Value, Test::StartsWith(text("/api/")), 0),
         (USER_AGENT, View::Value, Test::Contains(text("sqlmap")), 1),
         (DECODED_PATH, View::Value, Test::Matches(0), 1),
         (
@@ -233,7 +242,7 @@ fn write_atoms(strings: &mut StringsWriter) -> (Vec<u8>, Vec<u8>) {
         ),
         (HOSTNAME, View::Value, Test::EndsWith(text(".internal")), 1),
     ];
-    let postings = [0, 5, 2, 2, 4, 1, 7, 3, 8, 9, 10, 11, 12];
+    let postings = [0, 5, 2, 2, 1, 7, 3, 8, 9, 10, 11, 12];
     let mut start = 0;
     let atoms: Vec<Atom> = tests
         .into_iter()
@@ -262,6 +271,106 @@ fn write_atoms(strings: &mut StringsWriter) -> (Vec<u8>, Vec<u8>) {
     exactly(PATH, "/.env", 1);
     exactly(PATH, "/admin", 1);
     (atoms::write(&atoms, &postings), exact.write())
+}
+
+/// Atoms 5, 6, 7 and 15; 7 is a pattern that cannot be found without `ab`.
+fn write_literals(strings: &mut StringsWriter) -> Vec<u8> {
+    let mut writer = LiteralsWriter::default();
+    let mut add = |attribute, place, text: &str, atom| {
+        let literal = strings.intern(text.as_bytes());
+        let new = NewLiteral {
+            attribute,
+            place,
+            literal,
+        };
+        writer.add(new, text.as_bytes(), atom);
+    };
+    add(PATH, Place::Start, "/api/", 5);
+    add(USER_AGENT, Place::Anywhere, "sqlmap", 6);
+    add(DECODED_PATH, Place::Anywhere, "ab", 7);
+    add(HOSTNAME, Place::End, ".internal", 15);
+    let (section, unfiled) = writer.write();
+    assert!(unfiled.is_empty());
+    section
+}
+
+/// Atoms 3 and 4, with a network of 4 around one of 3.
+fn write_networks() -> Vec<u8> {
+    let v4 = |first, network| Interval { first, network };
+    let v6 = |first: u128, network| Interval { first, network };
+    let network = |around, atoms| Network { around, atoms };
+    NetworksWriter {
+        tables: vec![Table {
+            attribute: CLIENT_IP,
+            v4: (0, 4),
+            v6: (0, 4),
+        }],
+        v4: vec![
+            v4(0x0a00_0000, 0),
+            v4(0x0b00_0000, NONE),
+            v4(0xc000_0200, 1),
+            v4(0xc000_0300, NONE),
+        ],
+        v6: vec![
+            v6(1, 2),
+            v6(2, NONE),
+            v6(1 << 64, 3),
+            v6((1 << 65) + 1, NONE),
+        ],
+        networks: vec![
+            network(NONE, (0, 1)),
+            network(NONE, (1, 1)),
+            network(NONE, (2, 1)),
+            network(2, (3, 1)),
+        ],
+        atoms: vec![3, 4, 3, 3],
+    }
+    .write()
+}
+
+/// Atoms 8, 9, 12, 13 and 14.
+fn write_ranks() -> Vec<u8> {
+    let compared = [
+        (PATH, View::Length, Comparison::Greater, Number::Int(60), 8),
+        (
+            ID,
+            View::Int,
+            Comparison::GreaterOrEqual,
+            Number::Double(6.5),
+            13,
+        ),
+        (
+            ID,
+            View::Double,
+            Comparison::LessOrEqual,
+            Number::Int(-3),
+            14,
+        ),
+        (SESSION, View::Size, Comparison::Equal, Number::Int(2), 12),
+        (TIME, View::Value, Comparison::Less, Number::Int(1_000), 9),
+    ];
+    let (tables, thresholds): (Vec<ranks::Table>, Vec<Threshold>) = (0..)
+        .zip(compared)
+        .map(|(at, (attribute, view, comparison, number, atom))| {
+            let table = ranks::Table {
+                attribute,
+                view,
+                comparison,
+                thresholds: (at, 1),
+            };
+            (table, Threshold { number, atom })
+        })
+        .unzip();
+    ranks::write(&tables, &thresholds)
+}
+
+/// Rule 4, behind atoms 0 and 5.
+fn write_pairs() -> Vec<u8> {
+    let filed = |atom| Filed {
+        atom,
+        slice: (0, 1),
+    };
+    pairs::write(&[filed(0)], &[filed(5)], &[4])
 }
 
 /// Finds `ab` anywhere.

@@ -6,7 +6,7 @@ use riskgate_engine::bundle::{Bundle, Digest, OnExpired};
 use riskgate_engine::trust::{key_id, signing_payload};
 
 const PAGE: &str = include_str!("../../../docs/bundle-format.md");
-const GOLDEN: &[u8] = include_bytes!("../../../testdata/golden/v1.bundle");
+const GOLDEN: &[u8] = include_bytes!("../../../testdata/golden/v2.bundle");
 
 /// A record as the page describes it.
 #[derive(Debug, Default)]
@@ -82,19 +82,28 @@ fn the_sizes_that_the_page_gives() {
         .map(|(name, layout)| (name, layout.size()))
         .collect();
     let expected = [
+        ("IPv4 block", 5),
         ("IPv4 interval", 8),
-        ("IPv6 interval", 32),
+        ("IPv6 interval", 20),
         ("action", 24),
         ("atom", 24),
         ("attribute", 12),
         ("automaton", 266),
         ("band", 16),
+        ("comparison table", 16),
         ("entry", 16),
+        ("filed atom", 12),
+        ("filter", 12),
+        ("grouped IPv4 block", 3),
         ("header", 64),
         ("header of a reply", 8),
         ("list", 8),
-        ("list's entry", 8),
+        ("literal entry", 20),
+        ("literal table", 20),
         ("manifest", 74),
+        ("narrow IPv6 block", 17),
+        ("network", 12),
+        ("network table", 20),
         ("node", 12),
         ("rule", 48),
         ("section table", 40),
@@ -102,6 +111,8 @@ fn the_sizes_that_the_page_gives() {
         ("tag", 8),
         ("template part", 8),
         ("the policy", 8),
+        ("threshold", 16),
+        ("wide IPv6 block", 9),
     ];
     let expected: BTreeMap<String, usize> = expected
         .into_iter()
@@ -155,7 +166,7 @@ fn header_and_manifest() {
     let bundle = Bundle::parse(GOLDEN).unwrap();
     let (header, fixed) = (&layouts["header"], &layouts["manifest"]);
     assert_eq!(header.get("magic", GOLDEN), b"RISKGATE");
-    assert_eq!(header.number("format version", GOLDEN), 1);
+    assert_eq!(header.number("format version", GOLDEN), 2);
     assert_eq!(header.number("flags", GOLDEN), 0);
     assert!(header.get("reserved", GOLDEN).iter().all(|byte| *byte == 0));
 
@@ -217,7 +228,7 @@ fn signatures_and_section_hashes() {
             entry.get("hash", entry_bytes),
             blake3::hash(contents).as_bytes()
         );
-        assert_eq!(entry.number("flags", entry_bytes), u64::from(*kind == 12));
+        assert_eq!(entry.number("flags", entry_bytes), u64::from(*kind == 16));
         let row = format!("| {kind} | {} |", section.kind);
         assert!(PAGE.contains(&row), "the page has no row {row:?}");
     }
@@ -265,9 +276,9 @@ fn sections_are_made_of_the_arrays_that_the_page_names() {
             3 => arrays(&mut reader, &[size("atom"), 4]),
             4 => arrays(&mut reader, &[4, size("entry"), 4, 4]),
             5 => (0..reader.count())
-                .flat_map(|_| {
+                .map(|_| {
                     reader.count();
-                    arrays(&mut reader, &[size("IPv4 interval"), size("IPv6 interval")])
+                    address_set(&mut reader, &layouts)
                 })
                 .collect(),
             6 => (0..reader.count())
@@ -288,14 +299,30 @@ fn sections_are_made_of_the_arrays_that_the_page_names() {
                 arrays(&mut reader, &[size("band"), 4, 4])
             }
             11 => {
-                let is_strings = number(&reader.take(size("list"))[..1]) == 0;
-                if is_strings {
-                    arrays(&mut reader, &[4, size("list's entry"), 1])
-                } else {
-                    arrays(&mut reader, &[size("IPv4 interval"), size("IPv6 interval")])
-                }
+                let sizes = [size("literal table"), 4, 4, size("literal entry"), 4];
+                arrays(&mut reader, &sizes)
             }
             12 => {
+                let sizes = [
+                    size("network table"),
+                    size("IPv4 interval"),
+                    size("IPv6 interval"),
+                    size("network"),
+                    4,
+                ];
+                arrays(&mut reader, &sizes)
+            }
+            13 => arrays(&mut reader, &[size("comparison table"), size("threshold")]),
+            14 => arrays(&mut reader, &[size("filed atom"), size("filed atom"), 4]),
+            15 => match number(&reader.take(size("list"))[..1]) {
+                0 => arrays(&mut reader, &[4, 4, 1]),
+                1 => vec![address_set(&mut reader, &layouts)],
+                _ => {
+                    reader.take(size("filter"));
+                    arrays(&mut reader, &[2])
+                }
+            },
+            16 => {
                 assert!(
                     reader
                         .0
@@ -310,14 +337,25 @@ fn sections_are_made_of_the_arrays_that_the_page_names() {
             "{} bytes left in section {kind}",
             reader.0.len()
         );
-        // The policy of this bundle has no rule that is always looked at; nothing else is empty.
+        // No rule of this bundle is looked at, and no atom tested, for every request; nothing else is empty.
         let empty = counts.iter().filter(|count| **count == 0).count();
         assert_eq!(
             empty,
-            usize::from(kind == 10),
+            2 * usize::from(kind == 10),
             "{counts:?} in section {kind}"
         );
     }
+}
+
+/// Steps over a set of addresses; says how many blocks it has.
+fn address_set(reader: &mut Reader<'_>, layouts: &BTreeMap<String, Layout>) -> usize {
+    let flat = ["IPv4 block", "wide IPv6 block", "narrow IPv6 block"];
+    let flat: usize = flat
+        .into_iter()
+        .map(|name| reader.array(layouts[name].size()))
+        .sum();
+    reader.array(4);
+    flat + reader.array(layouts["grouped IPv4 block"].size())
 }
 
 /// Steps over an automaton; says how many states it has.

@@ -114,6 +114,10 @@ fn chains_without_end() {
             riskgate_engine::exact::ExactWriter::default().write();
         *section_mut(&mut altered, SectionKind::Programs) = none(1);
         *section_mut(&mut altered, SectionKind::Rules) = none(2);
+        *section_mut(&mut altered, SectionKind::Literals) = none(5);
+        *section_mut(&mut altered, SectionKind::Networks) = none(5);
+        *section_mut(&mut altered, SectionKind::Ranks) = none(2);
+        *section_mut(&mut altered, SectionKind::Pairs) = none(3);
         let allow = riskgate_engine::actions::Action {
             kind: riskgate_engine::actions::ActionKind::Allow,
             status: 0,
@@ -283,21 +287,17 @@ fn tags_of_no_rule() {
     refuses(SectionKind::Rules, one_more, "rules");
 }
 
-/// Values that lie in one another would be compared for longer than the list is.
+/// A value ends where the next begins, and the last one where the values end.
 #[test]
-fn list_values_that_overlap() {
+fn list_values_beyond_the_last() {
     let mut altered = sections();
     let list = section_mut(&mut altered, SectionKind::List);
     *list = riskgate_engine::lists::write_strings(&[b"value-1".to_vec(), b"value-2".to_vec()]);
-    // Behind type, three starts and the entries' count stands the offset of the first entry, and then the second's.
-    let second_offset_at = 8 + 4 + 3 * 4 + 4 + 8;
+    // Behind type, two starts, the entries' count and the first entry stands the offset of the second.
+    let second_offset_at = 8 + 4 + 2 * 4 + 4 + 4;
     assert_eq!(list[second_offset_at], 7);
     load(&build(manifest(), altered.clone(), &[SIGNER])).unwrap();
-    set_word(
-        section_mut(&mut altered, SectionKind::List),
-        second_offset_at,
-        6,
-    );
+    section_mut(&mut altered, SectionKind::List)[second_offset_at] = 15;
     let refusal = load(&build(manifest(), altered, &[SIGNER])).unwrap_err();
     assert!(refusal.to_string().contains("a list"), "{refusal}");
 }

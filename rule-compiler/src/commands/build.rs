@@ -6,6 +6,7 @@ use riskgate_engine::admission::CLOCK_SKEW_S;
 use riskgate_engine::bundle::{Bundle, is_name};
 
 use super::check::analyse;
+use super::cost;
 use crate::args::BuildArgs;
 use crate::failure::Failure;
 use crate::output::tell;
@@ -26,6 +27,7 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
     }
     let key = read_signing_key(&args.key).map_err(Failure::unable)?;
     let ruleset = analyse(&args.ruleset)?;
+    cost::enforce(&ruleset, args.max_cost)?;
     let options = BuildOptions {
         revision: args.revision,
         issued_at_s,

@@ -2,6 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod check;
+pub(crate) mod cost;
 pub(crate) mod eval;
 pub(crate) mod inspect;
 pub(crate) mod keygen;

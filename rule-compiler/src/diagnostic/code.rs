@@ -389,6 +389,16 @@ codes! {
     ///
     /// Put rules into files beside `ruleset.yaml` that end in `.rules.yaml`.
     NoRules = 104 Warning,
+    /// A condition that can be true although none of its tests is: nothing that a request has lets the engine leave the
+    /// rule out, so every request pays for it.
+    ///
+    /// ```yaml
+    /// when: '!(request.headers["x-partner"] == "gold")'
+    /// ```
+    ///
+    /// Add what has to be true for the rule to match to the same `all`: a value, a prefix, a network. A rule that is
+    /// meant for every request can stay as it is; `rulec check --cost` shows what it costs.
+    AlwaysChecked = 105 Warning,
 }
 
 impl fmt::Display for Code {

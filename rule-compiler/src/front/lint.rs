@@ -10,6 +10,7 @@ use super::{
     yaml::Node,
 };
 use crate::{
+    cost,
     diagnostic::{Code, Diagnostic, Diagnostics, FileId, Span},
     ir::{Atom, Base, Comparison, Condition, Number, Outcome, Rule, Terminal, Test, View},
 };
@@ -84,6 +85,38 @@ pub(crate) fn constant_condition(
         );
     }
     folded
+}
+
+/// A condition that can hold although nothing that it tests does, so that no index can leave the rule out.
+pub(crate) fn always_checked(cx: &mut Context<'_>, node: &Node, condition: &Condition) {
+    if matches!(condition, Condition::Constant(_)) || !holds_without_any(condition, true) {
+        return;
+    }
+    let message = format!(
+        "every request has to be tested against this condition, at about {} steps each",
+        cost::of_condition(condition)
+    );
+    let diagnostic = cx.diagnostic(Code::AlwaysChecked, &node.range, message);
+    cx.report(diagnostic.help(
+        "add what has to be true for the rule to match, such as a path's prefix, to the same `all`",
+    ));
+}
+
+/// Whether a condition can be `wanted` while all of its atoms are false.
+fn holds_without_any(condition: &Condition, wanted: bool) -> bool {
+    match condition {
+        Condition::Constant(value) => *value == wanted,
+        Condition::Atom(_) => !wanted,
+        Condition::Not(inner) => holds_without_any(inner, !wanted),
+        Condition::All(parts) | Condition::Any(parts) => {
+            let mut holds = parts.iter().map(|part| holds_without_any(part, wanted));
+            if matches!(condition, Condition::All(_)) == wanted {
+                holds.all(|holds| holds)
+            } else {
+                holds.any(|holds| holds)
+            }
+        }
+    }
 }
 
 /// Walks a condition's atoms in the order in which their places were noted.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     cidr,
     context::Context,
+    fields::optional,
     folder::FileText,
     limits::{MAX_LIST_VALUE_LEN, MAX_LIST_VALUES, MAX_LISTS, MAX_REPORTED_VALUES},
     list_file, name,
@@ -33,6 +34,7 @@ pub(crate) struct Definition {
     pub(crate) name_span: Span,
     /// Nothing if its `type` is wrong.
     pub(crate) kind: Option<ListKind>,
+    pub(crate) approximate: bool,
     pub(crate) values: Option<ListValues>,
     pub(crate) used: bool,
 }
@@ -72,9 +74,15 @@ impl Lists {
 
     /// The lists for the ruleset, if none has errors.
     pub(crate) fn finish(self) -> Option<Vec<List>> {
-        let list = |Definition { name, values, .. }| {
+        let list = |Definition {
+                        name,
+                        approximate,
+                        values,
+                        ..
+                    }| {
             Some(List {
                 name,
+                approximate,
                 values: values?,
             })
         };
@@ -118,38 +126,30 @@ impl Context<'_> {
             value,
         } = entry;
         let named = self.check_name(key, key_range, &name::LIST);
-        let (kind, values) = self.definition(value, files).unwrap_or_default();
-        Definition {
+        let mut list = Definition {
             name: key.clone(),
             name_span: self.span(key_range),
-            kind,
-            values: values.filter(|_| named.is_some()),
+            kind: None,
+            approximate: false,
+            values: None,
             used: false,
-        }
+        };
+        self.define(&mut list, value, files);
+        list.values.take_if(|_| named.is_none());
+        list
     }
 
-    fn definition(
-        &mut self,
-        node: &Node,
-        files: &ListFiles,
-    ) -> Option<(Option<ListKind>, Option<ListValues>)> {
+    /// Reads what the manifest says of a list but its name. A list with errors has no values.
+    fn define(&mut self, list: &mut Definition, node: &Node, files: &ListFiles) -> Option<()> {
         let fields = self.fields(node, "a list", &["type", "values", "file", "approximate"])?;
         let kinds = [("string", ListKind::Strings), ("cidr", ListKind::Prefixes)];
-        let kind = fields
+        list.kind = fields
             .require("type", self)
             .and_then(|node| self.choice(node, "`type`", &kinds));
-        let exact = match fields.entry("approximate") {
-            Some(Entry {
-                key_range, value, ..
-            }) => match self.boolean(value, "`approximate`") {
-                Some(true) => {
-                    self.not_supported(key_range, "approximate lists are");
-                    None
-                }
-                other => other.map(|_| ()),
-            },
-            None => Some(()),
-        };
+        let approximate = optional(fields.get("approximate"), false, |node| {
+            self.approximate(node, list.kind)
+        });
+        let kind = list.kind;
         let values = match (fields.get("values"), fields.get("file")) {
             (Some(values), None) => kind.and_then(|kind| self.inline_values(values, kind)),
             (None, Some(file)) => kind.and_then(|kind| self.file_values(file, kind, files)),
@@ -158,7 +158,22 @@ impl Context<'_> {
                 self.no_values(file, "a list has `values` or `file`, not both")
             }
         };
-        Some((kind, values.filter(|_| exact.is_some())))
+        list.approximate = approximate?;
+        list.values = values;
+        Some(())
+    }
+
+    fn approximate(&mut self, node: &Node, kind: Option<ListKind>) -> Option<bool> {
+        let approximate = self.boolean(node, "`approximate`")?;
+        if approximate && kind == Some(ListKind::Prefixes) {
+            let message = "a list of type `cidr` cannot be approximate";
+            let diagnostic = self.diagnostic(Code::InvalidValue, &node.range, message);
+            self.report(diagnostic.help(
+                "leave `approximate` out: a million IPv4 prefixes take 3 to 4 MB, each of them exact",
+            ));
+            return None;
+        }
+        Some(approximate)
     }
 
     fn no_values(&mut self, node: &Node, message: &str) -> Option<ListValues> {

@@ -85,6 +85,7 @@ impl Context<'_> {
         let (when, then) = (when?, outcome?);
         lint::allow_trusts_many_values(self, &when, &then);
         let condition = lint::constant_condition(self, when_node?, when.condition);
+        lint::always_checked(self, when_node?, &condition);
         Some(Rule {
             id: id?,
             description: description?,

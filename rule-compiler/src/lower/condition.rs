@@ -22,12 +22,21 @@ pub(super) struct Literal {
     pub(super) negated: bool,
     /// What it costs to find out, in rough units of one comparison.
     pub(super) cost: u32,
-    /// How many requests it may let through, in rough units; the access predicate is the rarest.
-    pub(super) commonness: u32,
 }
 
 impl Formula {
-    pub(super) fn new(condition: &Condition, interner: &mut Interner) -> Formula {
+    /// Hands over every literal.
+    pub(super) fn for_each(&self, visit: &mut impl FnMut(&Literal)) {
+        match self {
+            Formula::Constant(_) => {}
+            Formula::Literal(literal) => visit(literal),
+            Formula::All(parts) | Formula::Any(parts) => {
+                parts.iter().for_each(|part| part.for_each(visit));
+            }
+        }
+    }
+
+    pub(super) fn new(condition: &Condition, interner: &mut Interner<'_>) -> Formula {
         build(condition, false, interner)
     }
 
@@ -42,26 +51,27 @@ impl Formula {
     }
 }
 
-fn build(condition: &Condition, negated: bool, interner: &mut Interner) -> Formula {
+fn build(condition: &Condition, negated: bool, interner: &mut Interner<'_>) -> Formula {
     match condition {
         Condition::Constant(value) => Formula::Constant(*value != negated),
-        Condition::Atom(atom) => {
-            let (cost, commonness) = weigh(atom);
-            Formula::Literal(Literal {
-                atom: interner.atom(atom),
-                negated,
-                cost,
-                commonness,
-            })
-        }
+        Condition::Atom(atom) => Formula::Literal(Literal {
+            atom: interner.atom(atom),
+            negated,
+            cost: cost(atom),
+        }),
         Condition::Not(inner) => build(inner, !negated, interner),
         Condition::All(parts) | Condition::Any(parts) => {
             let is_all = matches!(condition, Condition::All(_)) != negated;
-            let parts: Vec<Formula> = parts
-                .iter()
-                .map(|part| build(part, negated, interner))
-                .collect();
-            simplify(parts, is_all)
+            let mut flat = Vec::with_capacity(parts.len());
+            for part in parts {
+                match (build(part, negated, interner), is_all) {
+                    (Formula::All(inner), true) | (Formula::Any(inner), false) => {
+                        flat.extend(inner);
+                    }
+                    (other, _) => flat.push(other),
+                }
+            }
+            simplify(flat, is_all)
         }
     }
 }
@@ -128,36 +138,46 @@ fn emit_reversed(formula: &Formula, on_true: u32, on_false: u32, out: &mut Vec<N
     }
 }
 
-/// Cost and commonness of an atom.
-fn weigh(atom: &Atom) -> (u32, u32) {
-    let (cost, commonness) = match (&atom.test, atom.attribute.view) {
-        (_, View::Int | View::Double | View::Length | View::Size) => (8, 400),
-        (Test::OneOf(values), _) => (1, 1 + u32::try_from(values.len() / 64).unwrap_or(u32::MAX)),
-        (Test::InList(_), _) => (4, 20),
-        (Test::StartsWith(text) | Test::EndsWith(text), _) => (2, literal_commonness(text, 30)),
-        (Test::InPrefixes(_), _) => (6, 60),
-        (Test::Contains(text), _) => (40, literal_commonness(text, 40)),
-        (Test::Matches(_), _) => (200, 200),
-        (Test::Compare(..), _) => (2, 400),
-        (Test::Present | Test::IsTrue | Test::IsFalse, _) => (1, 600),
+/// What it costs to test an atom.
+fn cost(atom: &Atom) -> u32 {
+    match (&atom.test, atom.attribute.view) {
+        (_, View::Int | View::Double | View::Length | View::Size) => 8,
+        (Test::OneOf(_) | Test::Present | Test::IsTrue | Test::IsFalse, _) => 1,
+        (Test::StartsWith(_) | Test::EndsWith(_) | Test::Compare(..), _) => 2,
+        (Test::InList(_), _) => 4,
+        (Test::InPrefixes(_), _) => 6,
+        (Test::Contains(_), _) => 40,
+        (Test::Matches(_), _) => 200,
+    }
+}
+
+/// How many requests an atom may let through, in rough units.
+pub(super) fn commonness(atom: &Atom) -> u64 {
+    let own = match (&atom.test, atom.attribute.view) {
+        (_, View::Int | View::Double | View::Length | View::Size) => 400,
+        (Test::OneOf(values), _) => 1 + values.len() as u64 / 64,
+        (Test::InList(_), _) => 20,
+        (Test::StartsWith(text) | Test::EndsWith(text), _) => literal_commonness(text, 6),
+        (Test::Contains(text), _) => literal_commonness(text, 8),
+        (Test::InPrefixes(_), _) => 10,
+        (Test::Matches(_), _) => 40,
+        (Test::Compare(..), _) => 400,
+        (Test::Present | Test::IsTrue | Test::IsFalse, _) => 600,
     };
-    (
-        cost,
-        commonness.saturating_mul(base_commonness(&atom.attribute.base)),
-    )
+    own * base_commonness(&atom.attribute.base)
 }
 
 /// A short literal is found in more values than a long one.
-fn literal_commonness(text: &[u8], long: u32) -> u32 {
+fn literal_commonness(text: &[u8], long: u64) -> u64 {
     match text.len() {
         0 => 1_000,
-        1..4 => long * 4,
+        1..4 => long * 8,
         _ => long,
     }
 }
 
 /// Some attributes have few values, each of them common.
-fn base_commonness(base: &Base) -> u32 {
+fn base_commonness(base: &Base) -> u64 {
     match base {
         Base::Method | Base::Scheme | Base::Protocol | Base::TlsVersion | Base::Mtls => 1_000,
         Base::Host | Base::Hostname | Base::ServerName => 100,

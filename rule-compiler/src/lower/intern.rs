@@ -9,9 +9,12 @@ use riskgate_engine::number;
 use riskgate_engine::strings::{StringId, StringsWriter};
 
 use super::LowerError;
+use super::access::{Weight, Weights};
+use super::condition::{Formula, commonness};
+use super::filing::{Filing, small_list};
 use super::lists::prefix_set;
 use crate::automaton::Pattern;
-use crate::ir::{Atom, Attribute, Base, Comparison, Number, Test, Transform, View};
+use crate::ir::{Atom, Attribute, Base, Comparison, List, Number, Test, Transform, View};
 
 /// What makes two atoms one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,9 +26,13 @@ struct AtomKey {
     values: Vec<StringId>,
 }
 
+/// Values of small lists that may be copied into the exact table, for all lists and attributes together.
+const INLINED_VALUES: usize = 65_536;
+
 /// Everything that rules share.
-#[derive(Debug, Default)]
-pub(super) struct Interner {
+#[derive(Debug)]
+pub(super) struct Interner<'a> {
+    lists: &'a [List],
     pub(super) strings: StringsWriter,
     pub(super) exact: ExactWriter,
     pub(super) prefix_sets: Vec<Vec<u8>>,
@@ -34,11 +41,32 @@ pub(super) struct Interner {
     attributes: Vec<attributes::Attribute>,
     atom_ids: HashMap<AtomKey, AtomId>,
     atoms: Vec<atoms::Atom>,
+    /// How each atom is found, and how common it is.
+    filings: Vec<(Filing, u64)>,
+    inlined: usize,
     prefix_set_ids: HashMap<Vec<u8>, u32>,
     dfa_ids: HashMap<String, u32>,
 }
 
-impl Interner {
+impl<'a> Interner<'a> {
+    pub(super) fn new(lists: &'a [List]) -> Interner<'a> {
+        Interner {
+            lists,
+            strings: StringsWriter::default(),
+            exact: ExactWriter::default(),
+            prefix_sets: Vec::new(),
+            dfas: Vec::new(),
+            attribute_ids: HashMap::new(),
+            attributes: Vec::new(),
+            atom_ids: HashMap::new(),
+            atoms: Vec::new(),
+            filings: Vec::new(),
+            inlined: 0,
+            prefix_set_ids: HashMap::new(),
+            dfa_ids: HashMap::new(),
+        }
+    }
+
     pub(super) fn attributes(&self) -> Vec<attributes::Attribute> {
         self.attributes.clone()
     }
@@ -60,11 +88,16 @@ impl Interner {
     pub(super) fn atom(&mut self, atom: &Atom) -> AtomId {
         let attribute = self.attribute(&atom.attribute);
         let view = lower_view(atom.attribute.view);
-        let test = self.test(&atom.test);
         let one_of = match &atom.test {
-            Test::OneOf(values) => values.as_slice(),
-            _ => &[],
+            Test::OneOf(values) => Some(values.as_slice()),
+            Test::InList(list) => self.inline(*list),
+            _ => None,
         };
+        let test = match one_of {
+            Some(_) => atoms::Test::OneOf,
+            None => self.test(&atom.test),
+        };
+        let one_of = one_of.unwrap_or_default();
         let values: Vec<StringId> = one_of
             .iter()
             .map(|value| self.strings.intern(value))
@@ -89,20 +122,51 @@ impl Interner {
             test,
             postings: (0, 0),
         });
+        let filing = match test {
+            atoms::Test::OneOf => Filing::Exact,
+            _ => Filing::new(atom, self.lists),
+        };
+        self.filings.push((filing, commonness(atom)));
         id
     }
 
-    /// Access predicates that no index finds.
-    pub(super) fn scanned_atoms(&self, postings: &BTreeMap<AtomId, Vec<u32>>) -> Vec<AtomId> {
-        let is_indexed = |id: &AtomId| {
-            let atom = self.atoms.get(*id as usize);
-            atom.is_some_and(|atom| atom.test == atoms::Test::OneOf)
+    /// The values of a small list, which is found fastest among all other values that rules name.
+    fn inline(&mut self, list: usize) -> Option<&'a [Vec<u8>]> {
+        let values = small_list(self.lists, list)?;
+        let total = self.inlined + values.len();
+        if total > INLINED_VALUES {
+            return None;
+        }
+        self.inlined = total;
+        Some(values)
+    }
+
+    /// How all atoms do as access predicates of these formulas.
+    pub(super) fn weights(&self, formulas: &[Formula]) -> Weights {
+        let weigh = |(filing, commonness): &(Filing, u64)| Weight {
+            commonness: *commonness,
+            is_indexed: *filing != Filing::Scanned,
         };
-        postings
-            .keys()
-            .copied()
-            .filter(|id| !is_indexed(id))
-            .collect()
+        let mut uses = vec![0_u32; self.atoms.len()];
+        for formula in formulas {
+            formula.for_each(&mut |literal| {
+                let uses = uses.get_mut(literal.atom as usize);
+                if let Some(uses) = uses.filter(|_| !literal.negated) {
+                    *uses += 1;
+                }
+            });
+        }
+        Weights {
+            atoms: self.filings.iter().map(weigh).collect(),
+            uses,
+        }
+    }
+
+    /// An atom and how it is found.
+    pub(super) fn filing(&self, id: AtomId) -> Option<(&atoms::Atom, &Filing)> {
+        let atom = self.atoms.get(id as usize)?;
+        let (filing, _) = self.filings.get(id as usize)?;
+        Some((atom, filing))
     }
 
     /// The atoms with the slices of the postings that are theirs, and the postings.
@@ -261,8 +325,8 @@ mod tests {
     use super::*;
 
     /// `count` atoms over one attribute, each with a chain of its own.
-    fn intern_chains(count: usize) -> Interner {
-        let mut interner = Interner::default();
+    fn intern_chains(count: usize) -> Interner<'static> {
+        let mut interner = Interner::new(&[]);
         for number in 0..count {
             let bits = (0..7).map(|bit| number >> bit & 1);
             let transforms = bits.map(|bit| [Transform::Trim, Transform::LowerAscii][bit]);

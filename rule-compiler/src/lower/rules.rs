@@ -1,14 +1,15 @@
 //! Rules: their programs, access predicates, ranks and tags.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use riskgate_engine::atoms::AtomId;
+use riskgate_engine::pairs::{self, Filed};
 use riskgate_engine::program::Node;
 use riskgate_engine::rules::{self, NO_ACTION, Rule, Stage};
 use riskgate_engine::strings::StringId;
 
-use super::access;
+use super::access::{self, Key};
 use super::actions::Actions;
 use super::condition::{Formula, emit};
 use super::intern::{Interner, index};
@@ -21,19 +22,27 @@ pub(super) struct Rules {
     pub(super) nodes: Vec<Node>,
     /// For each access predicate the rules that it gives access to.
     pub(super) postings: BTreeMap<AtomId, Vec<u32>>,
+    /// For each pair of them the rules that both together give access to.
+    pub(super) pairs: BTreeMap<(AtomId, AtomId), Vec<u32>>,
     /// Rules without access predicates.
     pub(super) always: Vec<u32>,
 }
 
-pub(super) fn lower(ruleset: &Ruleset, actions: &Actions, interner: &mut Interner) -> Rules {
+pub(super) fn lower(ruleset: &Ruleset, actions: &Actions, interner: &mut Interner<'_>) -> Rules {
     let mut lowered = Rules::default();
     let mut records = Vec::with_capacity(ruleset.rules.len());
     let mut tags: Vec<(StringId, StringId)> = Vec::new();
     let ranks = ranks(ruleset);
-    for (position, rule) in ruleset.rules.iter().enumerate() {
-        let formula = Formula::new(&rule.when, interner);
-        let entry = emit(&formula, &mut lowered.nodes);
-        lowered.give_access(index(position), &formula);
+    let conditions = ruleset.rules.iter().map(|rule| &rule.when);
+    let formulas: Vec<Formula> = conditions
+        .map(|condition| Formula::new(condition, interner))
+        .collect();
+    let keys = access::choose(&formulas, &interner.weights(&formulas));
+    for (rule, keys) in (0..).zip(keys) {
+        lowered.give_access(rule, keys);
+    }
+    for (position, (rule, formula)) in ruleset.rules.iter().zip(&formulas).enumerate() {
+        let entry = emit(formula, &mut lowered.nodes);
         let own_tags = intern_tags(rule, interner);
         records.push(Rule {
             id: interner.strings.intern(rule.id.as_bytes()),
@@ -61,14 +70,45 @@ pub(super) fn lower(ruleset: &Ruleset, actions: &Actions, interner: &mut Interne
 }
 
 impl Rules {
-    fn give_access(&mut self, rule: u32, formula: &Formula) {
-        let Some(access) = access::choose(formula) else {
+    fn give_access(&mut self, rule: u32, keys: Option<Vec<Key>>) {
+        let Some(keys) = keys else {
             self.always.push(rule);
             return;
         };
-        for atom in access.atoms {
-            self.postings.entry(atom).or_default().push(rule);
+        for key in keys {
+            match key {
+                Key::One(atom) => self.postings.entry(atom).or_default().push(rule),
+                Key::Pair(a, b) => self.pairs.entry((a, b)).or_default().push(rule),
+            }
         }
+    }
+
+    /// The atoms that have to be known before any rule is looked at.
+    pub(super) fn access_atoms(&self) -> BTreeSet<AtomId> {
+        let ones = self.postings.keys().copied();
+        let paired = self.pairs.keys().flat_map(|&(a, b)| [a, b]);
+        ones.chain(paired).collect()
+    }
+
+    /// The section of the pairs.
+    pub(super) fn pairs_section(&self) -> Vec<u8> {
+        let (mut firsts, mut seconds) = (Vec::<Filed>::new(), Vec::new());
+        let mut rules: Vec<u32> = Vec::new();
+        for (&(first, second), own) in &self.pairs {
+            match firsts.last_mut() {
+                Some(last) if last.atom == first => last.slice.1 += 1,
+                _ => firsts.push(Filed {
+                    atom: first,
+                    slice: (index(seconds.len()), 1),
+                }),
+            }
+            seconds.push(Filed {
+                atom: second,
+                slice: (index(rules.len()), index(own.len())),
+            });
+            rules.extend(own);
+        }
+        pairs::write(&firsts, &seconds, &rules)
     }
 }
 
@@ -85,7 +125,7 @@ fn ranks(ruleset: &Ruleset) -> Vec<u32> {
     ranks
 }
 
-fn intern_tags(rule: &ir::Rule, interner: &mut Interner) -> Vec<(StringId, StringId)> {
+fn intern_tags(rule: &ir::Rule, interner: &mut Interner<'_>) -> Vec<(StringId, StringId)> {
     let strings = &mut interner.strings;
     rule.then
         .tags

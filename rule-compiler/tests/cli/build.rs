@@ -235,6 +235,54 @@ lists: { short: { type: string, values: [a] }, devices: { type: string, file: de
         .expect(1, words);
 }
 
+/// Its author agreed to mistakes, so both commands say how many, and what they buy.
+#[test]
+fn an_approximate_list_is_announced_and_holds_its_values() {
+    let workshop = Workshop::furnished();
+    let manifest = |approximate: bool| {
+        format!(
+            "language: 1\nruleset: shop\nlists: {{ devices: {{ type: string, file: devices.txt, approximate: {approximate} }} }}\n"
+        )
+    };
+    let devices: String = (0..5_000)
+        .map(|number| format!("device-{number:030}\n"))
+        .collect();
+    workshop.write("shop/devices.txt", &devices);
+    workshop.write("shop/ruleset.yaml", manifest(true));
+    let rule = r#"rules: [{ id: known, when: 'request.headers["x-device-id"] in lists.devices', then: deny }]"#;
+    workshop.write("shop/main.rules.yaml", rule);
+
+    let note = "note: list `devices` is approximate: 5000 values in 13336 bytes, and about 1 in 65536 other values counts as one of them\n";
+    workshop.run("check shop").expect(0, note);
+    workshop
+        .build("rough.bundle", "--revision 4")
+        .expect(0, note);
+    workshop
+        .build("again.bundle", "--revision 4")
+        .expect(0, note);
+    assert!(workshop.read("rough.bundle") == workshop.read("again.bundle"));
+
+    workshop.write("shop/ruleset.yaml", manifest(false));
+    let exact = workshop.build("exact.bundle", "--revision 4");
+    assert!(!exact.stderr.contains("approximate"), "{}", exact.stderr);
+    let saved = workshop.read("exact.bundle").len() - workshop.read("rough.bundle").len();
+    assert!(saved > 190_000, "{saved} bytes saved");
+
+    let requests: String = devices
+        .lines()
+        .map(|device| format!("{{\"method\":\"GET\",\"path\":\"/\",\"headers\":{{\"x-device-id\":\"{device}\"}}}}\n"))
+        .collect();
+    workshop.write("requests.jsonl", requests);
+    let verdicts = workshop
+        .run("eval rough.bundle --requests requests.jsonl")
+        .expect(0, "");
+    assert_eq!(
+        verdicts.matches("\"rule\":\"known\"").count(),
+        5_000,
+        "{verdicts:.400}"
+    );
+}
+
 #[test]
 fn usage_errors() {
     let workshop = Workshop::furnished();

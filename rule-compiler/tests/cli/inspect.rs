@@ -88,6 +88,10 @@ fn the_values_of_the_json_form() {
         "rules",
         "actions",
         "policy",
+        "literals",
+        "networks",
+        "ranks",
+        "pairs",
         "provenance",
     ];
     assert_eq!(kinds, expected);

@@ -9,6 +9,7 @@
 
 mod build;
 mod check;
+mod cost;
 mod eval;
 mod inspect;
 mod keygen;

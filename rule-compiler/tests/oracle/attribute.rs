@@ -106,7 +106,7 @@ fn single_string(base: &Base, request: &Request<'_>) -> Option<Vec<u8>> {
 }
 
 /// The path up to the first `?`.
-pub(super) fn url_path(path: &[u8]) -> &[u8] {
+pub(crate) fn url_path(path: &[u8]) -> &[u8] {
     path.split(|byte| *byte == b'?').next().unwrap_or_default()
 }
 

@@ -71,6 +71,9 @@ pub(crate) fn atom(attribute: Attribute, test: Test) -> Condition {
     Condition::Atom(Atom { attribute, test })
 }
 
+/// More than one ruleset names; a long run sees ever new ones.
+const MAX_KEPT: usize = 1_000;
+
 /// `.matches(text)`. The same pattern is compiled once: random rulesets take theirs from a small stock.
 pub(crate) fn matches(text: &str) -> Test {
     COMPILED.with_borrow_mut(|compiled| {
@@ -78,6 +81,9 @@ pub(crate) fn matches(text: &str) -> Test {
             let hir = to_hir(text).expect("a pattern");
             Pattern::compile(text, &hir).expect("a small pattern")
         };
+        if compiled.len() >= MAX_KEPT {
+            compiled.clear();
+        }
         let pattern = compiled.entry(text.to_owned()).or_insert_with(compile);
         Test::Matches(pattern.clone())
     })

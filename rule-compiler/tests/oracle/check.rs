@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use riskgate_compiler::build::{load_unverified, ruleset_in_memory};
+use riskgate_compiler::build::{BuildError, load_unverified, ruleset_in_memory};
 use riskgate_compiler::ir;
 use riskgate_compiler::lower::lower;
-use riskgate_engine::bundle::writer::UnsignedBundle;
+use riskgate_engine::bundle::writer::{NewSection, UnsignedBundle};
 use riskgate_engine::bundle::{ENGINE_VERSION, Manifest, OnExpired, Signature};
 use riskgate_engine::request::Request;
 use riskgate_engine::ruleset::{Ruleset, Scratch};
@@ -23,10 +23,14 @@ pub(crate) struct Both<'a> {
 impl<'a> Both<'a> {
     /// Builds the bundle and loads it the way a filter does.
     pub(crate) fn new(ir: &'a ir::Ruleset) -> Self {
-        Self {
+        Self::built(ir).expect("a generated ruleset compiles")
+    }
+
+    pub(crate) fn built(ir: &'a ir::Ruleset) -> Result<Self, BuildError> {
+        Ok(Self {
             ir,
-            compiled: ruleset_in_memory(ir).expect("a generated ruleset compiles"),
-        }
+            compiled: ruleset_in_memory(ir)?,
+        })
     }
 
     /// What the oracle says and what the engine says.
@@ -102,8 +106,7 @@ impl<'a> Both<'a> {
     }
 }
 
-/// Loads what a signer would have signed after damage to the sections, and decides the requests if it loads: whatever
-/// comes of it, nothing may panic.
+/// Decides the requests by a ruleset whose sections have been damaged, if it loads: whatever comes of it, nothing may panic.
 pub(crate) fn decide_damaged(
     ir: &ir::Ruleset,
     damages: &[Damage],
@@ -114,6 +117,11 @@ pub(crate) fn decide_damaged(
         let section = damage.section.index(sections.len());
         damage.apply(&mut sections[section].bytes);
     }
+    decide_sections(sections, requests)
+}
+
+/// Decides the requests by what a signer has signed, if it loads.
+pub(crate) fn decide_sections(sections: Vec<NewSection>, requests: &[RequestCase]) -> bool {
     let signature = Signature {
         key_id: [0; 32],
         bytes: [0; 64],
@@ -126,11 +134,16 @@ pub(crate) fn decide_damaged(
     else {
         return false;
     };
+    decides(&compiled, requests);
+    true
+}
+
+/// Decides the requests, and reads all of the verdicts.
+pub(crate) fn decides(compiled: &Ruleset, requests: &[RequestCase]) {
     let mut scratch = Scratch::default();
     for request in requests {
         request.with(|request| plain(&compiled.decide(request, &mut scratch), request));
     }
-    true
 }
 
 fn manifest() -> Manifest<'static> {

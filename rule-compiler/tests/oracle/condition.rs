@@ -3,25 +3,26 @@
 use std::net::IpAddr;
 
 use riskgate_compiler::ir::{Atom, Condition, ListValues, Prefix, Ruleset, Test};
-use riskgate_engine::request::Request;
 
-use super::attribute::{Value, values};
+use super::attribute::Value;
+use super::facts::Facts;
 use super::{number, pattern};
 
 /// Whether a condition holds for a request.
-pub(crate) fn holds(ruleset: &Ruleset, condition: &Condition, request: &Request<'_>) -> bool {
+pub(crate) fn holds<'a>(ruleset: &Ruleset, condition: &'a Condition, facts: &Facts<'a>) -> bool {
     match condition {
         Condition::Constant(constant) => *constant,
-        Condition::Atom(atom) => atom_holds(ruleset, atom, request),
-        Condition::Not(inner) => !holds(ruleset, inner, request),
-        Condition::All(parts) => parts.iter().all(|part| holds(ruleset, part, request)),
-        Condition::Any(parts) => parts.iter().any(|part| holds(ruleset, part, request)),
+        Condition::Atom(atom) => atom_holds(ruleset, atom, facts),
+        Condition::Not(inner) => !holds(ruleset, inner, facts),
+        Condition::All(parts) => parts.iter().all(|part| holds(ruleset, part, facts)),
+        Condition::Any(parts) => parts.iter().any(|part| holds(ruleset, part, facts)),
     }
 }
 
 /// Whether any value of the atom's attribute satisfies its test.
-pub(crate) fn atom_holds(ruleset: &Ruleset, atom: &Atom, request: &Request<'_>) -> bool {
-    values(&atom.attribute, request)
+pub(crate) fn atom_holds<'a>(ruleset: &Ruleset, atom: &'a Atom, facts: &Facts<'a>) -> bool {
+    facts
+        .values(&atom.attribute)
         .iter()
         .any(|value| satisfies(ruleset, &atom.test, value))
 }

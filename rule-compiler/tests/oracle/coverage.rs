@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use riskgate_compiler::ir::{Atom, Condition, Ruleset, Test, View};
 use riskgate_engine::request::Request;
 
-use super::{OracleVerdict, atom_holds, decide};
+use super::{Facts, OracleVerdict, atom_holds, decide};
 
 /// How often each thing was seen.
 #[derive(Debug, Default)]
@@ -67,12 +67,13 @@ impl Coverage {
     }
 
     fn record_atom(&mut self, ruleset: &Ruleset, atom: &Atom, request: &Request<'_>) {
-        let holds = atom_holds(ruleset, atom, request);
+        let facts = Facts::new(request);
+        let holds = atom_holds(ruleset, atom, &facts);
         self.count(format!("{} is {holds}", kind(atom)));
         for (at, step) in atom.attribute.transforms.iter().enumerate() {
             let mut without = atom.clone();
             without.attribute.transforms.remove(at);
-            if atom_holds(ruleset, &without, request) != holds {
+            if atom_holds(ruleset, &without, &Facts::new(request)) != holds {
                 self.count(format!("{step:?} matters"));
             }
         }

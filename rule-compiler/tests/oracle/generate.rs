@@ -3,6 +3,8 @@
 mod condition;
 mod crowd;
 mod damage;
+mod dense;
+mod dice;
 mod hostile;
 mod mutation;
 mod number;
@@ -13,13 +15,16 @@ mod request;
 mod ruleset;
 mod words;
 
-use proptest::collection::vec;
+use proptest::collection::{SizeRange, vec};
 use proptest::prelude::Strategy;
 use riskgate_compiler::ir::Ruleset;
 
 pub(crate) use crowd::{crowded_prefixes, crowded_strings};
 pub(crate) use damage::{Damage, damage};
+pub(crate) use dense::Dense;
+pub(crate) use dice::Dice;
 pub(crate) use hostile::derivation;
+pub(crate) use mutation::base64;
 pub(crate) use number::number_comparisons;
 pub(crate) use pattern::{pattern, text};
 pub(crate) use request::{Bytes, RequestCase};
@@ -33,7 +38,12 @@ pub(crate) struct Case {
 
 /// A random case; most requests carry something that a rule of theirs looks for.
 pub(crate) fn case() -> impl Strategy<Value = Case> {
-    let requests = vec((request::request(), vec(plant::plant(), 0..5)), 1..=10);
+    case_of(1..=10)
+}
+
+/// A random case with this many requests.
+pub(crate) fn case_of(requests: impl Into<SizeRange>) -> impl Strategy<Value = Case> {
+    let requests = vec((request::request(), vec(plant::plant(), 0..5)), requests);
     (ruleset::ruleset(), requests).prop_map(|(ruleset, requests)| {
         let planted = |(mut request, plants): (RequestCase, Vec<plant::Plant>)| {
             plants

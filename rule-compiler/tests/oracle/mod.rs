@@ -9,6 +9,7 @@ pub(crate) mod check;
 mod condition;
 pub(crate) mod coverage;
 pub(crate) mod exactly;
+mod facts;
 pub(crate) mod generate;
 mod number;
 mod pattern;
@@ -20,8 +21,9 @@ use std::collections::BTreeMap;
 use riskgate_compiler::ir::{Outcome, Rule, Ruleset, Stage, Terminal};
 use riskgate_engine::request::Request;
 
-pub(crate) use attribute::{Value, values};
+pub(crate) use attribute::{Value, url_path, values};
 pub(crate) use condition::{atom_holds, holds};
+pub(crate) use facts::Facts;
 pub(crate) use reply::OracleReply;
 pub(crate) use transform::transform;
 
@@ -49,10 +51,11 @@ struct Decision<'a> {
 
 /// Decides a request as the rule language says.
 pub(crate) fn decide(ruleset: &Ruleset, request: &Request<'_>) -> OracleVerdict {
+    let facts = Facts::new(request);
     let matches: Vec<&Rule> = ruleset
         .rules
         .iter()
-        .filter(|rule| matches(ruleset, rule, request))
+        .filter(|rule| is_active(rule, request.time_us) && holds(ruleset, &rule.when, &facts))
         .collect();
     let (enforced, shadowed): (Vec<&Rule>, Vec<&Rule>) = matches
         .iter()
@@ -77,16 +80,13 @@ pub(crate) fn decide(ruleset: &Ruleset, request: &Request<'_>) -> OracleVerdict 
     }
 }
 
-fn matches(ruleset: &Ruleset, rule: &Rule, request: &Request<'_>) -> bool {
-    let begun = rule
-        .active
-        .from_us
-        .is_none_or(|from_us| from_us <= request.time_us);
+fn is_active(rule: &Rule, time_us: i64) -> bool {
+    let begun = rule.active.from_us.is_none_or(|from_us| from_us <= time_us);
     let ended = rule
         .active
         .until_us
-        .is_some_and(|until_us| until_us <= request.time_us);
-    begun && !ended && holds(ruleset, &rule.when, request)
+        .is_some_and(|until_us| until_us <= time_us);
+    begun && !ended
 }
 
 fn decision<'a>(ruleset: &'a Ruleset, rules: &[&'a Rule]) -> Decision<'a> {

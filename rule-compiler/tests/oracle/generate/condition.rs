@@ -138,7 +138,7 @@ fn mtls_atom() -> impl Strategy<Value = Atom> {
     })
 }
 
-fn plain(base: Base) -> Attribute {
+pub(super) fn plain(base: Base) -> Attribute {
     Attribute {
         base,
         transforms: Vec::new(),

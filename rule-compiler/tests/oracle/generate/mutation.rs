@@ -153,7 +153,7 @@ fn html_named(byte: u8) -> Vec<u8> {
     }
 }
 
-pub(super) fn base64(value: &[u8], url_alphabet: bool, padded: bool) -> Vec<u8> {
+pub(crate) fn base64(value: &[u8], url_alphabet: bool, padded: bool) -> Vec<u8> {
     const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let last_two = if url_alphabet { b"-_" } else { b"+/" };
     let mut text = Vec::new();

@@ -8,6 +8,7 @@ use riskgate_compiler::ir::{Atom, Base, Condition, ListValues, Ruleset, Test, Tr
 use super::mutation::{base64, html_numeric, percent, percent_special};
 use super::number::texts_near;
 use super::request::{Bytes, RequestCase};
+use crate::oracle::url_path;
 
 /// Which atom of a ruleset to plant for, and how.
 #[derive(Debug, Clone)]
@@ -90,7 +91,7 @@ fn literals(ruleset: &Ruleset, atom: &Atom) -> Vec<Vec<u8>> {
 }
 
 /// A value that the transform turns into the given one, more or less.
-fn hide(value: Vec<u8>, step: &Transform) -> Vec<u8> {
+pub(super) fn hide(value: Vec<u8>, step: &Transform) -> Vec<u8> {
     let middle = value.len() / 2;
     match step {
         Transform::LowerAscii => value.to_ascii_uppercase(),
@@ -129,7 +130,7 @@ fn hide(value: Vec<u8>, step: &Transform) -> Vec<u8> {
     }
 }
 
-fn put(request: &mut RequestCase, base: &Base, value: Vec<u8>) {
+pub(super) fn put(request: &mut RequestCase, base: &Base, value: Vec<u8>) {
     let single = match base {
         Base::Method => &mut request.method,
         Base::Scheme => &mut request.scheme,
@@ -146,7 +147,10 @@ fn put(request: &mut RequestCase, base: &Base, value: Vec<u8>) {
     *single = Some(Bytes(match base {
         Base::Hostname => [value.to_ascii_uppercase().as_slice(), b":8443"].concat(),
         Base::UrlPath => [value.as_slice(), b"?n=5"].concat(),
-        Base::Query => [b"/?", value.as_slice()].concat(),
+        Base::Query => {
+            let path = single.take().map_or_else(|| b"/".to_vec(), |path| path.0);
+            [url_path(&path), b"?", value.as_slice()].concat()
+        }
         _ => value,
     }));
 }

@@ -13,7 +13,7 @@ use super::mutation::{percent, wire_value};
 use super::words::{noise, number_text, plain_value};
 
 /// Bytes that print as text.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Bytes(pub(crate) Vec<u8>);
 
 impl fmt::Debug for Bytes {
@@ -65,6 +65,36 @@ impl RequestCase {
             tls_version: bytes(&self.tls_version),
             claims: &claims,
         })
+    }
+}
+
+impl From<&Request<'_>> for RequestCase {
+    fn from(request: &Request<'_>) -> Self {
+        let owned = |value: Option<&[u8]>| value.map(|value| Bytes(value.to_vec()));
+        let pairs = |pairs: &[(&[u8], &[u8])]| {
+            pairs
+                .iter()
+                .map(|(name, value)| (Bytes(name.to_vec()), Bytes(value.to_vec())))
+                .collect()
+        };
+        Self {
+            method: owned(request.method),
+            scheme: owned(request.scheme),
+            host: owned(request.host),
+            path: owned(request.path),
+            protocol: owned(request.protocol),
+            id: owned(request.id),
+            headers: pairs(request.headers),
+            source_ip: request.source_ip,
+            client_ip: request.client_ip,
+            time_us: request.time_us,
+            mtls: request.mtls,
+            peer_uri_san: owned(request.peer_uri_san),
+            peer_subject: owned(request.peer_subject),
+            server_name: owned(request.server_name),
+            tls_version: owned(request.tls_version),
+            claims: pairs(request.claims),
+        }
     }
 }
 

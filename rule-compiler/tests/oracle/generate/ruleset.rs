@@ -41,7 +41,7 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
 }
 
 /// Gives rules their ids and places; `ends` are where the first two of three files end.
-fn place(rules: &mut [Rule], ends: [usize; 2]) {
+pub(super) fn place(rules: &mut [Rule], ends: [usize; 2]) {
     for (at, rule) in rules.iter_mut().enumerate() {
         let file = ends.iter().filter(|end| at >= **end).count();
         rule.id = format!("{}-{at}", ["z", "rule.of_many", "a"][at % 3]);
@@ -83,7 +83,7 @@ fn active() -> impl Strategy<Value = Active> {
     ]
 }
 
-fn bands() -> impl Strategy<Value = Vec<Band>> {
+pub(super) fn bands() -> impl Strategy<Value = Vec<Band>> {
     const SCORES: [i64; 8] = [-20, 0, 10, 30, 50, 80, 1 << 31, i64::MAX];
     let scores = btree_set(select(&SCORES[..]), 0..4);
     (scores, vec(terminal(false), 4)).prop_map(|(scores, thens)| {
@@ -101,6 +101,7 @@ fn lists() -> impl Strategy<Value = Vec<List>> {
     let prefixes = || vec(prefix(), 0..8).prop_map(|values| ListValues::Prefixes(sorted(values)));
     (strings(), strings(), prefixes(), prefixes()).prop_map(|(one, two, three, four)| {
         let named = |(at, values)| List {
+            approximate: false,
             name: format!("list_{at}"),
             values,
         };

@@ -142,6 +142,7 @@ fn addresses_match_prefixes_of_their_own_family() {
             "{address} in {text}"
         );
         ruleset.lists = vec![List {
+            approximate: false,
             name: "list".to_owned(),
             values: ListValues::Prefixes(vec![prefix]),
         }];

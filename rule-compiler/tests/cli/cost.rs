@@ -1,0 +1,182 @@
+use serde_json::Value;
+
+use crate::rulec::Workshop;
+
+/// A rule for each way to be looked at.
+const WAYS: [(&str, &str, &str); 9] = [
+    ("exact", r#"request.method == "TRACE""#, "exact"),
+    ("literal", r#"request.path.contains("/admin/")"#, "literal"),
+    (
+        "pattern",
+        r#"request.path.matches("wp-[a-z]+[.]php")"#,
+        "pattern",
+    ),
+    ("network", r#"client.ip in ["10.0.0.0/8"]"#, "network"),
+    ("number", "size(request.cookies[\"a\"]) > 1", "number"),
+    ("tested", r#"has(request.headers["x-probe"])"#, "tested"),
+    ("always", "'!connection.mtls'", "every request"),
+    (
+        "either",
+        r#"request.method == "PUT" || request.path.startsWith("/v1/")"#,
+        "exact or literal",
+    ),
+    ("never", "request.method == \"GET\" && false", "never"),
+];
+
+fn write_ways(workshop: &Workshop) {
+    let rules: Vec<String> = WAYS
+        .iter()
+        .map(|(id, when, _)| format!("  - id: {id}\n    when: {when}\n    then: {{ score: 1 }}\n"))
+        .collect();
+    workshop.write("ways/ruleset.yaml", "language: 1\nruleset: ways\n");
+    workshop.write("ways/a.rules.yaml", format!("rules:\n{}", rules.concat()));
+}
+
+fn report(workshop: &Workshop, folder: &str) -> Value {
+    let text = workshop
+        .run(&format!("check {folder} --cost --format json"))
+        .expect(0, "no errors");
+    serde_json::from_str(&text).unwrap()
+}
+
+fn number(report: &Value, field: &str) -> u64 {
+    report[field].as_u64().unwrap()
+}
+
+#[test]
+fn each_rule_has_its_way_and_its_cost() {
+    let workshop = Workshop::empty();
+    write_ways(&workshop);
+    let report = report(&workshop, "ways");
+    let rules = report["rules"].as_array().unwrap();
+    assert_eq!(rules.len(), WAYS.len());
+    for (rule, (id, _, access)) in rules.iter().zip(WAYS) {
+        assert_eq!(rule["id"], id);
+        assert_eq!(rule["access"], access, "{id}");
+        let pays_always = ["tested", "every request"].contains(&access);
+        assert_eq!(number(rule, "typical") > 0, pays_always, "{rule}");
+        assert!(number(rule, "worst") > 0, "{rule}");
+        assert!(number(rule, "worst") <= number(&report, "worst"), "{rule}");
+    }
+    // One automaton over the longest path there can be.
+    let pattern = &rules[2];
+    assert!(number(pattern, "worst") > 60 << 10, "{pattern}");
+}
+
+/// The plan that costs are reckoned from is the one that is built.
+#[test]
+fn as_many_rules_are_looked_at_each_time_as_in_the_bundle() {
+    let workshop = Workshop::furnished();
+    write_ways(&workshop);
+    let built = "build ways --key signer.pem --revision 1 -o ways.bundle";
+    workshop.run(built).expect(0, "9 rules");
+    let text = workshop
+        .run("inspect ways.bundle --format json")
+        .expect(0, "");
+    let bundle: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(number(&bundle, "always_checked_count"), 1);
+}
+
+/// docs/cost.md shows rules and what is printed for them.
+#[test]
+fn the_documentation_shows_what_is_printed() {
+    let page = include_str!("../../../docs/cost.md");
+    let block = |language: &str| {
+        let (_, rest) = page.split_once(&format!("```{language}\n")).unwrap();
+        rest.split_once("```").unwrap().0.to_owned()
+    };
+    let workshop = Workshop::empty();
+    workshop.write("page/ruleset.yaml", "language: 1\nruleset: page\n");
+    workshop.write("page/a.rules.yaml", block("yaml"));
+    let table = workshop.run("check page --cost").expect(0, "R0105");
+    assert_eq!(table, block("text"));
+}
+
+#[test]
+fn people_see_the_dearest_first_and_a_total() {
+    let workshop = Workshop::empty();
+    write_ways(&workshop);
+    let table = workshop
+        .run("check ways --cost")
+        .expect(0, "warning[R0105]");
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].starts_with("rule "), "{table}");
+    assert!(
+        lines[1].starts_with("tested ") || lines[1].starts_with("always "),
+        "{table}"
+    );
+    assert!(lines[WAYS.len() + 1].starts_with("all 9 rules "), "{table}");
+    assert!(table.lines().all(|line| line.trim_end() == line), "{table}");
+
+    let rules: Vec<String> = (0..60)
+        .map(|number| format!("  - {{ id: r{number}, when: connection.mtls, then: deny }}\n"))
+        .collect();
+    workshop.write("ways/b.rules.yaml", format!("rules:\n{}", rules.concat()));
+    let table = workshop.run("check ways --cost").expect(0, "69 rules");
+    assert!(table.contains("\nand 29 more\nall 69 rules "), "{table}");
+}
+
+/// What indexes are for: a request does not pay for rules that it has nothing to do with.
+#[test]
+fn rules_that_an_index_leaves_out_add_nothing_to_a_typical_request() {
+    let workshop = Workshop::empty();
+    workshop.write("many/ruleset.yaml", "language: 1\nruleset: many\n");
+    let mut costs = Vec::new();
+    for count in [10, 1_000] {
+        let rules: Vec<String> = (0..count)
+            .map(|number| {
+                format!(
+                    "  - {{ id: r{number}, when: 'request.path == \"/{number}\"', then: deny }}\n"
+                )
+            })
+            .collect();
+        workshop.write("many/a.rules.yaml", format!("rules:\n{}", rules.concat()));
+        costs.push(report(&workshop, "many"));
+    }
+    let (few, many) = (&costs[0], &costs[1]);
+    assert!(
+        number(many, "typical") < number(few, "typical") + 10,
+        "{few} {many}"
+    );
+    assert!(
+        number(many, "worst") > number(few, "worst") + 990,
+        "{few} {many}"
+    );
+}
+
+#[test]
+fn a_limit_on_the_cost_fails_checks_and_builds() {
+    let workshop = Workshop::furnished();
+    let worst = number(&report(&workshop, "shop"), "worst");
+    let limit = |steps: u64| format!("--max-cost {steps}");
+    let (enough, little) = (limit(worst), limit(worst - 1));
+    workshop
+        .run(&format!("check shop {enough}"))
+        .expect(0, "no errors");
+    workshop
+        .build("new.bundle", &format!("--revision 4 {enough}"))
+        .expect(0, "revision 4");
+    std::fs::remove_file(workshop.path("new.bundle")).unwrap();
+
+    let words = format!(
+        "a request can cost {worst} steps, more than the {} of --max-cost",
+        worst - 1
+    );
+    let outcome = workshop.run(&format!("check shop {little}"));
+    assert!(
+        outcome.stderr.contains("dearest by themselves: `"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(!outcome.stderr.contains("no errors"), "{}", outcome.stderr);
+    outcome.expect(1, &words);
+    workshop
+        .build("new.bundle", &format!("--revision 4 {little}"))
+        .expect(1, &words);
+    assert!(!workshop.path("new.bundle").exists());
+
+    workshop.run("check shop --format json").expect(2, "--cost");
+    workshop
+        .run("check shop --max-cost none")
+        .expect(2, "--max-cost");
+}
