@@ -6,13 +6,33 @@
 //!
 //! No benchmark times an answer that it has not checked first.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark stops where what it generated itself is wrong"
+)]
+
+pub mod child;
+pub mod envoy;
+pub mod machine;
+pub mod measure;
+pub mod model;
+pub mod plots;
+pub mod prepared;
+pub mod random;
+pub mod record;
+pub mod tables;
+pub mod wasm;
+pub mod workloads;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use riskgate_compiler::build::ruleset_in_memory;
+use ed25519_dalek::SigningKey;
+use riskgate_compiler::build::{BuildOptions, build, load_unverified, ruleset_in_memory};
 use riskgate_compiler::request_json::{self, OwnedRequest};
 use riskgate_compiler::verdict_json::VerdictJson;
-use riskgate_compiler::{diagnostic, front};
+use riskgate_compiler::{diagnostic, front, ir};
 use riskgate_engine::ruleset::{Ruleset, Scratch};
 use serde::Deserialize;
 
@@ -52,11 +72,54 @@ pub fn testdata(path: &str) -> PathBuf {
 ///
 /// When the folder cannot be read or has errors.
 pub fn load_ruleset(folder: &Path) -> Result<Ruleset> {
-    let sources = front::read_ruleset(folder)?;
-    let analysis = front::analyse(&sources);
-    let report = diagnostic::render(&analysis.diagnostics, &analysis.sources, false);
-    let ruleset = analysis.ruleset.with_context(|| report)?;
+    let ruleset = analysed(&front::read_ruleset(folder)?)?;
     Ok(ruleset_in_memory(&ruleset)?)
+}
+
+/// Compiles a ruleset that is in memory: names and texts of its files.
+///
+/// # Errors
+///
+/// When it has errors.
+pub fn compile(files: &[(String, String)]) -> Result<Ruleset> {
+    load_bundle(&bundle(files)?)
+}
+
+/// The bundle of a ruleset that is in memory, signed by a key that nobody trusts.
+///
+/// # Errors
+///
+/// When the ruleset has errors.
+pub fn bundle(files: &[(String, String)]) -> Result<Vec<u8>> {
+    let files = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()));
+    let ruleset = analysed(&front::Sources::from_texts(files))?;
+    let options = BuildOptions {
+        revision: 1,
+        issued_at_s: 1_795_000_000,
+        audience: None,
+    };
+    Ok(build(
+        &ruleset,
+        &options,
+        &SigningKey::from_bytes(&[9; 32]),
+    )?)
+}
+
+/// Loads a bundle, whoever signed it.
+///
+/// # Errors
+///
+/// When it is malformed.
+pub fn load_bundle(bytes: &[u8]) -> Result<Ruleset> {
+    Ok(load_unverified(bytes, None)?)
+}
+
+fn analysed(sources: &front::Sources) -> Result<ir::Ruleset> {
+    let analysis = front::analyse(sources);
+    let report = diagnostic::render(&analysis.diagnostics, &analysis.sources, false);
+    analysis.ruleset.context(report)
 }
 
 /// Reads a request corpus.

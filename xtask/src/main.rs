@@ -7,10 +7,12 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+mod bench;
 mod build;
 mod demo;
 mod deny;
 mod envoy;
+mod fuzz_diff;
 mod setup;
 mod shell;
 mod test;
@@ -25,6 +27,10 @@ usage: cargo xtask VERB
   test           everything CI checks: format, lints, unit, property, CLI and end-to-end tests
   build          the filter for wasm and the command line tools
   setup          what the others need: the wasm target of the toolchain, and an Envoy under target/
+  bench [PART]   the benchmarks, into benches/record/: engine, wasm, envoy, build, plot, or all of them;
+                 with --quick a smoke run, into target/
+  fuzz-diff      random rulesets and requests, the engine against the oracle; with --cases N (pairs, 100,000 if not
+                 given), --seed S, and --only I for the one case that a report names
   tidy           dependency directions, paths that the docs name, function length
 ";
 
@@ -46,7 +52,9 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["demo", "--keep"] => demo::run(true),
         ["test"] => test::run(),
         ["build"] => build::run(),
+        ["bench", options @ ..] => bench::run(options),
         ["setup"] => setup::run().map(drop),
+        ["fuzz-diff", options @ ..] => fuzz_diff::run(options),
         ["tidy"] => tidy::run(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -41,7 +41,7 @@ pub(crate) fn add_components() -> Result<()> {
 }
 
 /// A rust-toolchain.toml that lists the target does not install it where RUSTUP_AUTO_INSTALL=0, so rustup is asked.
-fn add_wasm_target() -> Result<()> {
+pub(crate) fn add_wasm_target() -> Result<()> {
     if wasm_target_is_installed() {
         return Ok(());
     }

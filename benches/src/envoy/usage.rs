@@ -1,0 +1,63 @@
+//! What a process used, as the kernel counts it.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+/// Processor time of all threads, in user and in kernel mode.
+///
+/// `/proc/PID/stat` counts the same in ticks of 10 ms, which is a tenth of a burst of requests;
+/// `/proc/PID/task/TID/schedstat` counts nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CpuTime(Duration);
+
+impl CpuTime {
+    pub(super) fn of(process_id: u32) -> Result<CpuTime> {
+        let folder = format!("/proc/{process_id}/task");
+        let mut total_ns = 0;
+        for task in fs::read_dir(&folder).context("is this Linux?")? {
+            let path = task?.path().join("schedstat");
+            // A thread may end between being listed and being read.
+            let Ok(text) = fs::read_to_string(&path) else {
+                continue;
+            };
+            let on_cpu_ns = text.split_whitespace().next().context("an empty file")?;
+            total_ns += on_cpu_ns
+                .parse::<u64>()
+                .with_context(|| path.display().to_string())?;
+        }
+        Ok(CpuTime(Duration::from_nanos(total_ns)))
+    }
+
+    /// What was used since.
+    pub(super) fn since(self, before: CpuTime) -> Duration {
+        self.0.saturating_sub(before.0)
+    }
+}
+
+/// Memory of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Resident now, kB.
+    pub resident_kb: u64,
+    /// The most that was ever resident, kB.
+    pub peak_kb: u64,
+}
+
+impl Memory {
+    pub(super) fn of(process_id: u32) -> Result<Memory> {
+        let path = format!("/proc/{process_id}/status");
+        let status = fs::read_to_string(&path).with_context(|| path.clone())?;
+        let field = |name: &str| -> Result<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.split_whitespace().next());
+            let number = number.with_context(|| format!("{path} has no {name}"))?;
+            Ok(number.parse()?)
+        };
+        Ok(Memory {
+            resident_kb: field("VmRSS:")?,
+            peak_kb: field("VmHWM:")?,
+        })
+    }
+}
