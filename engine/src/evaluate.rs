@@ -12,7 +12,7 @@ use memchr::memmem;
 use crate::atoms::{Atom, AtomId, Test, View};
 use crate::attributes::{AttributeId, Base, ValueKind};
 use crate::derive::{Inputs, Values};
-use crate::literals::Found;
+use crate::literals::{Found, Seen};
 use crate::number::{Number, parse_double, parse_int};
 use crate::ranks;
 use crate::request::Request;
@@ -36,6 +36,7 @@ enum Truth {
 pub struct Scratch {
     values: Values,
     known: Known,
+    seen: Seen,
     /// Atoms that may be true by a literal that was found, to be tested.
     possible: Vec<AtomId>,
     /// Enforced matches, in source order.
@@ -53,6 +54,7 @@ impl Scratch {
     fn clear(&mut self, sections: &Sections) {
         self.values.clear(&sections.sources);
         self.known.clear(sections);
+        self.seen.clear(&sections.literals);
         self.possible.clear();
         self.matched.clear();
         self.shadowed.clear();
@@ -210,6 +212,7 @@ impl Evaluation<'_> {
         let Scratch {
             values,
             known,
+            seen,
             possible,
             ..
         } = &mut *self.scratch;
@@ -222,7 +225,7 @@ impl Evaluation<'_> {
             }
             sections
                 .literals
-                .find(lookups.literals, value, tables, |found| match found {
+                .find(lookups.literals, value, tables, seen, |found| match found {
                     Found::True(atom) => known.find(atom, sections),
                     Found::Possible(atom) => {
                         if known.truth(atom) == Truth::Unknown {
@@ -293,13 +296,13 @@ impl Evaluation<'_> {
         let sections = self.sections;
         let candidates = core::mem::take(&mut self.scratch.known.candidates);
         for &index in &candidates {
-            let Some(rule) = sections.rules.get(index) else {
+            let entry = sections.rules.entry_at(index, self.from.request.time_us);
+            let matches =
+                entry.is_some_and(|entry| sections.programs.run(entry, |atom| self.is_true(atom)));
+            let Some(rule) = sections.rules.get(index).filter(|_| matches) else {
                 continue;
             };
-            let matches = rule.is_active(self.from.request.time_us)
-                && sections.programs.run(rule.entry, |atom| self.is_true(atom));
             match rule.stage {
-                _ if !matches => {}
                 Stage::Enforce => {
                     self.scratch.matched.push(index);
                     self.scratch.by_rank.push((rule.rank, index));

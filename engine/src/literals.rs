@@ -206,6 +206,35 @@ pub(crate) enum Found {
     Possible(AtomId),
 }
 
+/// The literals that were found for a request: a value that repeats one is told of it once.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    entries: Vec<bool>,
+    touched: Vec<u32>,
+}
+
+impl Seen {
+    pub(crate) fn clear(&mut self, literals: &Literals) {
+        for index in self.touched.drain(..) {
+            if let Some(entry) = self.entries.get_mut(index as usize) {
+                *entry = false;
+            }
+        }
+        self.entries.resize(literals.entry_count() as usize, false);
+    }
+
+    fn has(&self, index: u32) -> bool {
+        self.entries.get(index as usize) == Some(&true)
+    }
+
+    fn add(&mut self, index: u32) {
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            *entry = true;
+            self.touched.push(index);
+        }
+    }
+}
+
 /// The section, checked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Literals {
@@ -243,12 +272,18 @@ impl Literals {
         self.all_tables().map(|table| table.attribute)
     }
 
-    /// What the tables `start..end` find in a value. An atom can be told more than once.
+    pub(crate) fn entry_count(&self) -> u32 {
+        self.entries.len()
+    }
+
+    /// What the tables `start..end` find in a value, but for literals that were found already. An atom can be told more
+    /// than once, by different literals.
     pub(crate) fn find(
         &self,
         (start, end): (u32, u32),
         value: &[u8],
         (strings, atoms): (&Strings, &Atoms),
+        seen: &mut Seen,
         mut tell: impl FnMut(Found),
     ) {
         let bytes: &[u8] = &self.bytes;
@@ -270,10 +305,10 @@ impl Literals {
                 table.bitmap_words(),
             );
             match table.gram_len {
-                1 => scan.run::<1>(&table, bitmap, &mut tell),
-                2 => scan.run::<2>(&table, bitmap, &mut tell),
-                4 => scan.run::<4>(&table, bitmap, &mut tell),
-                _ => scan.run::<8>(&table, bitmap, &mut tell),
+                1 => scan.run::<1>(&table, bitmap, seen, &mut tell),
+                2 => scan.run::<2>(&table, bitmap, seen, &mut tell),
+                4 => scan.run::<4>(&table, bitmap, seen, &mut tell),
+                _ => scan.run::<8>(&table, bitmap, seen, &mut tell),
             }
         }
     }
@@ -422,7 +457,13 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    fn run<const N: usize>(&self, table: &Table, bitmap: &[u8], tell: &mut impl FnMut(Found)) {
+    fn run<const N: usize>(
+        &self,
+        table: &Table,
+        bitmap: &[u8],
+        seen: &mut Seen,
+        tell: &mut impl FnMut(Found),
+    ) {
         let positions = (table.last_position as usize).saturating_add(1);
         let grams = self.value.array_windows::<N>().take(positions);
         for (position, gram) in grams.enumerate() {
@@ -432,7 +473,7 @@ impl Scan<'_> {
             }
             let hash = hash(u64::from_le_bytes(wide));
             if is_set(bitmap, upper(hash, table.bitmap_bits)) {
-                self.search_bucket(table, hash, position, tell);
+                self.search_bucket(table, (hash, position), seen, tell);
             }
         }
     }
@@ -441,8 +482,8 @@ impl Scan<'_> {
     fn search_bucket(
         &self,
         table: &Table,
-        hash: u64,
-        position: usize,
+        (hash, position): (u64, usize),
+        seen: &mut Seen,
         tell: &mut impl FnMut(Found),
     ) {
         let at = table.starts_start + upper(hash, table.bucket_bits);
@@ -450,9 +491,12 @@ impl Scan<'_> {
         let (start, end) = bounds.unwrap_or_default();
         for index in start..end {
             let entry = record::<Entry>(self.entries, index).filter(|entry| entry.tag == tag(hash));
-            let Some(entry) = entry else { continue };
+            let Some(entry) = entry.filter(|_| !seen.has(index)) else {
+                continue;
+            };
             let literal = self.strings.get(entry.literal);
             if entry.stands_in(literal, self.value, position) {
+                seen.add(index);
                 self.tell_atoms(&entry, tell);
             }
         }
@@ -547,17 +591,15 @@ mod tests {
         fn find(&self, literals: &Literals, value: &[u8]) -> Vec<AtomId> {
             let tables = u32::try_from(literals.attributes().count()).unwrap();
             let mut found = Vec::new();
-            literals.find(
-                (0, tables),
-                value,
-                (&self.strings, &self.atoms),
-                |atom| match atom {
-                    Found::True(atom) => found.push(atom),
-                    Found::Possible(atom) => panic!("{atom} is proven"),
-                },
-            );
+            let mut seen = Seen::default();
+            seen.clear(literals);
+            let sections = (&self.strings, &self.atoms);
+            literals.find((0, tables), value, sections, &mut seen, |atom| match atom {
+                Found::True(atom) => found.push(atom),
+                Found::Possible(atom) => panic!("{atom} is proven"),
+            });
+            // However often the value holds it, a literal is told of once.
             found.sort_unstable();
-            found.dedup();
             found
         }
     }

@@ -421,19 +421,19 @@ mod tests {
                 writer
                     .networks
                     .iter_mut()
-                    .for_each(|network| network.around = 1)
+                    .for_each(|network| network.around = 1);
             },
             |writer| {
                 writer
                     .networks
                     .iter_mut()
-                    .for_each(|network| network.around = 9)
+                    .for_each(|network| network.around = 9);
             },
             |writer| {
                 writer
                     .networks
                     .iter_mut()
-                    .for_each(|network| network.atoms.1 = 2)
+                    .for_each(|network| network.atoms.1 = 2);
             },
             |writer| writer.v4.swap(0, 1),
             |writer| writer.v6.iter_mut().for_each(|interval| interval.first = 2),
@@ -441,7 +441,7 @@ mod tests {
                 writer
                     .v6
                     .iter_mut()
-                    .for_each(|interval| interval.network = 3)
+                    .for_each(|interval| interval.network = 3);
             },
             |writer| writer.atoms.iter_mut().for_each(|atom| *atom = 3),
             |writer| writer.tables.iter_mut().for_each(|table| table.v4.1 = 5),

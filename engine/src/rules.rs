@@ -50,8 +50,8 @@ pub struct Rule {
 }
 
 impl Rule {
-    pub(crate) fn is_active(&self, time_us: i64) -> bool {
-        self.from_us <= time_us && (time_us < self.until_us || self.until_us == i64::MAX)
+    fn is_active((from_us, until_us): (i64, i64), time_us: i64) -> bool {
+        from_us <= time_us && (time_us < until_us || until_us == i64::MAX)
     }
 }
 
@@ -164,6 +164,15 @@ impl Rules {
 
     pub(crate) fn get(&self, index: u32) -> Option<Rule> {
         record(self.rules.view(&self.bytes), index)
+    }
+
+    /// Where the condition of a rule starts, if the rule is active. It reads no more of the rule: most that are looked at
+    /// do not match.
+    pub(crate) fn entry_at(&self, index: u32, time_us: i64) -> Option<u32> {
+        let own = slice::<Rule>(self.rules.view(&self.bytes), index, 1);
+        let from_us = i64::from_le_bytes(*own.get(32..)?.first_chunk()?);
+        let until_us = i64::from_le_bytes(*own.get(40..)?.first_chunk()?);
+        Rule::is_active((from_us, until_us), time_us).then_some(u32::read(own.get(4..)?)?)
     }
 
     pub(crate) fn tags(&self, rule: &Rule) -> impl Iterator<Item = (StringId, StringId)> + use<'_> {

@@ -12,6 +12,7 @@ mod steps;
 use std::collections::{BTreeMap, BTreeSet};
 
 use riskgate_engine::atoms::AtomId;
+use riskgate_engine::literals::MAX_LITERAL_LEN;
 
 use crate::ir::{Atom, Attribute, Condition, List, Ruleset, Test, View};
 use crate::lower::LowerError;
@@ -214,10 +215,42 @@ fn typical(plan: &Plan<'_>, lists: &[List], rules: &[RuleCost]) -> u64 {
     bill.typical()
 }
 
+/// Atoms of which a rule that is looked at may not know whether they are true; the others let requests in to all their rules.
+fn unsure(plan: &Plan<'_>) -> BTreeSet<AtomId> {
+    let of_rule = |rule: &PlannedRule| {
+        let sure = match &rule.access {
+            Access::Any(keys) if keys.len() == 1 => keys.concat(),
+            Access::Any(_) | Access::Always => Vec::new(),
+        };
+        let atoms = rule.atoms.clone().into_iter();
+        atoms.filter(move |atom| !sure.contains(atom))
+    };
+    plan.rules.iter().flat_map(of_rule).collect()
+}
+
+/// Whether an atom that an index finds needs no test to be true.
+fn is_proven(planned: &PlannedAtom<'_>) -> bool {
+    match (&planned.found, &planned.atom.test) {
+        (
+            Found::Literals(_),
+            Test::StartsWith(text) | Test::EndsWith(text) | Test::Contains(text),
+        ) => text.len() <= MAX_LITERAL_LEN,
+        (Found::Exact | Found::Networks(_) | Found::Rank, _) => true,
+        (Found::Literals(_) | Found::Tested, _) => false,
+    }
+}
+
 fn worst(plan: &Plan<'_>, ruleset: &Ruleset) -> u64 {
     let mut bill = Bill::default();
-    let atoms = plan.atoms.values();
-    add_tests(atoms.map(|atom| tested(atom, &ruleset.lists)), &mut bill);
+    let unsure = unsure(plan);
+    let tests = plan.atoms.iter().map(|(id, planned)| {
+        if unsure.contains(id) || !is_proven(planned) {
+            tested(planned, &ruleset.lists)
+        } else {
+            (planned.atom, Steps::once(1))
+        }
+    });
+    add_tests(tests, &mut bill);
     for (attribute, lookups) in all_lookups(plan, &ruleset.lists) {
         bill.add(&attribute.base, lookups.worst());
     }

@@ -1,6 +1,6 @@
 //! Gives every distinct string, attribute, atom, address set and automaton one index, in order of first use.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use riskgate_engine::atoms::{self, AtomId};
 use riskgate_engine::attributes::{self, AttributeId, NO_KEY};
@@ -43,7 +43,9 @@ pub(super) struct Interner<'a> {
     atoms: Vec<atoms::Atom>,
     /// How each atom is found, and how common it is.
     filings: Vec<(Filing, u64)>,
-    inlined: usize,
+    /// Lists that were copied into the exact table, for an attribute each.
+    inlined: HashSet<(usize, AttributeId)>,
+    inlined_values: usize,
     prefix_set_ids: HashMap<Vec<u8>, u32>,
     dfa_ids: HashMap<String, u32>,
 }
@@ -61,7 +63,8 @@ impl<'a> Interner<'a> {
             atom_ids: HashMap::new(),
             atoms: Vec::new(),
             filings: Vec::new(),
-            inlined: 0,
+            inlined: HashSet::new(),
+            inlined_values: 0,
             prefix_set_ids: HashMap::new(),
             dfa_ids: HashMap::new(),
         }
@@ -90,7 +93,7 @@ impl<'a> Interner<'a> {
         let view = lower_view(atom.attribute.view);
         let one_of = match &atom.test {
             Test::OneOf(values) => Some(values.as_slice()),
-            Test::InList(list) => self.inline(*list),
+            Test::InList(list) => self.inline(*list, attribute),
             _ => None,
         };
         let test = match one_of {
@@ -131,13 +134,16 @@ impl<'a> Interner<'a> {
     }
 
     /// The values of a small list, which is found fastest among all other values that rules name.
-    fn inline(&mut self, list: usize) -> Option<&'a [Vec<u8>]> {
+    fn inline(&mut self, list: usize, attribute: AttributeId) -> Option<&'a [Vec<u8>]> {
         let values = small_list(self.lists, list)?;
-        let total = self.inlined + values.len();
-        if total > INLINED_VALUES {
-            return None;
+        if !self.inlined.contains(&(list, attribute)) {
+            let total = self.inlined_values + values.len();
+            if total > INLINED_VALUES {
+                return None;
+            }
+            self.inlined_values = total;
+            self.inlined.insert((list, attribute));
         }
-        self.inlined = total;
         Some(values)
     }
 
