@@ -57,7 +57,7 @@ fn criterion(run: Run) -> Criterion {
     let (warm_up_ms, measure_ms, samples) = if run.is_quick() {
         (20, 50, 10)
     } else {
-        (500, 2000, 50)
+        (200, 1000, 50)
     };
     Criterion::default()
         .warm_up_time(Duration::from_millis(warm_up_ms))

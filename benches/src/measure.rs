@@ -34,8 +34,8 @@ impl Effort {
     fn of(run: Run) -> Effort {
         match run {
             Run::Full => Effort {
-                time: Duration::from_secs(2),
-                rounds: 101,
+                time: Duration::from_secs(1),
+                rounds: 501,
             },
             Run::Quick => Effort {
                 time: Duration::from_millis(50),

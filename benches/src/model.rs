@@ -2,8 +2,8 @@
 //!
 //! # How the rules are shaped
 //!
-//! As rulesets of web risk control are: a rule is a conjunction of one to six predicates over ten fields (method, path,
-//! source address and seven headers). It is written after an incident, so most rules of [`Shape::Selective`] have one
+//! As rulesets of web risk control are: a rule is a conjunction of one to six predicates over eleven fields (method,
+//! path, source address and eight headers). It is written after an incident, so most rules of [`Shape::Selective`] have one
 //! *rare* predicate that hardly any request satisfies, beside common ones that many satisfy:
 //!
 //! | rare predicate | share | example |

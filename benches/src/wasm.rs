@@ -4,17 +4,17 @@
 //! in a module of its own. The proxy here does next to nothing; what a real one adds, the benchmark `envoy` shows.
 
 mod bundles;
+mod figures;
 mod filter_vm;
 mod host;
 mod probe_vm;
 mod samples;
 mod scenario;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use serde::Serialize;
 use wasmtime::{Engine, Module};
 
 use crate::model::Shape;
@@ -25,12 +25,18 @@ use samples::Samples;
 use scenario::{Case, Scenario};
 
 /// What was measured of one ruleset.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Measured {
     /// Shape of the rules, or the list.
     pub name: String,
-    /// How many rules.
+    /// How many rules; 0 where a list is what matters.
     pub rules: usize,
+    /// How many answers were right before anything was timed.
+    pub answers_checked: u64,
+    /// How many decisions were timed.
+    pub decisions: u64,
+    /// How many loads were timed.
+    pub loads: u64,
     /// Length of the bundle as it is sent.
     pub bundle_bytes: usize,
     /// The engine's part of a decision.
@@ -54,7 +60,7 @@ pub struct Measured {
 }
 
 /// Microseconds.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct Percentiles {
     /// Half are no slower.
     pub p50: f64,
@@ -63,7 +69,7 @@ pub struct Percentiles {
 }
 
 /// What the module itself is.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub struct ModuleSize {
     /// Of the file.
     pub module_bytes: usize,
@@ -110,8 +116,16 @@ impl Modules {
     /// When one does not build.
     pub fn build() -> Result<Modules> {
         let engine = Engine::default();
-        let filter = module_file("riskgate-filter", "riskgate_filter.wasm")?;
-        let probe = module_file("riskgate-engine-probe", "riskgate_engine_probe.wasm")?;
+        let filter = module_file(
+            "RISKGATE_FILTER_WASM",
+            "riskgate-filter",
+            "riskgate_filter.wasm",
+        )?;
+        let probe = module_file(
+            "RISKGATE_ENGINE_PROBE_WASM",
+            "riskgate-engine-probe",
+            "riskgate_engine_probe.wasm",
+        )?;
         Ok(Modules {
             filter: Module::new(&engine, &filter)?,
             probe: Module::new(&engine, &probe)?,
@@ -179,6 +193,9 @@ impl Modules {
         Ok(Measured {
             name: scenario.name.clone(),
             rules: scenario.rules,
+            answers_checked: 2 * scenario.cases.len() as u64,
+            decisions: (effort.rounds * scenario.cases.len()) as u64,
+            loads: effort.loads as u64,
             bundle_bytes: bundle.len(),
             engine_us,
             decision_us: filter.decision_us,
@@ -267,18 +284,19 @@ fn check_answer(vm: &FilterVm, case: &Case) -> Result<()> {
     Ok(())
 }
 
-/// Builds a module as it is shipped, and reads it.
-fn module_file(package: &str, name: &str) -> Result<Vec<u8>> {
+/// The module that `variable` names, or else the one that cargo builds now, as it is shipped.
+fn module_file(variable: &str, package: &str, name: &str) -> Result<Vec<u8>> {
+    let path = match std::env::var_os(variable) {
+        Some(path) => path.into(),
+        None => build_module(package, name)?,
+    };
+    std::fs::read(&path).with_context(|| path.display().to_string())
+}
+
+fn build_module(package: &str, name: &str) -> Result<PathBuf> {
     let output = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--package",
-            package,
-            "--target",
-            "wasm32-wasip1",
-            "--profile",
-            "wasm",
-        ])
+        .args(["build", "--package", package])
+        .args(["--target", "wasm32-wasip1", "--profile", "wasm"])
         .arg("--message-format=json-render-diagnostics")
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()?;
@@ -289,10 +307,6 @@ fn module_file(package: &str, name: &str) -> Result<Vec<u8>> {
     );
     let messages = String::from_utf8_lossy(&output.stdout);
     let mut paths = messages.split('"').filter(|text| text.ends_with(name));
-    let path = Path::new(
-        paths
-            .next_back()
-            .context("cargo names the module it built")?,
-    );
-    std::fs::read(path).with_context(|| path.display().to_string())
+    let path = paths.next_back();
+    Ok(path.context("cargo names the module it built")?.into())
 }

@@ -40,6 +40,8 @@ pub struct Stream {
     pub name: String,
     /// In the order in which they are decided.
     pub cases: Vec<Case>,
+    /// How many of them may match beyond what is expected: approximate lists take some values for their own.
+    pub may_differ: usize,
 }
 
 /// A request and its matches.
@@ -70,7 +72,7 @@ impl Planned {
 /// A group, its sizes, and what makes a suite of a size.
 type Group = (&'static str, &'static [usize], fn(usize) -> Suite);
 
-const GROUPS: [Group; 7] = [
+const GROUPS: [Group; 8] = [
     ("selective", &[10, 100, 1000, 10_000, 100_000], |count| {
         generated(Shape::Selective, count)
     }),
@@ -81,6 +83,7 @@ const GROUPS: [Group; 7] = [
     ("regexes", &[30, 300], regexes::suite),
     ("hostile", &[1000], hostile::suite),
     ("strings list", &[1000, 1_000_000], lists::strings),
+    ("approximate list", &[1000, 1_000_000], lists::approximate),
     ("networks list", &[1000, 1_000_000], lists::networks),
 ];
 
@@ -107,6 +110,7 @@ fn generated(shape: Shape, count: usize) -> Suite {
     let stream = |name: &str, seed, share| Stream {
         name: name.to_owned(),
         cases: expected(&rules, model::traffic(seed, &rules, REQUESTS, share)),
+        may_differ: 0,
     };
     Suite {
         group: shape.name(),
@@ -133,18 +137,26 @@ fn expected(rules: &[Rule], items: Vec<TrafficItem>) -> Vec<Case> {
 /// Shows the first request with a wrong answer.
 pub fn check(ruleset: &Ruleset, stream: &Stream) -> Result<u64> {
     let mut scratch = Scratch::default();
+    let mut different = 0;
     for Case { item, expect } in &stream.cases {
         let prepared = Prepared::new(item);
         let verdict = ruleset.decide(&prepared.request(), &mut scratch);
         let got: BTreeSet<&str> = verdict.matched().chain(verdict.shadowed()).collect();
         let want: BTreeSet<&str> = expect.iter().map(String::as_str).collect();
+        different += usize::from(got != want);
         ensure!(
-            got == want,
-            "stream `{}`: the engine matches {got:?} and not {want:?} for {item:?}",
-            stream.name
+            got == want || (different <= stream.may_differ && got.is_superset(&want)),
+            "stream `{}`: the engine matches {got:?} and not {want:?} for {}",
+            stream.name,
+            beginning_of(item)
         );
     }
     Ok(stream.cases.len() as u64)
+}
+
+/// Enough to find it by: some requests are long.
+fn beginning_of(item: &TrafficItem) -> String {
+    format!("{item:?}").chars().take(1000).collect()
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ pub const MAX_KEY_LEN: usize = 256;
 /// More transforms in a chain are refused.
 pub const MAX_TRANSFORMS: usize = 16;
 
+/// More attributes are refused: a filter keeps some hundred bytes for each.
+pub const MAX_ATTRIBUTES: usize = 65_536;
+
 /// How many attributes may share a base and a key, each with another chain: a value of a request is copied once for each.
 pub const MAX_CHAINS: usize = 64;
 
@@ -165,6 +168,9 @@ impl Attributes {
         let mut cursor = Cursor::new(bytes, what);
         let array = ArrayRange::read::<Attribute>(bytes, &mut cursor)?;
         cursor.finish()?;
+        if array.len() as usize > MAX_ATTRIBUTES {
+            return Err(BundleError::OverLimit { what });
+        }
         let attributes = Attributes {
             bytes: bytes.clone(),
             array,

@@ -12,12 +12,13 @@ use memchr::memmem;
 use crate::atoms::{Atom, AtomId, Test, View};
 use crate::attributes::{AttributeId, Base, ValueKind};
 use crate::derive::{Inputs, Values};
-use crate::literals::{Found, Seen};
+use crate::literals::Found;
 use crate::number::{Number, parse_double, parse_int};
 use crate::ranks;
 use crate::request::Request;
 use crate::rules::Stage;
 use crate::ruleset::Sections;
+use crate::seen::Seen;
 use crate::sources::Lookups;
 use crate::strings::StringId;
 
@@ -36,7 +37,8 @@ enum Truth {
 pub struct Scratch {
     values: Values,
     known: Known,
-    seen: Seen,
+    seen_values: Seen,
+    seen_literals: Seen,
     /// Atoms that may be true by a literal that was found, to be tested.
     possible: Vec<AtomId>,
     /// Enforced matches, in source order.
@@ -54,7 +56,8 @@ impl Scratch {
     fn clear(&mut self, sections: &Sections) {
         self.values.clear(&sections.sources);
         self.known.clear(sections);
-        self.seen.clear(&sections.literals);
+        self.seen_values.clear(sections.exact.place_count());
+        self.seen_literals.clear(sections.literals.entry_count());
         self.possible.clear();
         self.matched.clear();
         self.shadowed.clear();
@@ -212,27 +215,37 @@ impl Evaluation<'_> {
         let Scratch {
             values,
             known,
-            seen,
+            seen_values,
+            seen_literals,
             possible,
             ..
         } = &mut *self.scratch;
         let tables = (&sections.strings, &sections.atoms);
         for value in values.get(id) {
             if lookups.exact {
-                for atom in sections.exact.lookup(id, value, &sections.strings) {
+                for atom in sections
+                    .exact
+                    .lookup(id, value, &sections.strings, seen_values)
+                {
                     known.find(atom, sections);
                 }
             }
             sections
                 .literals
-                .find(lookups.literals, value, tables, seen, |found| match found {
-                    Found::True(atom) => known.find(atom, sections),
-                    Found::Possible(atom) => {
-                        if known.truth(atom) == Truth::Unknown {
-                            possible.push(atom);
+                .find(
+                    lookups.literals,
+                    value,
+                    tables,
+                    seen_literals,
+                    |found| match found {
+                        Found::True(atom) => known.find(atom, sections),
+                        Found::Possible(atom) => {
+                            if known.truth(atom) == Truth::Unknown {
+                                possible.push(atom);
+                            }
                         }
-                    }
-                });
+                    },
+                );
         }
         while let Some(atom) = self.scratch.possible.pop() {
             self.test_access(atom);

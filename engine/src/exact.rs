@@ -16,6 +16,7 @@ use crate::codec::{
     ArrayRange, Bytes, Cursor, Partition, Record, check_index, find, record, records, slice,
     write_array,
 };
+use crate::seen::Seen;
 use crate::strings::{StringId, Strings};
 
 #[derive(Debug, Clone, Copy)]
@@ -147,12 +148,18 @@ impl Exact {
         records(self.attributes.view(&self.bytes))
     }
 
-    /// The atoms that a value of an attribute makes true.
+    /// One more than the highest place that [`Exact::lookup`] notes as seen.
+    pub(crate) fn place_count(&self) -> u32 {
+        self.atoms.len()
+    }
+
+    /// The atoms that a value of an attribute makes true, unless that value was seen before.
     pub(crate) fn lookup<'a>(
         &'a self,
         attribute: AttributeId,
         value: &[u8],
         strings: &Strings,
+        seen: &mut Seen,
     ) -> impl Iterator<Item = AtomId> + use<'a> {
         let bucket_count = self.starts.len().saturating_sub(1) as usize;
         let bucket = bucket_of(attribute, value, bucket_count);
@@ -165,7 +172,9 @@ impl Exact {
             end.saturating_sub(start),
         );
         let found = find::<Entry>(bucket, |entry| entry.key(strings).cmp(&(attribute, value)));
-        let (start, length) = found.map_or((0, 0), |entry| entry.atoms);
+        // An entry has atoms of its own, so the first of them tells which it is.
+        let new = found.filter(|entry| seen.add(entry.atoms.0));
+        let (start, length) = new.map_or((0, 0), |entry| entry.atoms);
         records(slice::<u32>(self.atoms.view(&self.bytes), start, length))
     }
 
@@ -174,15 +183,20 @@ impl Exact {
         find::<u32>(attributes, |found| found.cmp(&attribute)).is_some()
     }
 
-    /// A value finds its entry by binary search, however many share a bucket.
+    /// A value finds its entry in its own bucket, by binary search, however many share it.
     fn check_buckets(&self, strings: &Strings) -> Result<(), BundleError> {
         let entries = self.entries.view(&self.bytes);
         let starts = records::<u32>(self.starts.view(&self.bytes));
         let ends = records::<u32>(self.starts.view(&self.bytes)).skip(1);
-        for (start, end) in starts.zip(ends) {
+        let count = self.starts.len().saturating_sub(1) as usize;
+        for (index, (start, end)) in (0..).zip(starts.zip(ends)) {
             let bucket = slice::<Entry>(entries, start, end.saturating_sub(start));
-            let keys = records::<Entry>(bucket);
-            if !keys.is_sorted_by(|a, b| a.key(strings) < b.key(strings)) {
+            let is_at_home = |entry: Entry| {
+                bucket_of(entry.attribute, strings.get(entry.string), count) == index
+            };
+            let is_sorted =
+                records::<Entry>(bucket).is_sorted_by(|a, b| a.key(strings) < b.key(strings));
+            if !is_sorted || !records::<Entry>(bucket).all(is_at_home) {
                 return Err(BundleError::BadValue { what: "exact" });
             }
         }
@@ -289,9 +303,14 @@ mod tests {
         let atoms = Atoms::read(&atoms.as_slice().into(), &targets).unwrap();
         let section = Exact::read(&exact.write().as_slice().into(), &strings, &atoms).unwrap();
         let found = |attribute, value: &str| -> Vec<AtomId> {
-            section
-                .lookup(attribute, value.as_bytes(), &strings)
-                .collect()
+            let mut seen = Seen::default();
+            seen.clear(section.place_count());
+            let found = section
+                .lookup(attribute, value.as_bytes(), &strings, &mut seen)
+                .collect();
+            let again = section.lookup(attribute, value.as_bytes(), &strings, &mut seen);
+            assert_eq!(again.count(), 0);
+            found
         };
         assert_eq!(section.attributes().collect::<Vec<_>>(), [0, 1]);
         assert_eq!(found(0, "a"), [0]);
@@ -346,7 +365,10 @@ mod tests {
             &Atoms::default(),
         );
         assert_eq!(
-            section.unwrap().lookup(0, b"", &Strings::default()).count(),
+            section
+                .unwrap()
+                .lookup(0, b"", &Strings::default(), &mut Seen::default())
+                .count(),
             0
         );
     }

@@ -59,6 +59,7 @@ pub mod ranks;
 pub mod request;
 pub mod rules;
 pub mod ruleset;
+mod seen;
 mod sources;
 pub mod strings;
 mod transform;

@@ -18,7 +18,7 @@ pub(crate) type NameId = u32;
 pub(crate) struct Names {
     /// Where the names of each bucket start; one more than there are buckets, which are a power of two.
     starts: Vec<u32>,
-    /// Bucket by bucket.
+    /// Bucket by bucket, those of one ascending by their text.
     names: Vec<Name>,
     /// Those that give access, name by name.
     attributes: Vec<AttributeId>,
@@ -26,7 +26,6 @@ pub(crate) struct Names {
 
 #[derive(Debug, Clone, Copy)]
 struct Name {
-    hash: u32,
     text: StringId,
     attributes: (u32, u32),
 }
@@ -68,7 +67,6 @@ impl Names {
                 .filter(|id| gives_access(*id));
             names.attributes.extend(eager);
             names.names.push(Name {
-                hash: short(*hash),
                 text: *text,
                 attributes: (start, length(&names.attributes)),
             });
@@ -94,6 +92,11 @@ impl Names {
         !self.attributes.is_empty()
     }
 
+    /// Each name once.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = StringId> {
+        self.names.iter().map(|name| name.text)
+    }
+
     pub(crate) fn count(&self) -> u32 {
         length(&self.names)
     }
@@ -105,8 +108,10 @@ impl Names {
         let start = *self.starts.get(bucket)?;
         let end = *self.starts.get(bucket + 1)?;
         let bucket = self.names.get(start as usize..end as usize)?;
-        let is_it = |name: &Name| name.hash == short(hash) && strings.get(name.text) == text;
-        let place = bucket.iter().position(is_it)?;
+        // Ascending by their text, so that names which were made to share a bucket are no longer a way.
+        let place = bucket
+            .binary_search_by(|name| strings.get(name.text).cmp(text))
+            .ok()?;
         Some(start + u32::try_from(place).ok()?)
     }
 
@@ -122,11 +127,6 @@ impl Names {
 
 fn bucket_mask(names: usize) -> u64 {
     (2 * names.max(1)).next_power_of_two() as u64 - 1
-}
-
-/// The bits of a hash that do not choose the bucket.
-fn short(hash: u64) -> u32 {
-    u32::try_from(hash >> 32).unwrap_or_default()
 }
 
 fn length<T>(items: &[T]) -> u32 {

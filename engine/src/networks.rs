@@ -275,12 +275,49 @@ impl Networks {
         let what = "networks";
         for id in records::<u32>(self.atoms.view(&self.bytes)) {
             check_index(id, atoms.count(), what)?;
-            let tests_addresses = atoms
-                .get(id)
-                .is_some_and(|atom| matches!(atom.test, Test::InPrefixes(_) | Test::InList(_)));
-            if !tests_addresses {
+        }
+        let mut owners: Vec<Option<AttributeId>> = alloc::vec![None; self.networks.len() as usize];
+        for table in self.all_tables() {
+            let v4 = slice::<Interval<u32>>(self.v4.view(&self.bytes), table.v4.0, table.v4.1);
+            let v6 = slice::<Interval<u128>>(self.v6.view(&self.bytes), table.v6.0, table.v6.1);
+            let v4 = records::<Interval<u32>>(v4).map(|interval| interval.network);
+            let v6 = records::<Interval<u128>>(v6).map(|interval| interval.network);
+            for network in v4.chain(v6) {
+                self.check_chain(network, table.attribute, &mut owners, atoms)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A network's atoms, and those of all around it, test the addresses that are looked up in it. `owners` are the
+    /// attributes that networks were checked for, so that each is looked at once.
+    fn check_chain(
+        &self,
+        mut network: u32,
+        attribute: AttributeId,
+        owners: &mut [Option<AttributeId>],
+        atoms: &Atoms,
+    ) -> Result<(), BundleError> {
+        let what = "networks";
+        while let Some(found) = self.network(network) {
+            match owners.get_mut(network as usize) {
+                Some(owner) if *owner == Some(attribute) => return Ok(()),
+                Some(owner) if owner.is_none() => *owner = Some(attribute),
+                _ => return Err(BundleError::BadValue { what }),
+            }
+            let all = self.atoms.view(&self.bytes);
+            let own = slice::<u32>(all, found.atoms.0, found.atoms.1);
+            let fits = |id: u32| {
+                atoms.get(id).is_some_and(|atom| {
+                    let tests_addresses =
+                        matches!(atom.test, Test::InPrefixes(_) | Test::InList(_));
+                    tests_addresses && atom.attribute == attribute
+                })
+            };
+            if !records::<u32>(own).all(fits) {
                 return Err(BundleError::BadValue { what });
             }
+            network = found.around;
         }
         Ok(())
     }

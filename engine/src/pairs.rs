@@ -148,3 +148,104 @@ fn check_ascending(filed: &[u8], atoms: &Atoms) -> Result<(), BundleError> {
     }
     Err(BundleError::BadValue { what })
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::atoms::{Atom, Targets, Test, View};
+    use crate::attributes::{Attribute, Attributes, Base, NO_KEY};
+    use crate::strings::{Strings, StringsWriter};
+
+    fn atoms(count: usize) -> Atoms {
+        let mut strings = StringsWriter::default();
+        let transforms = strings.intern(b"");
+        let strings = Strings::read(&strings.write().as_slice().into()).unwrap();
+        let attributes = crate::attributes::write(&[Attribute {
+            base: Base::Path,
+            key: NO_KEY,
+            transforms,
+        }]);
+        let targets = Targets {
+            attributes: &Attributes::read(&attributes.as_slice().into(), &strings).unwrap(),
+            strings: strings.count(),
+            list_is_addresses: &|_| None,
+            prefix_sets: 0,
+            dfas: 0,
+            rules: 0,
+        };
+        let atom = Atom {
+            attribute: 0,
+            view: View::Value,
+            test: Test::Present,
+            postings: (0, 0),
+        };
+        let atoms = crate::atoms::write(&vec![atom; count], &[]);
+        Atoms::read(&atoms.as_slice().into(), &targets).unwrap()
+    }
+
+    fn filed(atom: AtomId, start: u32, length: u32) -> Filed {
+        Filed {
+            atom,
+            slice: (start, length),
+        }
+    }
+
+    fn read(firsts: &[Filed], seconds: &[Filed], rules: &[u32]) -> Result<Pairs, BundleError> {
+        let section = write(firsts, seconds, rules);
+        Pairs::read(&section.as_slice().into(), &atoms(10), 5)
+    }
+
+    /// Atom 1 with 2, 4, 5, 6 and 7; atom 3 with 2.
+    fn sound() -> (Vec<Filed>, Vec<Filed>, Vec<u32>) {
+        let firsts = vec![filed(1, 0, 5), filed(3, 5, 1)];
+        let mut seconds: Vec<Filed> = [2, 4, 5, 6, 7]
+            .into_iter()
+            .zip(0..)
+            .map(|(atom, at)| filed(atom, at, 1))
+            .collect();
+        seconds.push(filed(2, 5, 2));
+        (firsts, seconds, vec![0, 1, 2, 3, 4, 0, 4])
+    }
+
+    #[test]
+    fn rules_of_true_pairs_are_told_whichever_side_is_longer() {
+        let (firsts, seconds, rules) = sound();
+        let pairs = read(&firsts, &seconds, &rules).unwrap();
+        let cases: [(&[AtomId], &[u32]); 8] = [
+            (&[], &[]),
+            (&[1], &[]),
+            (&[2, 4], &[]),
+            (&[1, 2], &[0]),
+            (&[7, 1], &[4]),
+            (&[3, 2], &[0, 4]),
+            (&[9, 8, 7, 6, 5, 4, 2, 1], &[0, 1, 2, 3, 4]),
+            (&[1, 2, 3], &[0, 0, 4]),
+        ];
+        for (true_atoms, expected) in cases {
+            let mut found = Vec::new();
+            let is_true = |atom| true_atoms.contains(&atom);
+            pairs.find(true_atoms, is_true, |rule| found.push(rule));
+            found.sort_unstable();
+            assert_eq!(found, expected, "{true_atoms:?}");
+        }
+    }
+
+    #[test]
+    fn what_would_not_be_found_or_lies_outside_is_refused() {
+        let (firsts, seconds, rules) = sound();
+        let turned: Vec<Filed> = firsts.iter().rev().copied().collect();
+        assert!(read(&turned, &seconds, &rules).is_err());
+        let mut swapped = seconds.clone();
+        swapped.swap(0, 1);
+        assert!(read(&firsts, &swapped, &rules).is_err());
+        assert!(read(&firsts, &seconds, &[0, 1, 2, 3, 5, 0, 4]).is_err());
+        assert!(read(&firsts, &seconds, &[0, 1, 2, 3, 4, 0]).is_err());
+        assert!(read(&firsts, &seconds, &[0, 1, 2, 3, 4, 0, 4, 4]).is_err());
+        let outside = [filed(1, 0, 5), filed(10, 5, 1)];
+        assert!(read(&outside, &seconds, &rules).is_err());
+        let overlapping = [filed(1, 0, 5), filed(3, 4, 2)];
+        assert!(read(&overlapping, &seconds, &rules).is_err());
+    }
+}

@@ -222,14 +222,10 @@ impl Ruleset {
         self.needs
     }
 
-    /// The names of the claims that rules read.
+    /// The names of the claims that rules read, each once.
     pub fn claims(&self) -> impl Iterator<Item = &str> {
-        let claims = self
-            .sections
-            .attributes
-            .iter()
-            .filter(|attribute| attribute.base == Base::Claim);
-        claims.map(|attribute| self.sections.strings.text(attribute.key))
+        let names = self.sections.sources.claims.texts();
+        names.map(|name| self.sections.strings.text(name))
     }
 
     /// The ruleset's name.

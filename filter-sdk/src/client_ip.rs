@@ -24,11 +24,12 @@ pub fn parse_source_address(address: &[u8]) -> Option<IpAddr> {
 }
 
 impl ClientIp {
-    /// The client's address. A header that is too short or unreadable at the trusted place leaves the peer's.
-    pub fn of(self, source_ip: Option<IpAddr>, headers: &[Header<'_>]) -> Option<IpAddr> {
+    /// The client's address, unless it is the peer's: so it is where a header is too short or unreadable at the trusted
+    /// place, too.
+    pub fn forwarded(self, headers: &[Header<'_>]) -> Option<IpAddr> {
         match self {
-            ClientIp::Peer => source_ip,
-            ClientIp::TrustedHops(hops) => forwarded_for(headers, hops).or(source_ip),
+            ClientIp::Peer => None,
+            ClientIp::TrustedHops(hops) => forwarded_for(headers, hops),
         }
     }
 }
@@ -79,16 +80,17 @@ mod tests {
 
     #[test]
     fn trusted_hops() {
-        let peer = "10.0.0.1";
-        let cases: [(usize, &[&[u8]], &str); 13] = [
-            (1, &[b"203.0.113.9, 10.0.0.1"], "10.0.0.1"),
-            (2, &[b"203.0.113.9, 10.0.0.1"], "203.0.113.9"),
+        let peer = None;
+        let client = Some("203.0.113.9");
+        let cases: [(usize, &[&[u8]], Option<&str>); 13] = [
+            (1, &[b"203.0.113.9, 10.0.0.1"], Some("10.0.0.1")),
+            (2, &[b"203.0.113.9, 10.0.0.1"], client),
             // A client that forges the header only adds to the left of what trusted proxies wrote.
-            (2, &[b"6.6.6.6, 203.0.113.9, 10.0.0.1"], "203.0.113.9"),
-            (2, &[b"6.6.6.6", b"203.0.113.9", b"10.0.0.1"], "203.0.113.9"),
-            (2, &[b"6.6.6.6,203.0.113.9 ,\t10.0.0.1 "], "203.0.113.9"),
-            (2, &[b"2001:db8::7, 10.0.0.1"], "2001:db8::7"),
-            (2, &[b"::ffff:203.0.113.9, 10.0.0.1"], "203.0.113.9"),
+            (2, &[b"6.6.6.6, 203.0.113.9, 10.0.0.1"], client),
+            (2, &[b"6.6.6.6", b"203.0.113.9", b"10.0.0.1"], client),
+            (2, &[b"6.6.6.6,203.0.113.9 ,\t10.0.0.1 "], client),
+            (2, &[b"2001:db8::7, 10.0.0.1"], Some("2001:db8::7")),
+            (2, &[b"::ffff:203.0.113.9, 10.0.0.1"], client),
             // Too few, none, or unreadable at that place: the peer.
             (3, &[b"203.0.113.9, 10.0.0.1"], peer),
             (1, &[], peer),
@@ -103,11 +105,11 @@ mod tests {
                 .map(|value| (&b"x-forwarded-for"[..], *value))
                 .collect();
             assert_eq!(
-                ClientIp::TrustedHops(hops).of(Some(ip(peer)), &headers),
-                Some(ip(expected)),
+                ClientIp::TrustedHops(hops).forwarded(&headers),
+                expected.map(ip),
                 "{hops} {values:?}"
             );
-            assert_eq!(ClientIp::Peer.of(Some(ip(peer)), &headers), Some(ip(peer)));
+            assert_eq!(ClientIp::Peer.forwarded(&headers), None);
         }
     }
 }

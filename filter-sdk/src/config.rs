@@ -9,6 +9,7 @@ use riskgate_engine::bundle::is_name;
 use riskgate_engine::trust::{KeyError, TrustedKeys};
 use riskgate_push_protocol::envoy;
 use serde::Deserialize;
+use std::sync::Arc;
 
 /// A longer cluster name would break what [`Cluster::grpc_service`] promises.
 const CLUSTER_LEN_MAX: usize = 100;
@@ -170,9 +171,9 @@ impl Config {
         }
     }
 
-    /// The bytes of the bundle to begin with; `None` when its base64 is broken.
-    pub(crate) fn decode_bundle(text: &str) -> Option<Vec<u8>> {
-        BASE64.decode(text.trim_ascii()).ok()
+    /// The file of the bundle to begin with; `None` when its base64 is broken.
+    pub(crate) fn decode_bundle(text: &str) -> Option<Arc<[u8]>> {
+        BASE64.decode(text.trim_ascii()).ok().map(Arc::from)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::host::{Host, Level};
 use crate::load::Loader;
 use crate::metrics::{Metric, Metrics};
 use crate::reply::{RULESET_UNAVAILABLE, refuse};
+use crate::request::Buffers;
 use crate::serving::Serving;
 use crate::subscription::{Subscription, TICK_PERIOD_MS};
 use crate::vm::Vm;
@@ -27,6 +28,7 @@ pub struct Filter {
     /// Whether the tick has its lasting period.
     ticking: bool,
     serves_requests: bool,
+    buffers: Buffers,
 }
 
 /// What a readable configuration gives.
@@ -47,6 +49,7 @@ impl Filter {
             started: false,
             ticking: false,
             serves_requests: false,
+            buffers: Buffers::default(),
         }
     }
 
@@ -107,7 +110,7 @@ impl Filter {
                 config,
                 metrics: &self.metrics,
             }
-            .decide(&mut serving),
+            .decide(&mut serving, &mut self.buffers),
             Err(_) => Filter::refuse_reentrant(host),
         }
     }
@@ -150,10 +153,7 @@ impl Filter {
                 self.metrics.count(host, Metric::ConfigErrors);
                 true
             }
-            Some(configured) => configured.with_loader(host, &self.metrics, |loader, _| {
-                loader.report_adopted();
-                load_configured(loader);
-            }),
+            Some(configured) => configured.start(host, &self.metrics),
         };
     }
 
@@ -173,6 +173,19 @@ impl Filter {
 }
 
 impl Configured {
+    /// Loads the bundle of the configuration, whose text is of no use then, and says whether it could.
+    fn start(&mut self, host: &dyn Host, metrics: &Metrics) -> bool {
+        let bundle = self.config.bundle.take();
+        let started = self.with_loader(host, metrics, |loader, _| {
+            loader.report_adopted();
+            load_configured(loader, bundle.as_deref());
+        });
+        if !started {
+            self.config.bundle = bundle;
+        }
+        started
+    }
+
     /// Runs `act`, and says whether it could: what serves may be in use when a callback runs inside of a callback.
     fn with_loader(
         &mut self,
@@ -194,11 +207,11 @@ impl Configured {
     }
 }
 
-fn load_configured(loader: &mut Loader<'_>) {
-    if let Some(text) = &loader.config.bundle {
+fn load_configured(loader: &mut Loader<'_>, bundle: Option<&str>) {
+    if let Some(text) = bundle {
         match Config::decode_bundle(text) {
             // Loading says in metrics and log how it went.
-            Some(bytes) => drop(loader.load(&bytes, ORIGIN)),
+            Some(file) => drop(loader.load(&file, ORIGIN)),
             None => loader.report_refused("malformed", &"`bundle` is not base64", ORIGIN),
         }
     }

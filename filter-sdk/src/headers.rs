@@ -18,7 +18,14 @@ pub struct MalformedHeaders;
 /// assert_eq!(riskgate_filter_sdk::headers::decode(&map), Ok(vec![(&b"a"[..], &b"bc"[..])]));
 /// ```
 pub fn decode(map: &[u8]) -> Result<Vec<Header<'_>>, MalformedHeaders> {
-    decode_pairs(map).ok_or(MalformedHeaders)
+    let mut headers = Vec::new();
+    for_each(map, |header| headers.push(header))?;
+    Ok(headers)
+}
+
+/// As [`decode`], one header after the other. Those before the place where the map is malformed are handed over, too.
+pub fn for_each<'m>(map: &'m [u8], take: impl FnMut(Header<'m>)) -> Result<(), MalformedHeaders> {
+    walk(map, take).ok_or(MalformedHeaders)
 }
 
 /// The inverse of [`decode`]; `None` when a length does not fit 32 bits.
@@ -37,7 +44,7 @@ pub fn encode(headers: &[Header<'_>]) -> Option<Vec<u8>> {
     Some(map)
 }
 
-fn decode_pairs(map: &[u8]) -> Option<Vec<Header<'_>>> {
+fn walk<'m>(map: &'m [u8], mut take: impl FnMut(Header<'m>)) -> Option<()> {
     let (count, rest) = map.split_first_chunk()?;
     let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
     let (lengths, mut texts) = rest.split_at_checked(count.checked_mul(8)?)?;
@@ -47,14 +54,11 @@ fn decode_pairs(map: &[u8]) -> Option<Vec<Header<'_>>> {
     let (lengths, []) = lengths.as_chunks::<2>() else {
         return None;
     };
-    let mut headers = Vec::with_capacity(lengths.len());
     for [name_len, value_len] in lengths {
-        headers.push((
-            take_text(&mut texts, *name_len)?,
-            take_text(&mut texts, *value_len)?,
-        ));
+        let name = take_text(&mut texts, *name_len)?;
+        take((name, take_text(&mut texts, *value_len)?));
     }
-    texts.is_empty().then_some(headers)
+    texts.is_empty().then_some(())
 }
 
 /// Takes `len` bytes and the zero byte after them.

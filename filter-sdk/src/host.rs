@@ -34,16 +34,12 @@ pub enum HostError {
     /// Success, with a buffer that cannot be one.
     #[error("the host answered with a buffer that cannot be one")]
     Buffer,
-    /// The host cannot carry a stream safely, so none was opened.
-    #[error(
-        "the host does not support streams: its answer to `{0}` is not one that can be handled"
-    )]
-    NoStreams(&'static str),
 }
 
 /// The proxy. No method panics, and none trusts what the proxy hands back.
 ///
-/// Buffers are copies that the filter owns. Which request or stream message is meant is the
+/// What is asked for in each request is put into a buffer of the caller's, in place of what that held: in the steady state
+/// no memory is allocated for it. What it holds after an error means nothing. Other buffers are the caller's from then on. Which request or stream message is meant is the
 /// proxy's to know: it is the one whose callback runs.
 pub trait Host {
     /// Writes a log line.
@@ -60,13 +56,14 @@ pub trait Host {
     /// Writes `value` under `key` if nothing is there; `false` if something was.
     fn create_shared_data(&self, key: &str, value: &[u8]) -> Result<bool, HostError>;
 
-    /// A property of the request, the connection or the node; `None` when it is absent.
-    fn property(&self, path: &[&str]) -> Result<Option<Vec<u8>>, HostError>;
+    /// Puts a property of the request, the connection or the node into `value`; false when it is absent. The parts of
+    /// `path` are joined with zero bytes.
+    fn property(&self, path: &str, value: &mut Vec<u8>) -> Result<bool, HostError>;
     /// Sets a property, which access logs see as filter state.
-    fn set_property(&self, path: &[&str], value: &[u8]) -> Result<(), HostError>;
+    fn set_property(&self, path: &str, value: &[u8]) -> Result<(), HostError>;
 
-    /// The request's header map as the ABI serializes it; see [`crate::headers`].
-    fn request_headers(&self) -> Result<Vec<u8>, HostError>;
+    /// Puts the request's header map into `map`, as the ABI serializes it; see [`crate::headers`].
+    fn request_headers(&self, map: &mut Vec<u8>) -> Result<(), HostError>;
     /// Sets a request header, in place of all values it had.
     fn replace_request_header(&self, name: &[u8], value: &[u8]) -> Result<(), HostError>;
     /// Removes every value of a request header.

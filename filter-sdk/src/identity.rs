@@ -6,7 +6,7 @@ use crate::host::{Host, HostError};
 const INSTANCE_KEY: &str = "riskgate.instance.v1";
 
 /// Where Envoy keeps its node id. 1.40 knows only the first, old versions only the second.
-const NODE_ID_PATHS: [&[&str]; 2] = [&["xds", "node", "id"], &["node", "id"]];
+const NODE_ID_PATHS: [&str; 2] = ["xds\0node\0id", "node\0id"];
 
 /// A random name, 16 bytes.
 pub type Nonce = [u8; 16];
@@ -25,10 +25,13 @@ pub struct Identity {
 impl Identity {
     /// Finds out who the VM named `vm` is. The first VM of a process to ask names the process.
     pub fn establish(host: &dyn Host, vm: Nonce) -> Identity {
-        let node = NODE_ID_PATHS
+        let mut node = Vec::new();
+        let known = NODE_ID_PATHS
             .iter()
-            .find_map(|path| host.property(path).ok().flatten())
-            .unwrap_or_default();
+            .any(|path| host.property(path, &mut node) == Ok(true));
+        if !known {
+            node.clear();
+        }
         Identity {
             node: String::from_utf8_lossy(&node).into_owned(),
             instance: instance(host, vm),

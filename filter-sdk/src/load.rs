@@ -5,6 +5,7 @@ use crate::host::{Host, Level};
 use crate::metrics::{Metric, Metrics};
 use crate::serving::Serving;
 use riskgate_engine::admission::{Admission, Mark, Refusal};
+use std::sync::Arc;
 
 /// Where a bundle goes: the configuration that judges it, and what it replaces.
 pub(crate) struct Loader<'l> {
@@ -18,8 +19,8 @@ impl Loader<'_> {
     /// Verifies a bundle and lets it serve; whatever goes wrong, what served before serves on.
     ///
     /// `origin` says in the log where the bundle came from.
-    pub(crate) fn load(&mut self, bytes: &[u8], origin: &str) -> Result<Mark, Refusal> {
-        let result = self.admit(bytes);
+    pub(crate) fn load(&mut self, file: &Arc<[u8]>, origin: &str) -> Result<Mark, Refusal> {
+        let result = self.admit(file);
         match &result {
             Ok(mark) => self.report_accepted(mark, origin),
             Err(refusal) => self.report_refused(refusal.code(), refusal, origin),
@@ -66,7 +67,7 @@ impl Loader<'_> {
         self.host.log(Level::Error, &line);
     }
 
-    fn admit(&mut self, bytes: &[u8]) -> Result<Mark, Refusal> {
+    fn admit(&mut self, file: &Arc<[u8]>) -> Result<Mark, Refusal> {
         // Where no clock ever told the time and nothing serves it is the epoch, when no bundle was issued yet.
         let now_ns = self.serving.now_ns(self.host.now_ns().ok());
         let mark = self.serving.mark();
@@ -78,10 +79,10 @@ impl Loader<'_> {
             now_s: now_ns / crate::NS_PER_S,
             mark,
         };
-        let admitted = admission.admit(bytes)?;
+        let admitted = admission.admit(file)?;
         match mark {
             Some(mark) if mark.digest == admitted.bundle().digest() => Ok(mark),
-            _ => self.serving.swap(&admitted),
+            _ => self.serving.swap(&admitted, file),
         }
     }
 

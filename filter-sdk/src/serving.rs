@@ -3,6 +3,7 @@
 use riskgate_engine::admission::{Admitted, Mark, Refusal};
 use riskgate_engine::ruleset::{Ruleset, Scratch};
 use riskgate_engine::trust::TrustedKeys;
+use std::sync::Arc;
 
 /// What serves all filters of a VM that judge bundles alike. Swaps happen between requests, never in one.
 #[derive(Default)]
@@ -53,9 +54,14 @@ impl Serving {
         Some((served.ruleset.revision(), served.expired))
     }
 
-    /// Loads an admitted bundle and lets it serve. What served before goes on if it does not load.
-    pub(crate) fn swap(&mut self, admitted: &Admitted<'_>) -> Result<Mark, Refusal> {
-        let ruleset = Ruleset::load(admitted)?;
+    /// Loads a bundle that was admitted as `file`, which it keeps, and lets it serve. What served before goes on if it does
+    /// not load.
+    pub(crate) fn swap(
+        &mut self,
+        admitted: &Admitted<'_>,
+        file: &Arc<[u8]>,
+    ) -> Result<Mark, Refusal> {
+        let ruleset = Ruleset::load_shared(admitted, file)?;
         let mark = ruleset.mark();
         self.served = Some(Served {
             ruleset,

@@ -21,6 +21,7 @@ use riskgate_push_protocol::{
     BundleChunk, BundleId, BundleStart, ChunkTaken, Digest, Hello, InstanceId, Nack, PusherMessage,
     SubscriberMessage, VmId,
 };
+use std::sync::Arc;
 
 /// How often the root context's tick runs once it has begun.
 pub(crate) const TICK_PERIOD_MS: u32 = 100;
@@ -296,10 +297,10 @@ impl Subscription {
         let received = transfer.add(chunk)?;
         let answer = match transfer.complete() {
             None => None,
-            Some(bytes) => {
+            Some(file) => {
                 let bundle = transfer.bundle();
-                let answer = judge(loader, &mut self.refused, bundle, bytes);
                 stream.incoming = Incoming::Nothing;
+                let answer = judge(loader, &mut self.refused, bundle, &file);
                 Some(answer)
             }
         };
@@ -392,17 +393,17 @@ fn judge(
     loader: &mut Loader<'_>,
     refused: &mut Refused,
     bundle: BundleId,
-    bytes: &[u8],
+    file: &Arc<[u8]>,
 ) -> SubscriberMessage {
     // A file that cannot be taken apart has no digest to compare: loading it says what is wrong.
-    if let Some(arrived) = Bundle::parse(bytes).ok().map(|file| manifest_id(&file))
+    if let Some(arrived) = Bundle::parse(file).ok().map(|file| manifest_id(&file))
         && arrived != bundle
     {
         let detail = format!("{bundle} was announced, {arrived} came");
         loader.report_refused(BAD_CHUNK, &detail, ORIGIN);
         return transient_nack(bundle, BAD_CHUNK, detail);
     }
-    match loader.load(bytes, ORIGIN) {
+    match loader.load(file, ORIGIN) {
         Ok(mark) => SubscriberMessage::Ack(mark_id(mark)),
         Err(refusal) => SubscriberMessage::Nack(refused.note(bundle, &refusal)),
     }

@@ -3,13 +3,20 @@
 use crate::subscription::TOO_LARGE;
 use riskgate_push_protocol::limits::{BUNDLE_LEN_MAX, CHUNK_LEN_MAX};
 use riskgate_push_protocol::{BundleChunk, BundleId, BundleStart};
+use std::iter::repeat_n;
+use std::sync::Arc;
+
+/// What an `Arc` needs beside its contents: two counters.
+const ARC_HEAD_LEN: usize = 2 * size_of::<usize>();
 
 /// A bundle of which some chunks have arrived.
 #[derive(Debug)]
 pub(crate) struct Transfer {
     bundle: BundleId,
-    total_len: usize,
-    bytes: Vec<u8>,
+    /// The whole file, zeros where chunks are still to come. Nobody shares it before it is complete, and the ruleset that
+    /// is made of it keeps it: there is never a second copy.
+    file: Arc<[u8]>,
+    received_len: usize,
 }
 
 /// Why a transfer cannot begin.
@@ -51,14 +58,10 @@ impl Transfer {
         if total_len > BUNDLE_LEN_MAX {
             return Err(StartError::TooLarge(total_len));
         }
-        let mut bytes = Vec::new();
-        bytes
-            .try_reserve_exact(total_len)
-            .map_err(|_| StartError::NoMemory(total_len))?;
         Ok(Transfer {
             bundle: start.bundle,
-            total_len,
-            bytes,
+            file: zeros(total_len).ok_or(StartError::NoMemory(total_len))?,
+            received_len: 0,
         })
     }
 
@@ -69,7 +72,7 @@ impl Transfer {
 
     /// Adds the next chunk, and says how many bytes are there now.
     pub(crate) fn add(&mut self, chunk: &BundleChunk) -> Result<u32, ChunkError> {
-        let (len, expected) = (chunk.data.len(), self.bytes.len());
+        let (len, expected) = (chunk.data.len(), self.received_len);
         let found = usize::try_from(chunk.offset).unwrap_or(usize::MAX);
         if chunk.digest != self.bundle.digest {
             return Err(ChunkError::OtherBundle);
@@ -81,17 +84,29 @@ impl Transfer {
             return Err(ChunkError::OutOfOrder { found, expected });
         }
         let end = expected.saturating_add(len);
-        if end > self.total_len {
-            return Err(ChunkError::Overflow(end.saturating_sub(self.total_len)));
-        }
-        self.bytes.extend_from_slice(&chunk.data);
+        let place = Arc::get_mut(&mut self.file).and_then(|file| file.get_mut(expected..end));
+        let Some(place) = place else {
+            return Err(ChunkError::Overflow(end.saturating_sub(self.file.len())));
+        };
+        place.copy_from_slice(&chunk.data);
+        self.received_len = end;
         Ok(u32::try_from(end).unwrap_or(u32::MAX))
     }
 
-    /// The bytes, once all of them are there.
-    pub(crate) fn complete(&self) -> Option<&[u8]> {
-        (self.bytes.len() == self.total_len).then_some(&self.bytes)
+    /// The file, once all of it is there.
+    pub(crate) fn complete(&self) -> Option<Arc<[u8]>> {
+        (self.received_len == self.file.len()).then(|| self.file.clone())
     }
+}
+
+/// Room for a file; `None` without memory for it.
+pub(crate) fn zeros(len: usize) -> Option<Arc<[u8]>> {
+    // Only a `Vec` says that there is no memory. What it was given and gives back is there for the `Arc`.
+    let mut room = Vec::<u8>::new();
+    room.try_reserve_exact(len.saturating_add(ARC_HEAD_LEN))
+        .ok()?;
+    drop(room);
+    Some(repeat_n(0, len).collect())
 }
 
 #[cfg(test)]
@@ -123,7 +138,7 @@ mod tests {
         assert_eq!(transfer.add(&chunk(1, 0, b"abc")), Ok(3));
         assert_eq!(transfer.complete(), None);
         assert_eq!(transfer.add(&chunk(1, 3, b"de")), Ok(5));
-        assert_eq!(transfer.complete(), Some(&b"abcde"[..]));
+        assert_eq!(transfer.complete().as_deref(), Some(&b"abcde"[..]));
         assert_eq!(
             transfer.add(&chunk(1, 5, b"f")),
             Err(ChunkError::Overflow(1)),

@@ -1,26 +1,13 @@
-//! The proxy-wasm ABI 0.2.1, as far as this filter uses it: the only module that touches the host.
+//! The calls of the proxy-wasm ABI 0.2.1 that this filter makes.
 //!
 //! Every call returns a `Result`, whatever the host answers: statuses are plain numbers here, so that no number is
 //! one that cannot be, and a buffer is taken over only when pointer and length make one.
-//!
-//! **What cannot be guarded here.** Only `proxy_wasm::hostcalls::open_grpc_stream` makes the crate `proxy-wasm` deliver
-//! a stream's callbacks. It brings along what that crate cannot stand:
-//!
-//! - It declares `proxy_grpc_stream` and `proxy_set_effective_context`, which every stream callback uses, with an enum as
-//!   their result: a status number that the enum lacks is undefined behaviour there, and one that it has but does not
-//!   expect is a panic. So before each opening both are tried through the bindings below, where a status is a number, and
-//!   no stream is opened unless they answer as they should. A host that answers badly only a moment later is not guarded against; the
-//!   answers of Envoy depend on its build and configuration.
-//! - It panics on the token of a stream that it still knows. A stream that this filter cancelled it knows for ever, at a
-//!   few bytes each, because no callback tells it of the end. Envoy's tokens grow.
-//! - It holds its own tables borrowed while a callback runs. A host that runs a registered stream's callback from inside
-//!   of `proxy_grpc_send` or `proxy_grpc_cancel` makes it panic. Envoy defers these callbacks until the VM has returned.
 #![expect(
     unsafe_code,
     reason = "the host's functions are foreign; each block says why it is sound"
 )]
 
-use proxy_wasm::hostcalls;
+use crate::room::{self, Answer};
 use riskgate_filter_sdk::config::Cluster;
 use riskgate_filter_sdk::headers;
 use riskgate_filter_sdk::host::{
@@ -29,7 +16,6 @@ use riskgate_filter_sdk::host::{
 
 const STATUS_OK: u32 = 0;
 const STATUS_NOT_FOUND: u32 = 1;
-const STATUS_PARSE_FAILURE: u32 = 4;
 const STATUS_CAS_MISMATCH: u32 = 8;
 
 const MAP_REQUEST_HEADERS: u32 = 0;
@@ -39,8 +25,8 @@ const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
 const CAS_ABSENT: u32 = u32::MAX;
 /// Lets Envoy choose the gRPC status of an answer to a gRPC request.
 const GRPC_STATUS_UNSET: u32 = u32::MAX;
-/// No protobuf message and no cluster's name: a host that knows streams answers that it cannot parse it.
-const NO_UPSTREAM: &[u8] = b"\xff";
+/// Metadata of a stream, serialized: none.
+const NO_METADATA: [u8; 4] = [0; 4];
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -102,7 +88,6 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, name_len: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, by: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
-    fn proxy_set_effective_context(context_id: u32) -> u32;
     fn proxy_grpc_stream(
         upstream: *const u8,
         upstream_len: usize,
@@ -123,45 +108,9 @@ unsafe extern "C" {
     fn random_get(out: *mut u8, len: usize) -> u32;
 }
 
-/// The proxy around this VM, as one of its root contexts sees it.
+/// The proxy around this VM.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Envoy {
-    root_context_id: u32,
-}
-
-impl Envoy {
-    pub(crate) fn new(root_context_id: u32) -> Envoy {
-        Envoy { root_context_id }
-    }
-
-    /// Whether the calls answer well that the crate `proxy-wasm` panics on otherwise.
-    fn try_streams(self) -> Result<(), HostError> {
-        // SAFETY: passes a number.
-        if unsafe { proxy_set_effective_context(self.root_context_id) } != STATUS_OK {
-            return Err(HostError::NoStreams("proxy_set_effective_context"));
-        }
-        let mut token = 0;
-        let metadata = [0; 4];
-        // SAFETY: each pointer and length are those of a live slice, which the host reads only; `token` is live.
-        let status = unsafe {
-            proxy_grpc_stream(
-                NO_UPSTREAM.as_ptr(),
-                NO_UPSTREAM.len(),
-                PUSH_SERVICE.as_ptr(),
-                PUSH_SERVICE.len(),
-                SUBSCRIBE_METHOD.as_ptr(),
-                SUBSCRIBE_METHOD.len(),
-                metadata.as_ptr(),
-                metadata.len(),
-                &raw mut token,
-            )
-        };
-        match status {
-            STATUS_PARSE_FAILURE => Ok(()),
-            _ => Err(HostError::NoStreams("proxy_grpc_stream")),
-        }
-    }
-}
+pub(crate) struct Envoy;
 
 /// The configuration whose callback runs, of `len` bytes.
 pub(crate) fn plugin_configuration(len: usize) -> Result<Vec<u8>, HostError> {
@@ -199,18 +148,21 @@ impl Host for Envoy {
 
     fn shared_data(&self, key: &str) -> Result<Option<Vec<u8>>, HostError> {
         let mut cas = 0;
-        let mut answer = Answer::default();
-        // SAFETY: pointer and length are those of a live slice, which the host reads only; the out-values are live.
-        let status = unsafe {
-            proxy_get_shared_data(
-                key.as_ptr(),
-                key.len(),
-                &raw mut answer.data,
-                &raw mut answer.len,
-                &raw mut cas,
-            )
-        };
-        answer.unless_not_found(status)
+        let mut value = Vec::new();
+        let found = room::filled(&mut value, |answer: &mut Answer| {
+            // SAFETY: pointer and length are those of a live slice, which the host reads only; the out-values are live.
+            let status = unsafe {
+                proxy_get_shared_data(
+                    key.as_ptr(),
+                    key.len(),
+                    &raw mut answer.data,
+                    &raw mut answer.len,
+                    &raw mut cas,
+                )
+            };
+            unless_not_found(status)
+        })?;
+        Ok(found.then_some(value))
     }
 
     fn create_shared_data(&self, key: &str, value: &[u8]) -> Result<bool, HostError> {
@@ -230,38 +182,39 @@ impl Host for Envoy {
         }
     }
 
-    fn property(&self, path: &[&str]) -> Result<Option<Vec<u8>>, HostError> {
-        let path = path.join("\0");
-        let mut answer = Answer::default();
-        // SAFETY: pointer and length are those of a live slice, which the host reads only; the out-values are live.
-        let status = unsafe {
-            proxy_get_property(
-                path.as_ptr(),
-                path.len(),
-                &raw mut answer.data,
-                &raw mut answer.len,
-            )
-        };
-        answer.unless_not_found(status)
+    fn property(&self, path: &str, value: &mut Vec<u8>) -> Result<bool, HostError> {
+        room::filled(value, |answer: &mut Answer| {
+            // SAFETY: pointer and length are those of a live slice, which the host reads only; the out-values are live.
+            let status = unsafe {
+                proxy_get_property(
+                    path.as_ptr(),
+                    path.len(),
+                    &raw mut answer.data,
+                    &raw mut answer.len,
+                )
+            };
+            unless_not_found(status)
+        })
     }
 
-    fn set_property(&self, path: &[&str], value: &[u8]) -> Result<(), HostError> {
-        let path = path.join("\0");
+    fn set_property(&self, path: &str, value: &[u8]) -> Result<(), HostError> {
         // SAFETY: each pointer and length are those of a live slice, which the host reads only.
         check(unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) })
     }
 
-    fn request_headers(&self) -> Result<Vec<u8>, HostError> {
-        let mut answer = Answer::default();
-        // SAFETY: the out-values are live.
-        let status = unsafe {
-            proxy_get_header_map_pairs(
-                MAP_REQUEST_HEADERS,
-                &raw mut answer.data,
-                &raw mut answer.len,
-            )
-        };
-        answer.take(status)
+    fn request_headers(&self, map: &mut Vec<u8>) -> Result<(), HostError> {
+        room::filled(map, |answer: &mut Answer| {
+            // SAFETY: the out-values are live.
+            check(unsafe {
+                proxy_get_header_map_pairs(
+                    MAP_REQUEST_HEADERS,
+                    &raw mut answer.data,
+                    &raw mut answer.len,
+                )
+            })?;
+            Ok(true)
+        })?;
+        Ok(())
     }
 
     fn replace_request_header(&self, name: &[u8], value: &[u8]) -> Result<(), HostError> {
@@ -329,10 +282,23 @@ impl Host for Envoy {
     }
 
     fn open_stream(&self, cluster: &Cluster) -> Result<u32, HostError> {
-        self.try_streams()?;
-        let upstream = String::from_utf8(cluster.grpc_service()).map_err(|_| HostError::Buffer)?;
-        hostcalls::open_grpc_stream(&upstream, PUSH_SERVICE, SUBSCRIBE_METHOD, Vec::new())
-            .map_err(|status| HostError::Status(status as u32))
+        let upstream = cluster.grpc_service();
+        let mut token = 0;
+        // SAFETY: each pointer and length are those of a live slice, which the host reads only; `token` is live.
+        check(unsafe {
+            proxy_grpc_stream(
+                upstream.as_ptr(),
+                upstream.len(),
+                PUSH_SERVICE.as_ptr(),
+                PUSH_SERVICE.len(),
+                SUBSCRIBE_METHOD.as_ptr(),
+                SUBSCRIBE_METHOD.len(),
+                NO_METADATA.as_ptr(),
+                NO_METADATA.len(),
+                &raw mut token,
+            )
+        })?;
+        Ok(token)
     }
 
     fn send_message(&self, stream: u32, message: &[u8]) -> Result<(), HostError> {
@@ -357,67 +323,26 @@ fn check(status: u32) -> Result<(), HostError> {
     }
 }
 
+/// Whether there was anything.
+fn unless_not_found(status: u32) -> Result<bool, HostError> {
+    match status {
+        STATUS_NOT_FOUND => Ok(false),
+        _ => check(status).map(|()| true),
+    }
+}
+
 fn buffer(buffer: u32, len: usize) -> Result<Vec<u8>, HostError> {
-    let mut answer = Answer::default();
-    // SAFETY: the out-values are live.
-    let status = unsafe {
-        proxy_get_buffer_bytes(buffer, 0, len, &raw mut answer.data, &raw mut answer.len)
-    };
-    let bytes = answer.take(status)?;
+    let mut bytes = Vec::new();
+    room::filled(&mut bytes, |answer: &mut Answer| {
+        // SAFETY: the out-values are live.
+        check(unsafe {
+            proxy_get_buffer_bytes(buffer, 0, len, &raw mut answer.data, &raw mut answer.len)
+        })?;
+        Ok(true)
+    })?;
     if bytes.len() > len {
         Err(HostError::Buffer)
     } else {
         Ok(bytes)
     }
-}
-
-/// What the host says a returned buffer is.
-struct Answer {
-    data: *mut u8,
-    len: usize,
-}
-
-impl Default for Answer {
-    fn default() -> Answer {
-        Answer {
-            data: std::ptr::null_mut(),
-            len: 0,
-        }
-    }
-}
-
-impl Answer {
-    fn take(self, status: u32) -> Result<Vec<u8>, HostError> {
-        check(status)?;
-        if self.data.is_null() {
-            return if self.len == 0 {
-                Ok(Vec::new())
-            } else {
-                Err(HostError::Buffer)
-            };
-        }
-        match self.data.addr().checked_add(self.len) {
-            Some(end) if end <= memory_len() && isize::try_from(self.len).is_ok() => {}
-            _ => return Err(HostError::Buffer),
-        }
-        // SAFETY: the host puts a returned buffer where `proxy_on_memory_allocate` told it to: a boxed slice of exactly
-        // this length, which nobody else owns. That the host keeps to this is the ABI's contract; what is outside of
-        // the memory was just found out.
-        Ok(unsafe { Vec::from_raw_parts(self.data, self.len, self.len) })
-    }
-
-    fn unless_not_found(self, status: u32) -> Result<Option<Vec<u8>>, HostError> {
-        match status {
-            STATUS_NOT_FOUND => Ok(None),
-            _ => self.take(status).map(Some),
-        }
-    }
-}
-
-/// How much memory the VM has, in bytes.
-fn memory_len() -> usize {
-    #[cfg(target_arch = "wasm32")]
-    return core::arch::wasm32::memory_size::<0>().saturating_mul(0x1_0000);
-    #[cfg(not(target_arch = "wasm32"))]
-    usize::MAX
 }

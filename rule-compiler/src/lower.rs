@@ -14,7 +14,7 @@ pub(crate) mod plan;
 mod provenance;
 mod rules;
 
-use riskgate_engine::attributes::MAX_CHAINS;
+use riskgate_engine::attributes::{MAX_ATTRIBUTES, MAX_CHAINS};
 use riskgate_engine::bundle::SectionKind;
 use riskgate_engine::bundle::writer::NewSection;
 use riskgate_engine::{atoms, attributes, dfa, prefixes, program};
@@ -35,6 +35,12 @@ pub enum LowerError {
          that can share it"
     )]
     TooManyChains,
+    /// More attributes than the engine keeps apart.
+    #[error(
+        "rules read more than {MAX_ATTRIBUTES} different attributes, counting each chain of transforms; test one attribute with \
+         a list of values instead of many names"
+    )]
+    TooManyAttributes,
 }
 
 /// The sections of a bundle, in order.

@@ -103,14 +103,14 @@ impl Vm {
         self.call("proxy_on_context_create", (context_id, parent_id))
     }
 
-    /// `proxy_on_vm_start`, with an empty VM configuration.
+    /// `proxy_on_vm_start`, with an empty VM configuration; true if the module has no such callback.
     ///
     /// # Errors
     ///
     /// When the VM traps.
     pub fn start(&mut self, context_id: u32) -> Result<bool, Error> {
-        self.call::<_, u32>("proxy_on_vm_start", (context_id, 0_u32))
-            .map(|ok| ok != 0)
+        let ok: Option<u32> = self.call_if_exported("proxy_on_vm_start", (context_id, 0_u32))?;
+        Ok(ok != Some(0))
     }
 
     /// `proxy_on_configure`.
@@ -159,16 +159,15 @@ impl Vm {
         })
     }
 
-    /// `proxy_on_grpc_receive_initial_metadata`, without any.
+    /// `proxy_on_grpc_receive_initial_metadata`, without any, if the module has such a callback.
     ///
     /// # Errors
     ///
     /// When the VM traps.
     pub fn grpc_initial_metadata(&mut self, context_id: u32, token: u32) -> Result<(), Error> {
-        self.call(
-            "proxy_on_grpc_receive_initial_metadata",
-            (context_id, token, len_u32(&serialize_headers(&[]))),
-        )
+        let params = (context_id, token, len_u32(&serialize_headers(&[])));
+        self.call_if_exported::<_, ()>("proxy_on_grpc_receive_initial_metadata", params)?;
+        Ok(())
     }
 
     /// `proxy_on_grpc_receive`: a message comes on a stream.
@@ -198,23 +197,24 @@ impl Vm {
         self.call("proxy_on_grpc_close", (context_id, token, status))
     }
 
-    /// `proxy_on_done`.
+    /// `proxy_on_done`; true if the module has no such callback.
     ///
     /// # Errors
     ///
     /// When the VM traps.
     pub fn done(&mut self, context_id: u32) -> Result<bool, Error> {
-        self.call::<_, u32>("proxy_on_done", context_id)
-            .map(|done| done != 0)
+        let done: Option<u32> = self.call_if_exported("proxy_on_done", context_id)?;
+        Ok(done != Some(0))
     }
 
-    /// `proxy_on_log`.
+    /// `proxy_on_log`, if the module has such a callback.
     ///
     /// # Errors
     ///
     /// When the VM traps.
     pub fn log(&mut self, context_id: u32) -> Result<(), Error> {
-        self.call("proxy_on_log", context_id)
+        self.call_if_exported::<_, ()>("proxy_on_log", context_id)?;
+        Ok(())
     }
 
     /// `proxy_on_delete`.
@@ -224,6 +224,18 @@ impl Vm {
     /// When the VM traps.
     pub fn delete(&mut self, context_id: u32) -> Result<(), Error> {
         self.call("proxy_on_delete", context_id)
+    }
+
+    /// As a proxy does with the callbacks that a module may leave out.
+    fn call_if_exported<P: WasmParams, R: WasmResults>(
+        &mut self,
+        callback: &str,
+        params: P,
+    ) -> Result<Option<R>, Error> {
+        match self.instance.get_func(&mut self.store, callback) {
+            Some(_) => self.call(callback, params).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn call<P: WasmParams, R: WasmResults>(

@@ -62,7 +62,8 @@ fn wasm(quick: bool) -> Result<()> {
     step("the wasm target", setup::add_wasm_target)?;
     build::filter()?;
     step("benchmark the filter in wasmtime", || {
-        for_run(program("wasm"), quick).run()
+        let options: &[&str] = if quick { &["--", "--quick"] } else { &[] };
+        for_run(program("wasm"), quick).args(options).run()
     })
 }
 

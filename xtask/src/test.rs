@@ -11,9 +11,17 @@ use crate::{
     tidy, workspace,
 };
 
-/// The filter links for wasm only, so every native step leaves it out. All of them name the same packages: another
-/// selection would unite other features and compile the dependencies once more.
-const NATIVE: [&str; 3] = ["--workspace", "--exclude", "riskgate-filter"];
+/// The filter, and what benchmarks compare it with, link for wasm only, so every native step leaves them out. All of these
+/// name the same packages: another selection would unite other features and compile the dependencies once more.
+const NATIVE: [&str; 7] = [
+    "--workspace",
+    "--exclude",
+    "riskgate-filter",
+    "--exclude",
+    "riskgate-empty-filter",
+    "--exclude",
+    "riskgate-engine-probe",
+];
 
 pub(crate) fn run() -> Result<()> {
     step("rustfmt and clippy", setup::add_components)?;
@@ -23,7 +31,7 @@ pub(crate) fn run() -> Result<()> {
     tidy::run()?;
     let ready = setup::run()?;
     step("lints", lints)?;
-    step("lints of the filter", lints_of_the_filter)?;
+    step("lints of the wasm modules", lints_of_modules)?;
     build::filter()?;
     step("tests", || tests(&ready.envoy))?;
     deny::run()
@@ -37,12 +45,16 @@ fn lints() -> Result<()> {
         .run()
 }
 
-fn lints_of_the_filter() -> Result<()> {
+fn lints_of_modules() -> Result<()> {
     Command::cargo()
         .args([
             "clippy",
             "--package",
             "riskgate-filter",
+            "--package",
+            "riskgate-empty-filter",
+            "--package",
+            "riskgate-engine-probe",
             "--target",
             WASM_TARGET,
             "--profile",

@@ -1,6 +1,7 @@
-//! A proxy-wasm filter that is asked about each request and lets it go on.
+//! A proxy-wasm filter that is asked about each request and lets it go on, written as most filters are: with the crate
+//! `proxy-wasm`.
 //!
-//! What it adds to a request is what Envoy takes to enter and leave a VM: no filter written in wasm adds less.
+//! What it adds to a request is what Envoy takes to enter and leave a VM for each callback that the crate exports.
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};

@@ -74,8 +74,14 @@ pub extern "C" fn load() {
 pub extern "C" fn add_request() {
     with(|probe| {
         let bytes: &'static [u8] = Vec::leak(std::mem::take(&mut probe.buffer));
-        let end = bytes.iter().position(|byte| *byte == 0).expect("a zero byte");
-        let address = str::from_utf8(&bytes[..end]).expect("text").parse().expect("an address");
+        let end = bytes
+            .iter()
+            .position(|byte| *byte == 0)
+            .expect("a zero byte");
+        let address = str::from_utf8(&bytes[..end])
+            .expect("text")
+            .parse()
+            .expect("an address");
         let time_us = i64::try_from(probe.now_s).expect("a time") * 1_000_000;
         let map = headers::decode(&bytes[end + 1..]).expect("a header map");
         probe.requests.push(request(map, address, time_us));
@@ -88,7 +94,10 @@ pub extern "C" fn decide(index: usize) -> usize {
     with(|probe| {
         let ruleset = probe.ruleset.as_ref().expect("a ruleset was loaded");
         let request = &probe.requests[index];
-        ruleset.decide(request, &mut probe.scratch).matched().count()
+        ruleset
+            .decide(request, &mut probe.scratch)
+            .matched()
+            .count()
     })
 }
 
@@ -103,15 +112,24 @@ impl Probe {
             now_s: self.now_s,
             mark: None,
         };
-        act(admission.admit(&self.buffer).expect("a bundle that is admitted"))
+        act(admission
+            .admit(&self.buffer)
+            .expect("a bundle that is admitted"))
     }
 }
 
 fn request(map: Vec<Header<'static>>, address: IpAddr, time_us: i64) -> Request<'static> {
-    let pseudo = |wanted: &[u8]| map.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+    let pseudo = |wanted: &[u8]| {
+        map.iter()
+            .find(|(name, _)| *name == wanted)
+            .map(|(_, value)| *value)
+    };
     let (method, scheme) = (pseudo(b":method"), pseudo(b":scheme"));
     let (host, path) = (pseudo(b":authority"), pseudo(b":path"));
-    let headers = map.iter().copied().filter(|(name, _)| !name.starts_with(b":"));
+    let headers = map
+        .iter()
+        .copied()
+        .filter(|(name, _)| !name.starts_with(b":"));
     Request {
         method,
         scheme,

@@ -38,6 +38,7 @@ fn run() -> Result<()> {
         None => newest(&kept)?,
     };
     let records = read(&folder)?;
+    remove_plots(&folder)?;
     for record in &records {
         for plot in plots::plots(record) {
             plot.draw(&folder)?;
@@ -88,6 +89,17 @@ fn read(folder: &Path) -> Result<Vec<Record>> {
         PARTS.join(".json, ")
     );
     Ok(records)
+}
+
+/// Those of figures that are no longer recorded would stay.
+fn remove_plots(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|extension| extension == "svg") {
+            std::fs::remove_file(&file).with_context(|| file.display().to_string())?;
+        }
+    }
+    Ok(())
 }
 
 fn replace_section(file: &Path, section: &str) -> Result<()> {

@@ -15,10 +15,11 @@ use riskgate_benches::record::{Measurement, Record, Run};
 use riskgate_benches::workloads::{self, Suite};
 
 /// Groups whose build is measured, and from which size on.
-const GROUPS: [(&str, usize); 4] = [
+const GROUPS: [(&str, usize); 5] = [
     ("selective", 10_000),
     ("unselective", 10_000),
     ("strings list", 1_000_000),
+    ("approximate list", 1_000_000),
     ("networks list", 1_000_000),
 ];
 

@@ -13,7 +13,7 @@ use socket2::{Domain, Socket, Type};
 use super::traffic::{WireRequest, Workload};
 
 /// Requests on the way at the same time.
-pub const BATCH: usize = 16;
+pub(super) const BATCH: usize = 16;
 /// A request that is not answered must end the run, not hang it.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Envoy's answers have no body, and a dozen headers at most.

@@ -15,7 +15,7 @@ use crate::model::Rule;
 pub enum Contender {
     /// No filter: what all the others are measured against.
     None,
-    /// A wasm filter that lets every request go on: the floor of all wasm filters.
+    /// A wasm filter that lets every request go on, written with the crate `proxy-wasm`.
     Empty,
     /// The riskgate filter, its rules pushed by a real pusher.
     Ours,

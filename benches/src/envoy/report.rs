@@ -7,36 +7,35 @@ use crate::record::{Measurement, Record, figure};
 
 /// An Envoy's measurements.
 #[derive(Clone, Debug)]
-pub struct Cell {
+pub(super) struct Cell {
     /// How many rules.
-    pub rules: usize,
+    pub(super) rules: usize,
     /// The filter before the route.
-    pub contender: Contender,
+    pub(super) contender: Contender,
     /// Whether it wrote an access log with what the filter decided.
-    pub access_log: bool,
+    pub(super) access_log: bool,
     /// Requests of a burst.
-    pub requests_a_burst: usize,
+    pub(super) requests_a_burst: usize,
     /// Processor time a request, nanoseconds, by round.
-    pub cpu_ns: Vec<u64>,
+    pub(super) cpu_ns: Vec<u64>,
     /// Memory of the process at the end.
-    pub memory: Memory,
+    pub(super) memory: Memory,
 }
 
 /// The measurements of a run, beside each other.
-pub struct Report<'c> {
+pub(super) struct Report<'c> {
     cells: &'c [Cell],
     shape: &'c str,
 }
 
 impl<'c> Report<'c> {
     /// Of rules of a shape.
-    #[must_use]
-    pub fn new(cells: &'c [Cell], shape: &'c str) -> Report<'c> {
+    pub(super) fn new(cells: &'c [Cell], shape: &'c str) -> Report<'c> {
         Report { cells, shape }
     }
 
     /// Adds every figure to a record.
-    pub fn add_to(&self, record: &mut Record) {
+    pub(super) fn add_to(&self, record: &mut Record) {
         for cell in self.cells {
             for (metric, unit, spread) in self.figures(cell) {
                 record.add(Measurement {
@@ -55,8 +54,7 @@ impl<'c> Report<'c> {
     }
 
     /// A line for each Envoy.
-    #[must_use]
-    pub fn table(&self) -> String {
+    pub(super) fn table(&self) -> String {
         let mut lines = vec![format!(
             "{:>7}  {:<18} {:>9} {:>9}  {:<15} {:>10} {:<17} {:>9} {:>9}",
             "rules",

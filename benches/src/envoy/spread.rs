@@ -2,19 +2,17 @@
 
 /// Quartiles and extremes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct Spread {
-    pub min: f64,
-    pub lower_quartile: f64,
-    pub median: f64,
-    pub upper_quartile: f64,
-    pub max: f64,
+pub(super) struct Spread {
+    pub(super) min: f64,
+    pub(super) lower_quartile: f64,
+    pub(super) median: f64,
+    pub(super) upper_quartile: f64,
+    pub(super) max: f64,
 }
 
 impl Spread {
     /// Of no values there is none.
-    #[must_use]
-    pub fn of(mut values: Vec<f64>) -> Option<Spread> {
+    pub(super) fn of(mut values: Vec<f64>) -> Option<Spread> {
         values.sort_by(f64::total_cmp);
         let at = |share: f64| quantile(&values, share);
         Some(Spread {

@@ -38,11 +38,11 @@ impl CpuTime {
 
 /// Memory of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memory {
+pub(super) struct Memory {
     /// Resident now, kB.
-    pub resident_kb: u64,
+    pub(super) resident_kb: u64,
     /// The most that was ever resident, kB.
-    pub peak_kb: u64,
+    pub(super) peak_kb: u64,
 }
 
 impl Memory {

@@ -154,6 +154,11 @@ fn link_answers(linker: &mut Linker<Proxy>) -> Result<()> {
             status
         },
     )?;
+    link_rare_answers(linker)
+}
+
+/// What the VM asks for outside of requests.
+fn link_rare_answers(linker: &mut Linker<Proxy>) -> Result<()> {
     linker.func_wrap(
         "env",
         "proxy_get_buffer_bytes",

@@ -32,6 +32,7 @@ pub(super) fn suite(count: usize) -> Suite {
     let stream = |name: &str, cases| Stream {
         name: name.to_owned(),
         cases,
+        may_differ: 0,
     };
     Suite {
         group: "enriched",
@@ -48,7 +49,7 @@ fn enrich(rule: Rule, random: &mut Random) -> Enriched {
         0 => Extra::PageOver(number(random, 40)),
         1 => Extra::BucketIs(number(random, 64)),
         2 => Extra::CampaignIs(format!("autumn-sale-{}", random.below(1000))),
-        3 => Extra::DecodedPathLacks(*random.pick(&["/checkout/", "/cgi-bin/", "/assets/"])),
+        3 => Extra::DecodedPathLacks(random.pick::<&str>(&["/checkout/", "/cgi-bin/", "/assets/"])),
         _ => Extra::AgentLongerThan(90 + random.below(40)),
     };
     let then = *random.pick(&[

@@ -35,6 +35,7 @@ pub(super) fn suite(count: usize) -> Suite {
         Stream {
             name: name.to_owned(),
             cases: cases.collect(),
+            may_differ: 0,
         }
     };
     Suite {

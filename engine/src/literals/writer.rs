@@ -49,7 +49,8 @@ struct Filed {
 }
 
 impl LiteralsWriter {
-    /// `text`, whose index is that of `new`, finds `atom`. Only what is 1 to [`MAX_LITERAL_LEN`] bytes long can be filed.
+    /// `text`, whose index is that of `new`, finds `atom`. Only what is 1 to [`MAX_LITERAL_LEN`] bytes long can be filed, and
+    /// atoms have to come one after the other.
     pub fn add(&mut self, new: NewLiteral, text: &[u8], atom: AtomId) {
         let attribute = self.attributes.entry(new.attribute).or_default();
         let key = (new.place, text.to_vec());
@@ -57,7 +58,7 @@ impl LiteralsWriter {
             .literals
             .entry(key)
             .or_insert((new.literal, Vec::new()));
-        if !atoms.contains(&atom) {
+        if atoms.last() != Some(&atom) {
             atoms.push(atom);
         }
     }

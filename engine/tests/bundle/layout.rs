@@ -440,6 +440,7 @@ fn the_limits_that_the_page_gives() {
         ("sections", MAX_SECTIONS as usize),
         ("an automaton", dfa::MAX_LEN),
         ("transforms of an attribute", attributes::MAX_TRANSFORMS),
+        ("attributes", attributes::MAX_ATTRIBUTES),
         ("attributes with one base and key", attributes::MAX_CHAINS),
         ("a rule's id", rules::MAX_ID_LEN),
         ("the name of a header or tag", strings::MAX_HEADER_NAME_LEN),

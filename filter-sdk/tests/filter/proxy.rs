@@ -101,27 +101,33 @@ impl Host for Proxy {
         Ok(absent)
     }
 
-    fn property(&self, path: &[&str]) -> Result<Option<Vec<u8>>, HostError> {
+    fn property(&self, path: &str, value: &mut Vec<u8>) -> Result<bool, HostError> {
+        value.clear();
         self.enter("property")?;
-        Ok(self.properties.borrow().get(&path.join("/")).cloned())
+        let properties = self.properties.borrow();
+        let held = properties.get(&path.replace('\0', "/"));
+        value.extend(held.into_iter().flatten());
+        Ok(held.is_some())
     }
 
-    fn set_property(&self, path: &[&str], value: &[u8]) -> Result<(), HostError> {
+    fn set_property(&self, path: &str, value: &[u8]) -> Result<(), HostError> {
         self.enter("set_property")?;
         self.state
             .borrow_mut()
-            .insert(path.join("/"), String::from_utf8(value.to_vec()).unwrap());
+            .insert(path.to_owned(), String::from_utf8(value.to_vec()).unwrap());
         Ok(())
     }
 
-    fn request_headers(&self) -> Result<Vec<u8>, HostError> {
+    fn request_headers(&self, map: &mut Vec<u8>) -> Result<(), HostError> {
+        map.clear();
         self.enter("request_headers")?;
         let headers = self.headers.borrow();
         let headers: Vec<Header> = headers
             .iter()
             .map(|(name, value)| (&name[..], &value[..]))
             .collect();
-        Ok(headers::encode(&headers).unwrap())
+        *map = headers::encode(&headers).unwrap();
+        Ok(())
     }
 
     fn replace_request_header(&self, name: &[u8], value: &[u8]) -> Result<(), HostError> {

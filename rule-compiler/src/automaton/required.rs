@@ -9,11 +9,12 @@
 //! that, and an alternation takes the union of what its branches need.
 
 use regex_syntax::hir::{Class, Hir, HirKind, Literal, Look, Repetition};
+use riskgate_engine::literals::MAX_LITERAL_LEN;
 
 /// More literals cost an index more than they spare the automaton.
 const LITERALS_MAX: usize = 16;
-/// Longer ones are cut: what matters is that they are rare.
-const LITERAL_LEN_MAX: usize = 16;
+/// Longer ones are cut to what the engine compares. Shorter cuts would make one literal of patterns that begin alike.
+const LITERAL_LEN_MAX: usize = MAX_LITERAL_LEN;
 /// Shorter ones stand in most values.
 const LITERAL_LEN_MIN: usize = 2;
 /// How many literals a part of a pattern may take, so that an alternation can share [`LITERALS_MAX`] among its branches.
@@ -24,7 +25,7 @@ const REPEATED_PIECES_MAX: usize = 32;
 /// Literals of which at least one stands in every value in which the pattern is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Required {
-    /// From 1 to 16, each of 2 to 16 bytes, in ascending order.
+    /// From 1 to 16, each of 2 to 64 bytes, in ascending order.
     pub literals: Vec<Vec<u8>>,
     /// Where one of them stands.
     pub place: Place,
@@ -355,15 +356,18 @@ mod tests {
             ("[ab]c[de]", "Anywhere acd ace bcd bce"),
             (r"\d{3}abc", "Anywhere abc"),
             ("(?i)12un.", "Anywhere 12UN 12Un 12uN 12un"),
-            ("abcdefghijklmnopqrst", "Anywhere abcdefghijklmnop"),
-            ("abcdefghijklmnopqrst$", "End efghijklmnopqrst"),
+            ("abcdefghijklmnopqrst", "Anywhere abcdefghijklmnopqrst"),
+            ("x[0-9]abcdefghijklmnopqrst$", "End abcdefghijklmnopqrst"),
             (r"\x00\xff", r"Anywhere \x00\xff"),
-            ("a{1000}", "Anywhere aaaaaaaaaaaaaaaa"),
             ("(?:(?:(?:(?:ab)+)+)+)+", "Anywhere ab"),
         ];
         for (pattern, expected) in cases {
             assert_eq!(summary(pattern), expected, "{pattern}");
         }
+        let long = ["abcdefgh"; 9].concat();
+        let (front, back) = (&long[..64], &long[8..]);
+        assert_eq!(summary(&long), format!("Anywhere {front}"));
+        assert_eq!(summary(&format!("{long}$")), format!("End {back}"));
     }
 
     #[test]

@@ -113,8 +113,10 @@ impl<'p> Lookups<'p> {
         }
     }
 
+    /// The networks around an address, and every atom once for each of its own among them.
     fn networks_walk(&self) -> u64 {
-        NETWORKS_AROUND.min(self.networks) + self.network_atoms
+        let told = self.networks.min(self.network_atoms * NETWORKS_AROUND);
+        NETWORKS_AROUND.min(self.networks) + told
     }
 
     /// To make numbers of values.

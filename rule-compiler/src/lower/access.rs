@@ -126,7 +126,7 @@ fn choose_one(formula: &Formula, weights: &Weights, loads: &[u32]) -> Option<Acc
         }
         Formula::Any(parts) => {
             let parts = parts.iter().map(|part| choose_one(part, weights, loads));
-            parts.reduce(unite).flatten()
+            unite(parts.collect::<Option<Vec<Access>>>()?)
         }
     }
 }
@@ -162,16 +162,15 @@ fn indexed_atoms(access: &Access, weights: &Weights) -> Option<Vec<AtomId>> {
     access.keys.iter().map(atom).collect()
 }
 
-/// One of two alternatives must hold: any key of either.
-fn unite(left: Option<Access>, right: Option<Access>) -> Option<Access> {
-    let (mut left, right) = (left?, right?);
-    left.keys.extend(right.keys);
-    left.keys.sort_unstable();
-    left.keys.dedup();
-    Some(Access {
-        score: left.score.saturating_add(right.score),
-        ..left
-    })
+/// One of several alternatives must hold: any key of any.
+fn unite(alternatives: Vec<Access>) -> Option<Access> {
+    let scores = alternatives.iter().map(|access| access.score);
+    let score = scores.reduce(u64::saturating_add)?;
+    let keys = alternatives.into_iter().flat_map(|access| access.keys);
+    let mut keys: Vec<Key> = keys.collect();
+    keys.sort_unstable();
+    keys.dedup();
+    Some(Access { keys, score })
 }
 
 #[cfg(test)]

@@ -31,7 +31,8 @@ pub(super) enum Filing {
 }
 
 impl Filing {
-    pub(super) fn new(atom: &Atom, lists: &[List]) -> Filing {
+    /// `prefixes` are those of a list that may be copied.
+    pub(super) fn new(atom: &Atom, prefixes: Option<&[Prefix]>) -> Filing {
         match &atom.test {
             Test::OneOf(_) => Filing::Exact,
             Test::StartsWith(text) => literal(Place::Start, text),
@@ -39,12 +40,9 @@ impl Filing {
             Test::Contains(text) => literal(Place::Anywhere, text),
             Test::Matches(pattern) => gate(pattern, &atom.attribute.transforms),
             Test::InPrefixes(prefixes) => Filing::Networks(prefixes.clone()),
-            Test::InList(list) => match lists.get(*list).map(|list| &list.values) {
-                Some(ListValues::Prefixes(prefixes)) if prefixes.len() <= SMALL_LIST => {
-                    Filing::Networks(prefixes.clone())
-                }
-                _ => Filing::Scanned,
-            },
+            Test::InList(_) => prefixes.map_or(Filing::Scanned, |prefixes| {
+                Filing::Networks(prefixes.to_vec())
+            }),
             Test::Compare(..) => Filing::Ranks,
             Test::Present | Test::IsTrue | Test::IsFalse => Filing::Scanned,
         }
@@ -56,6 +54,14 @@ pub(super) fn small_list(lists: &[List], list: usize) -> Option<&[Vec<u8>]> {
     let list = lists.get(list).filter(|list| !list.approximate)?;
     match &list.values {
         ListValues::Strings(values) if values.len() <= SMALL_LIST => Some(values),
+        _ => None,
+    }
+}
+
+/// The prefixes of a list of networks that is small.
+pub(super) fn small_networks(lists: &[List], list: usize) -> Option<&[Prefix]> {
+    match &lists.get(list)?.values {
+        ListValues::Prefixes(prefixes) if prefixes.len() <= SMALL_LIST => Some(prefixes),
         _ => None,
     }
 }

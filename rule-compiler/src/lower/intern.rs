@@ -11,10 +11,10 @@ use riskgate_engine::strings::{StringId, StringsWriter};
 use super::LowerError;
 use super::access::{Weight, Weights};
 use super::condition::{Formula, commonness};
-use super::filing::{Filing, small_list};
+use super::filing::{Filing, small_list, small_networks};
 use super::lists::prefix_set;
 use crate::automaton::Pattern;
-use crate::ir::{Atom, Attribute, Base, Comparison, List, Number, Test, Transform, View};
+use crate::ir::{Atom, Attribute, Base, Comparison, List, Number, Prefix, Test, Transform, View};
 
 /// What makes two atoms one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -26,7 +26,8 @@ struct AtomKey {
     values: Vec<StringId>,
 }
 
-/// Values of small lists that may be copied into the exact table, for all lists and attributes together.
+/// Values of small lists that may be copied into the exact table and among the networks, for all lists and attributes
+/// together.
 const INLINED_VALUES: usize = 65_536;
 
 /// Everything that rules share.
@@ -43,7 +44,7 @@ pub(super) struct Interner<'a> {
     atoms: Vec<atoms::Atom>,
     /// How each atom is found, and how common it is.
     filings: Vec<(Filing, u64)>,
-    /// Lists that were copied into the exact table, for an attribute each.
+    /// Lists that were copied, for an attribute each.
     inlined: HashSet<(usize, AttributeId)>,
     inlined_values: usize,
     prefix_set_ids: HashMap<Vec<u8>, u32>,
@@ -74,8 +75,11 @@ impl<'a> Interner<'a> {
         self.attributes.clone()
     }
 
-    /// The engine refuses an attribute that it would have to derive in very many ways.
+    /// The engine refuses very many attributes, and one that it would have to derive in very many ways.
     pub(super) fn check_chains(&self) -> Result<(), LowerError> {
+        if self.attributes.len() > attributes::MAX_ATTRIBUTES {
+            return Err(LowerError::TooManyAttributes);
+        }
         let mut chains: HashMap<_, usize> = HashMap::new();
         for attribute in &self.attributes {
             let count = chains.entry((attribute.base, attribute.key)).or_default();
@@ -127,7 +131,7 @@ impl<'a> Interner<'a> {
         });
         let filing = match test {
             atoms::Test::OneOf => Filing::Exact,
-            _ => Filing::new(atom, self.lists),
+            _ => Filing::new(atom, self.inline_networks(atom, attribute)),
         };
         self.filings.push((filing, commonness(atom)));
         id
@@ -136,15 +140,31 @@ impl<'a> Interner<'a> {
     /// The values of a small list, which is found fastest among all other values that rules name.
     fn inline(&mut self, list: usize, attribute: AttributeId) -> Option<&'a [Vec<u8>]> {
         let values = small_list(self.lists, list)?;
-        if !self.inlined.contains(&(list, attribute)) {
-            let total = self.inlined_values + values.len();
-            if total > INLINED_VALUES {
-                return None;
-            }
-            self.inlined_values = total;
-            self.inlined.insert((list, attribute));
+        self.may_copy(list, attribute, values.len())
+            .then_some(values)
+    }
+
+    /// The prefixes of a small list, which are found among all other networks that rules name.
+    fn inline_networks(&mut self, atom: &Atom, attribute: AttributeId) -> Option<&'a [Prefix]> {
+        let Test::InList(list) = atom.test else {
+            return None;
+        };
+        let prefixes = small_networks(self.lists, list)?;
+        self.may_copy(list, attribute, prefixes.len())
+            .then_some(prefixes)
+    }
+
+    /// Whether there is room for a copy of a list for an attribute; there is for one that was made.
+    fn may_copy(&mut self, list: usize, attribute: AttributeId, values: usize) -> bool {
+        if self.inlined.contains(&(list, attribute)) {
+            return true;
         }
-        Some(values)
+        let total = self.inlined_values + values;
+        if total > INLINED_VALUES {
+            return false;
+        }
+        self.inlined_values = total;
+        self.inlined.insert((list, attribute))
     }
 
     /// How all atoms do as access predicates of these formulas.
@@ -347,6 +367,27 @@ mod tests {
             });
         }
         interner
+    }
+
+    #[test]
+    fn more_attributes_than_the_engine_keeps_are_refused() {
+        let mut interner = Interner::new(&[]);
+        let add = |interner: &mut Interner<'_>, number: usize| {
+            let attribute = Attribute {
+                base: Base::Param(number.to_string().into_bytes()),
+                transforms: Vec::new(),
+                view: View::Value,
+            };
+            interner.atom(&Atom {
+                attribute,
+                test: Test::Present,
+            });
+        };
+        (0..attributes::MAX_ATTRIBUTES).for_each(|number| add(&mut interner, number));
+        assert!(interner.check_chains().is_ok());
+        add(&mut interner, attributes::MAX_ATTRIBUTES);
+        let refused = interner.check_chains();
+        assert!(matches!(refused, Err(LowerError::TooManyAttributes)));
     }
 
     #[test]

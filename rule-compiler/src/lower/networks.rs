@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn intervals_begin_where_networks_begin_or_end() {
-        let cases: [(&[&str], &[(u32, &[AtomId])]); 6] = [
+        type Intervals = &'static [(u32, &'static [AtomId])];
+        let cases: [(&[&str], Intervals); 6] = [
             (&[], &[]),
             (&["0.0.0.0/0"], &[(0, &[0])]),
             (&["0.0.0.4/30", "0.0.0.4/30"], &[(4, &[0, 1]), (8, &[])]),

@@ -28,7 +28,7 @@ pub(super) struct Finding {
 }
 
 /// Asks both all requests of a case.
-pub(super) fn compare(case: Case) -> Result<Agreed, Finding> {
+pub(super) fn compare(case: Case) -> Result<Agreed, Box<Finding>> {
     let mut agreed = Agreed::default();
     match difference(&case.ruleset, &case.requests, &mut agreed) {
         None => Ok(agreed),
@@ -36,11 +36,11 @@ pub(super) fn compare(case: Case) -> Result<Agreed, Finding> {
             let failed = usize::try_from(agreed.pairs).expect("a count of requests");
             let mut requests = case.requests;
             requests.truncate(failed + 1);
-            Err(Finding {
+            Err(Box::new(Finding {
                 ruleset: case.ruleset,
                 requests,
                 what,
-            })
+            }))
         }
     }
 }

@@ -83,7 +83,7 @@ struct Progress {
     working: usize,
     agreed: Agreed,
     kinds: BTreeMap<Kind, Cost>,
-    finding: Option<(Task, Finding)>,
+    finding: Option<(Task, Box<Finding>)>,
 }
 
 struct Shared<'a> {
@@ -119,7 +119,7 @@ pub(super) fn run(options: &Options) -> Result<Summary, String> {
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
     match progress.finding {
-        Some((task, finding)) => Err(report(options.seed, &task, &minimize(finding))),
+        Some((task, finding)) => Err(report(options.seed, &task, &minimize(*finding))),
         None => Ok(Summary {
             pairs: progress.agreed.pairs,
             matched: progress.agreed.matched,
@@ -167,7 +167,7 @@ impl Shared<'_> {
         Some(task)
     }
 
-    fn note(&self, task: Task, compared: Result<Agreed, Finding>, time: Duration) {
+    fn note(&self, task: Task, compared: Result<Agreed, Box<Finding>>, time: Duration) {
         let mut progress = self.lock();
         match compared {
             Ok(agreed) => {

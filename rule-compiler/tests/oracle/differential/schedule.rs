@@ -22,13 +22,13 @@ pub(super) struct Task {
 }
 
 /// How often of [`ALL`] a kind comes, and how many requests it then asks: about a third of all pairs go to rulesets of up to
-/// a dozen rules, a fifth each to 10, 100 and 1,000, a twentieth to 10,000 and the rest to 100,000.
+/// a dozen rules, a fifth each to 10, 100 and 1,000, one in fifty to 10,000 and the rest to 100,000.
 const SHARES: [(usize, Kind, usize); 6] = [
     (24_000, Kind::Mixed, 10),
     (8_000, Kind::Dense(10), 20),
     (2_000, Kind::Dense(100), 100),
     (400, Kind::Dense(1_000), 400),
-    (100, Kind::Dense(10_000), 400),
+    (40, Kind::Dense(10_000), 400),
     (1, Kind::Dense(100_000), 200),
 ];
 

@@ -52,19 +52,28 @@ const PIECES: [&[&[u8]]; 8] = [
     ],
 ];
 
+/// From here on the pieces are so many that a string seldom stands in a value by chance.
+const FIRST_SELECTIVE: usize = 5;
+
 /// Strings, and what makes more of them.
 #[derive(Debug)]
 pub(super) struct Literals {
     pieces: &'static [&'static [u8]],
+    selective: bool,
     pub(super) all: Vec<Vec<u8>>,
 }
 
 impl Literals {
-    /// At least one string, many of them close relatives.
-    pub(super) fn new(count: usize, dice: &mut Dice) -> Self {
-        let pieces = dice.pick(&PIECES);
+    /// At least one string, many of them close relatives; of selective ones few stand in a value by chance.
+    pub(super) fn new(count: usize, selective: bool, dice: &mut Dice) -> Self {
+        let pieces = dice.pick(if selective {
+            &PIECES[FIRST_SELECTIVE..]
+        } else {
+            &PIECES
+        });
         let mut literals = Self {
             pieces,
+            selective,
             all: Vec::with_capacity(count),
         };
         // The share of relatives differs from ruleset to ruleset.
@@ -86,11 +95,13 @@ impl Literals {
 
     /// Lengths on both sides of every length that an index may cut at.
     pub(super) fn fresh(&self, dice: &mut Dice) -> Vec<u8> {
-        let length = match dice.below(20) {
+        let least = if self.selective { 4 } else { 0 };
+        let length = match dice.between(least, 19) {
             0..=3 => dice.between(1, 3),
             4..=9 => dice.between(4, 7),
             10..=16 => dice.between(8, 16),
-            _ => dice.between(17, 60),
+            17 | 18 => dice.between(17, 60),
+            _ => dice.between(61, 130),
         };
         self.letters(length, dice)
     }
@@ -112,6 +123,7 @@ impl Literals {
         let (start, end) = (one.min(other), one.max(other));
         let few = dice.between(1, 4);
         match dice.below(12) {
+            0..=2 if self.selective => text.extend(self.fresh(dice)),
             0 => text.truncate(end),
             1 => drop(text.drain(..start)),
             2 => text = text[start..end].to_vec(),

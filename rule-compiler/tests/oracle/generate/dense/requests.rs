@@ -69,6 +69,14 @@ fn named_base(stock: &Stock, dice: &mut Dice) -> Base {
 
 /// Text like that which rules look for: often a few of their strings, sometimes one over and over, or next to nothing.
 fn filler(stock: &Stock, dice: &mut Dice) -> Vec<u8> {
+    // Positions past 16 bits; the oracle needs long for such a value, so only where the rules are few.
+    if stock.literals.all.len() < 200 && dice.below(2_000) == 0 {
+        return [
+            stock.literals.letters(66_000, dice),
+            stock.literals.any(dice).clone(),
+        ]
+        .concat();
+    }
     match dice.below(30) {
         0..=4 => Vec::new(),
         5..=8 => stock.literals.letters(dice.between(1, 5), dice),
@@ -195,8 +203,12 @@ fn size_of(atoms: &[&Atom], dice: &mut Dice) -> usize {
 
 /// The count near which the atom's comparison changes.
 fn count(atom: &Atom, view: View, dice: &mut Dice) -> Option<usize> {
-    let Test::Compare(comparison, Number::Int(count)) = atom.test else {
+    let Test::Compare(comparison, number) = atom.test else {
         return None;
+    };
+    let count = match number {
+        Number::Int(int) => int,
+        Number::Double(double) => double as i64,
     };
     if atom.attribute.view != view {
         return None;

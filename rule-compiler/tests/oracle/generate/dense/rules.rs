@@ -1,8 +1,8 @@
 //! Rules of one stock.
 
 use riskgate_compiler::ir::{
-    Active, Atom, Attribute, Base, Comparison, Condition, List, ListValues, Number, OnExpired,
-    Origin, Prefix, Rule, Ruleset, Stage, Terminal, Test, View,
+    Active, Atom, Base, Comparison, Condition, List, ListValues, Number, OnExpired, Origin, Prefix,
+    Rule, Ruleset, Stage, Terminal, Test, View,
 };
 
 use super::super::condition::{PREFIX_LISTS, STRING_LISTS, condition, plain, prefix, sorted};
@@ -13,7 +13,8 @@ use super::super::ruleset::{bands, place};
 use super::stock::Stock;
 use crate::oracle::builder::{matches, not};
 
-const COMPARISONS: [Comparison; 5] = [
+const COMPARISONS: [Comparison; 6] = [
+    Comparison::Equal,
     Comparison::Equal,
     Comparison::Less,
     Comparison::LessOrEqual,
@@ -22,9 +23,14 @@ const COMPARISONS: [Comparison; 5] = [
 ];
 
 pub(super) fn ruleset(count: usize, stock: &Stock, dice: &mut Dice) -> Ruleset {
-    let hot: Vec<Condition> = (0..dice.between(1, 4)).map(|_| atom(stock, dice)).collect();
+    let crowded = dice.percent(35);
+    let hot = hot(crowded, stock, dice);
     // How much of the ruleset the hot atoms stand in.
-    let heat = *dice.pick(&[0, 10, 60]);
+    let heat = if crowded {
+        95
+    } else {
+        *dice.pick(&[0, 10, 60])
+    };
     let mut rules: Vec<Rule> = Vec::with_capacity(count);
     for _ in 0..count {
         let when = match rules.is_empty() {
@@ -128,6 +134,17 @@ fn shape(stock: &Stock, hot: &[Condition], heat: usize, dice: &mut Dice) -> Cond
         93 | 94 => alternatives(stock, dice),
         _ => dice.draw(&condition()),
     }
+}
+
+/// Atoms that many rules share; in a crowded ruleset one that an index would rather use than most others, so that all of
+/// these rules would be filed under it.
+fn hot(crowded: bool, stock: &Stock, dice: &mut Dice) -> Vec<Condition> {
+    if crowded {
+        let test = Test::OneOf(vec![stock.literals.any(dice).clone()]);
+        let attribute = stock.attribute(dice);
+        return vec![Condition::Atom(Atom { attribute, test })];
+    }
+    (0..dice.between(1, 4)).map(|_| atom(stock, dice)).collect()
 }
 
 /// What many rules have in common, with what tells them apart.
@@ -263,22 +280,17 @@ fn address_atom(stock: &Stock, dice: &mut Dice) -> Atom {
 }
 
 fn number_atom(stock: &Stock, dice: &mut Dice) -> Atom {
-    let view = *dice.pick(&[View::Int, View::Int, View::Double, View::Length, View::Size]);
-    let test = match view {
-        View::Int | View::Double if dice.percent(8) => Test::Present,
-        View::Int | View::Double => {
-            Test::Compare(*dice.pick(&COMPARISONS), *dice.pick(&stock.numbers))
-        }
-        _ => {
+    let attribute = stock.number_attribute(dice);
+    let number = match attribute.view {
+        View::Length | View::Size => {
             let count = i64::try_from(dice.below(30)).expect("small");
-            Test::Compare(*dice.pick(&COMPARISONS), Number::Int(count))
+            *dice.pick(&[Number::Int(count), Number::Double(count as f64)])
         }
+        _ => *dice.pick(&stock.numbers),
     };
-    Atom {
-        attribute: Attribute {
-            view,
-            ..stock.attribute(dice)
-        },
-        test,
-    }
+    let test = match attribute.view {
+        View::Int | View::Double if dice.percent(5) => Test::Present,
+        _ => Test::Compare(*dice.pick(&COMPARISONS), number),
+    };
+    Atom { attribute, test }
 }

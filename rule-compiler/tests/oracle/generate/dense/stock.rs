@@ -12,6 +12,8 @@ use super::super::words::PATTERNS;
 use super::literals::Literals;
 use super::prefixes::prefixes;
 
+const VIEWS: [View; 5] = [View::Int, View::Int, View::Double, View::Length, View::Size];
+
 /// The stock of one ruleset.
 #[derive(Debug)]
 pub(super) struct Stock {
@@ -23,6 +25,8 @@ pub(super) struct Stock {
     pub(super) samples: HashMap<String, Vec<u8>>,
     /// What most atoms test.
     pub(super) attributes: Vec<Attribute>,
+    /// What most comparisons compare.
+    numeric: Vec<Attribute>,
     pub(super) chains: Vec<Vec<Transform>>,
     /// How many different names headers have, and arguments, and cookies.
     pub(super) names: usize,
@@ -32,7 +36,8 @@ pub(super) struct Stock {
 impl Stock {
     pub(super) fn new(rules: usize, dice: &mut Dice) -> Self {
         let share = *dice.pick(&[1, 1, 4, 20]);
-        let literals = Literals::new((rules / share).clamp(3, 20_000), dice);
+        let selective = dice.percent(if rules < 1_000 { 50 } else { 75 });
+        let literals = Literals::new((rules / share).clamp(3, 20_000), selective, dice);
         let (patterns, samples) = patterns(&literals, (4 + rules / 20).min(24), dice);
         let names = match dice.below(4) {
             0 => (rules / 2).clamp(4, 400),
@@ -47,6 +52,7 @@ impl Stock {
             patterns,
             samples,
             attributes: Vec::new(),
+            numeric: Vec::new(),
             chains,
             names,
             outcomes: (0..12).map(|_| dice.draw(&outcome())).collect(),
@@ -54,6 +60,12 @@ impl Stock {
         };
         stock.attributes = (0..dice.between(1, 8))
             .map(|_| stock.new_attribute(dice))
+            .collect();
+        stock.numeric = (0..dice.between(1, 3))
+            .map(|_| Attribute {
+                view: *dice.pick(&VIEWS),
+                ..stock.attribute(dice)
+            })
             .collect();
         stock
     }
@@ -64,6 +76,17 @@ impl Stock {
             return dice.pick(&self.attributes).clone();
         }
         self.new_attribute(dice)
+    }
+
+    /// An attribute of which numbers are made.
+    pub(super) fn number_attribute(&self, dice: &mut Dice) -> Attribute {
+        if dice.percent(70) {
+            return dice.pick(&self.numeric).clone();
+        }
+        Attribute {
+            view: *dice.pick(&VIEWS),
+            ..self.attribute(dice)
+        }
     }
 
     fn new_attribute(&self, dice: &mut Dice) -> Attribute {

@@ -1,0 +1,138 @@
+//! The contexts of this VM: each root context is a configured filter, each request belongs to one.
+
+use crate::abi::{self, Envoy};
+use riskgate_filter_sdk::{Filter, Flow, Vm};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+thread_local! {
+    /// This VM: it has one thread.
+    static CONTEXTS: Contexts = Contexts::default();
+}
+
+#[derive(Default)]
+struct Contexts {
+    vm: Vm,
+    roots: RefCell<ById>,
+    /// By the request's context. A request may outlive its root context.
+    requests: RefCell<ById>,
+}
+
+/// Root contexts by the number of a context, ascending. Proxies count up, so a new one comes last, and nothing is allocated
+/// for it once there were as many at the same time. (A hash map of the standard library traps where a host has no random
+/// numbers.)
+#[derive(Default)]
+struct ById(Vec<(u32, Rc<Root>)>);
+
+/// A root context.
+pub(crate) struct Root {
+    filter: RefCell<Filter>,
+    /// A stream that was closed while another callback ran: its token and status.
+    missed_close: Cell<Option<(u32, u32)>>,
+}
+
+/// The proxy made a context: a root context if it has no parent.
+pub(crate) fn create(context_id: u32, parent_id: u32) {
+    CONTEXTS.with(|contexts| {
+        if parent_id == 0 {
+            let root = Rc::new(Root {
+                filter: RefCell::new(Filter::new(&contexts.vm)),
+                missed_close: Cell::default(),
+            });
+            contexts.roots.borrow_mut().insert(context_id, root);
+        } else if let Some(root) = contexts.roots.borrow().get(parent_id) {
+            contexts.requests.borrow_mut().insert(context_id, root);
+        }
+    });
+}
+
+/// The proxy is done with a context.
+pub(crate) fn delete(context_id: u32) {
+    CONTEXTS.with(|contexts| {
+        if contexts.requests.borrow_mut().remove(context_id).is_some() {
+            return;
+        }
+        let root = contexts.roots.borrow_mut().remove(context_id);
+        if let Some(root) = root {
+            root.with_filter(|filter, envoy| filter.on_done(envoy));
+        }
+    });
+}
+
+/// The headers of a request are here. One of no root context is refused: there are no rules for it.
+pub(crate) fn request_headers(context_id: u32) -> Flow {
+    let root = CONTEXTS.with(|contexts| contexts.requests.borrow().get(context_id));
+    match root.as_ref().map(|root| root.filter.try_borrow_mut()) {
+        Some(Ok(mut filter)) => filter.on_request_headers(&Envoy),
+        Some(Err(_)) | None => Filter::refuse_reentrant(&Envoy),
+    }
+}
+
+/// The root context of that number.
+pub(crate) fn root(context_id: u32) -> Option<Rc<Root>> {
+    CONTEXTS.with(|contexts| contexts.roots.borrow().get(context_id))
+}
+
+impl ById {
+    /// In place of an older context of that number, which no proxy should have.
+    fn insert(&mut self, id: u32, root: Rc<Root>) {
+        match self.place(id) {
+            Ok(place) => {
+                if let Some(held) = self.0.get_mut(place) {
+                    *held = (id, root);
+                }
+            }
+            Err(place) => self.0.insert(place, (id, root)),
+        }
+    }
+
+    fn get(&self, id: u32) -> Option<Rc<Root>> {
+        let (_, root) = self.0.get(self.place(id).ok()?)?;
+        Some(Rc::clone(root))
+    }
+
+    fn remove(&mut self, id: u32) -> Option<Rc<Root>> {
+        let place = self.place(id).ok()?;
+        Some(self.0.remove(place).1)
+    }
+
+    fn place(&self, id: u32) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&id, |(held, _)| *held)
+    }
+}
+
+impl Root {
+    pub(crate) fn configure(&self, len: usize) {
+        let json = abi::plugin_configuration(len).unwrap_or_default();
+        self.with_filter(|filter, envoy| filter.on_configure(envoy, &json));
+    }
+
+    pub(crate) fn tick(&self) {
+        if let Some((token, status)) = self.missed_close.take() {
+            self.stream_close(token, status);
+        }
+        self.with_filter(|filter, envoy| filter.on_tick(envoy));
+    }
+
+    pub(crate) fn stream_message(&self, token: u32, len: usize) {
+        self.with_filter(|filter, envoy| filter.on_stream_message(envoy, token, len));
+    }
+
+    pub(crate) fn stream_close(&self, token: u32, status: u32) {
+        let closed = self.with_filter(|filter, envoy| filter.on_stream_close(envoy, token, status));
+        if !closed {
+            self.missed_close.set(Some((token, status)));
+        }
+    }
+
+    /// Runs `act` on the filter, and says whether it could: not inside of another callback, which Envoy never brings about.
+    fn with_filter(&self, act: impl FnOnce(&mut Filter, &Envoy)) -> bool {
+        match self.filter.try_borrow_mut() {
+            Ok(mut filter) => {
+                act(&mut filter, &Envoy);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
