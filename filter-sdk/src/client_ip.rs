@@ -82,7 +82,8 @@ mod tests {
     fn trusted_hops() {
         let peer = None;
         let client = Some("203.0.113.9");
-        let cases: [(usize, &[&[u8]], Option<&str>); 13] = [
+        type Case = (usize, &'static [&'static [u8]], Option<&'static str>);
+        let cases: [Case; 13] = [
             (1, &[b"203.0.113.9, 10.0.0.1"], Some("10.0.0.1")),
             (2, &[b"203.0.113.9, 10.0.0.1"], client),
             // A client that forges the header only adds to the left of what trusted proxies wrote.

@@ -76,8 +76,13 @@ fn take(buffer: &mut Vec<u8>, asked_len: usize, answer: &Answer) -> Result<(), H
 /// The host asks where to put `len` bytes; null if it has no reason to ask, or if there is no memory.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_memory_allocate(len: usize) -> *mut u8 {
-    let Room::Free(mut lent) = ROOM.replace(Room::None) else {
-        return null_mut();
+    let mut lent = match ROOM.replace(Room::None) {
+        Room::Free(lent) => lent,
+        // The host has the address of what it was given, so that stays.
+        other => {
+            ROOM.set(other);
+            return null_mut();
+        }
     };
     if lent.try_reserve(len).is_err() {
         return null_mut();

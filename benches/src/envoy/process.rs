@@ -152,8 +152,12 @@ pub(super) fn version() -> Result<String> {
         .output()
         .context("start Envoy")?;
     let text = String::from_utf8(output.stdout)?;
-    let version = text.split('/').nth(1).unwrap_or(&text);
-    Ok(version.trim().to_owned())
+    // The program's path, `version:`, and then commit, version, state of the tree, kind of build and TLS library.
+    let (_, facts) = text
+        .split_once("version: ")
+        .context("Envoy tells no version")?;
+    let version = facts.split('/').nth(1).context("Envoy tells no version")?;
+    Ok(version.to_owned())
 }
 
 /// The Envoy to run: `$ENVOY`, or what `cargo xtask setup` unpacked.

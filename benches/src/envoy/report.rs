@@ -95,8 +95,8 @@ impl<'c> Report<'c> {
 
     fn figures(&self, cell: &Cell) -> Vec<(&'static str, &'static str, Spread)> {
         let by_round = [
-            ("CPU a request", "us", Some(cell.cpu_us())),
-            ("added CPU a request", "us", self.added_us(cell)),
+            ("CPU a request", "µs", Some(cell.cpu_us())),
+            ("added CPU a request", "µs", self.added_us(cell)),
             ("added CPU over riskgate's", "x", self.times_ours(cell)),
             (
                 "added CPU over that at the fewest rules",

@@ -17,7 +17,11 @@ pub enum BundleError {
     #[error("not a riskgate bundle; build one with `rulec build`")]
     NotABundle,
     #[error(
-        "format version {version} is not read here; build the bundle again with the `rulec` of this riskgate, or use a newer riskgate"
+        "the bundle is of format version {version}, which is no longer read; build it again with a current `rulec`"
+    )]
+    OldVersion { version: u16 },
+    #[error(
+        "the bundle is of format version {version}, which is newer than this; use a newer riskgate"
     )]
     UnknownVersion { version: u16 },
     #[error("unknown flags {flags:#06x} in the header; use a newer riskgate")]

@@ -234,7 +234,10 @@ impl Header {
             return Err(BundleError::NotABundle);
         }
         let version = cursor.u16()?;
-        if version != FILE_VERSION {
+        if version < FILE_VERSION {
+            return Err(BundleError::OldVersion { version });
+        }
+        if version > FILE_VERSION {
             return Err(BundleError::UnknownVersion { version });
         }
         let flags = cursor.u16()?;
