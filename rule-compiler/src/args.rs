@@ -52,7 +52,7 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) audience: Option<String>,
     /// Fail if a request can cost more than so many steps; `rulec check --cost` shows what rules cost.
-    #[arg(long, value_name = "STEPS")]
+    #[arg(long, value_name = "STEPS", value_parser = steps)]
     pub(crate) max_cost: Option<u64>,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_enum, default_value_t = Format::Human, requires = "cost")]
     pub(crate) format: Format,
     /// Fail if a request can cost more than so many steps.
-    #[arg(long, value_name = "STEPS")]
+    #[arg(long, value_name = "STEPS", value_parser = steps)]
     pub(crate) max_cost: Option<u64>,
 }
 
@@ -127,4 +127,9 @@ pub(crate) struct VerifyArgs {
     /// Judge at this time: RFC 3339 or Unix seconds [default: now]
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
+}
+
+fn steps(text: &str) -> Result<u64, &'static str> {
+    text.parse()
+        .map_err(|_| "a whole number of steps is wanted")
 }

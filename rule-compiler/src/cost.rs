@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use riskgate_engine::atoms::AtomId;
 use riskgate_engine::literals::MAX_LITERAL_LEN;
 
-use crate::ir::{Atom, Attribute, Condition, List, Ruleset, Test, View};
+use crate::ir::{Atom, Attribute, Condition, List, Rule, Ruleset, Test, View};
 use crate::lower::LowerError;
 use crate::lower::plan::{Access, Found, Plan, PlannedAtom, PlannedRule, plan};
 use bill::Bill;
@@ -26,9 +26,20 @@ use steps::{Steps, derivation, logarithm, test};
 pub struct Report {
     /// In source order.
     pub rules: Vec<RuleCost>,
-    /// A request that no rule is looked at for, unless every request has to be.
+    /// What is paid once, whatever the number of rules: to derive what indexes read, and to look it up.
+    pub indexes: Cost,
+    /// A request that no rule is looked at for, but for those that every request has to be tested against, and half of those
+    /// that a comparison of numbers lets in.
     pub typical: u64,
     /// At most, for any request.
+    pub worst: u64,
+}
+
+/// Steps of a typical request, and of the dearest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Cost {
+    pub typical: u64,
     pub worst: u64,
 }
 
@@ -39,9 +50,9 @@ pub struct RuleCost {
     pub id: String,
     /// What lets a request in: one word, or several with ` or ` between them.
     pub access: String,
-    /// What a request pays that the rule does not match; what indexes do for all rules together is no rule's.
+    /// What a typical request pays for it; what indexes do for all rules together is no rule's.
     pub typical: u64,
-    /// Its whole condition, on the request for which that is dearest.
+    /// Its whole condition and what follows from it, on the request for which that is dearest.
     pub worst: u64,
 }
 
@@ -58,11 +69,15 @@ pub fn reckon(ruleset: &Ruleset) -> Result<Report, LowerError> {
         id: rule.id.clone(),
         access: describe(&planned.access, &plan),
         typical: typical_of(planned, &plan, lists),
-        worst: worst_of(planned, &plan, lists),
+        worst: worst_of(rule, planned, &plan, ruleset),
     });
     let rules: Vec<RuleCost> = rules.collect();
     Ok(Report {
-        typical: typical(&plan, lists, &rules),
+        indexes: Cost {
+            typical: indexes_typical(&plan, lists).typical(),
+            worst: indexes_worst(&plan, lists).worst(),
+        },
+        typical: typical(&plan, lists),
         worst: worst(&plan, ruleset),
         rules,
     })
@@ -112,8 +127,8 @@ fn describe(access: &Access, plan: &Plan<'_>) -> String {
 fn word(planned: &PlannedAtom<'_>) -> &'static str {
     match (&planned.found, &planned.atom.test) {
         (Found::Exact, _) => "exact",
-        (Found::Literals(_), Test::Matches(_)) => "pattern",
-        (Found::Literals(_), _) => "literal",
+        (Found::Literals(..), Test::Matches(_)) => "pattern",
+        (Found::Literals(..), _) => "literal",
         (Found::Networks(_), _) => "network",
         (Found::Rank, _) => "number",
         (Found::Tested, _) => "tested",
@@ -151,43 +166,74 @@ fn tested<'p>(planned: &PlannedAtom<'p>, lists: &[List]) -> (&'p Atom, Steps) {
 fn atoms_of<'p>(
     rule: &'p PlannedRule,
     plan: &'p Plan<'p>,
-) -> impl Iterator<Item = &'p PlannedAtom<'p>> {
+) -> impl Iterator<Item = (AtomId, &'p PlannedAtom<'p>)> {
     let distinct: BTreeSet<AtomId> = rule.atoms.iter().copied().collect();
     distinct
         .into_iter()
-        .filter_map(|atom| plan.atoms.get(&atom))
+        .filter_map(|atom| Some((atom, plan.atoms.get(&atom)?)))
 }
 
 fn typical_of(rule: &PlannedRule, plan: &Plan<'_>, lists: &[List]) -> u64 {
+    let scanned = keys_of(rule)
+        .filter_map(|atom| plan.atoms.get(&atom))
+        .filter(|planned| planned.found == Found::Tested);
     let mut bill = Bill::default();
-    match &rule.access {
-        Access::Always => {
-            bill.add_once(1 + rule.atoms.len() as u64);
-            add_tests(
-                atoms_of(rule, plan).map(|atom| tested(atom, lists)),
-                &mut bill,
-            );
-        }
-        Access::Any(keys) => {
-            let atoms = keys
-                .iter()
-                .flatten()
-                .filter_map(|atom| plan.atoms.get(atom));
-            let scanned = atoms.filter(|planned| planned.found == Found::Tested);
-            add_tests(scanned.map(|atom| tested(atom, lists)), &mut bill);
-        }
-    }
+    add_tests(scanned.map(|atom| tested(atom, lists)), &mut bill);
+    bill.add_once(passing(rule, plan, lists));
     bill.typical()
 }
 
-fn worst_of(rule: &PlannedRule, plan: &Plan<'_>, lists: &[List]) -> u64 {
+/// What typical requests pay on average for looking at a rule, because nothing has to hold, or a comparison that holds for
+/// half of them.
+fn passing(rule: &PlannedRule, plan: &Plan<'_>, lists: &[List]) -> u64 {
+    let is_rank = |atom: &AtomId| {
+        let planned = plan.atoms.get(atom);
+        planned.is_some_and(|planned| planned.found == Found::Rank)
+    };
+    let one_in = match &rule.access {
+        Access::Always => 1,
+        Access::Any(keys) if keys.iter().any(|key| key.iter().all(is_rank)) => 2,
+        Access::Any(_) => return 0,
+    };
+    let keys: BTreeSet<AtomId> = keys_of(rule).collect();
+    let is_known = |(id, planned): &(AtomId, &PlannedAtom<'_>)| {
+        keys.contains(id) && matches!(planned.found, Found::Rank | Found::Tested)
+    };
+    let unknown = atoms_of(rule, plan).filter(|atom| !is_known(atom));
     let mut bill = Bill::default();
     bill.add_once(1 + rule.atoms.len() as u64);
+    add_tests(unknown.map(|(_, atom)| tested(atom, lists)), &mut bill);
+    bill.typical().div_ceil(one_in)
+}
+
+/// The atoms that let requests in.
+fn keys_of(rule: &PlannedRule) -> impl Iterator<Item = AtomId> {
+    let keys: &[Vec<AtomId>] = match &rule.access {
+        Access::Always => &[],
+        Access::Any(keys) => keys,
+    };
+    keys.iter().flatten().copied()
+}
+
+fn worst_of(rule: &Rule, planned: &PlannedRule, plan: &Plan<'_>, ruleset: &Ruleset) -> u64 {
+    let mut bill = Bill::default();
+    bill.add_once(visit(rule, planned, ruleset.rules.len() as u64));
     add_tests(
-        atoms_of(rule, plan).map(|atom| tested(atom, lists)),
+        atoms_of(planned, plan).map(|(_, atom)| tested(atom, &ruleset.lists)),
         &mut bill,
     );
     bill.worst()
+}
+
+/// To look at a rule at most, and to take its match and its tags to their places among all.
+fn visit(rule: &Rule, planned: &PlannedRule, rule_count: u64) -> u64 {
+    let ways = match &planned.access {
+        Access::Always => 1,
+        Access::Any(keys) => keys.len() as u64,
+    };
+    let own = 1 + ways + planned.atoms.len() as u64;
+    let told = (1 + rule.then.tags.len() as u64).saturating_mul(2 + 2 * logarithm(rule_count));
+    own.saturating_add(told)
 }
 
 /// The lookups of each attribute for which there are any.
@@ -200,18 +246,34 @@ fn all_lookups<'p>(plan: &'p Plan<'_>, lists: &'p [List]) -> BTreeMap<Attribute,
             all.entry(attribute).or_default().add(planned, lists);
         }
     }
+    all.retain(|_, lookups| !lookups.is_empty());
     all
 }
 
-fn typical(plan: &Plan<'_>, lists: &[List], rules: &[RuleCost]) -> u64 {
+fn indexes_typical(plan: &Plan<'_>, lists: &[List]) -> Bill {
     let mut bill = Bill::default();
     for (attribute, lookups) in all_lookups(plan, lists) {
         bill.add(&attribute.base, derivation(&attribute));
-        bill.add(&attribute.base, lookups.typical(lists));
+        bill.add(&attribute.base, lookups.typical());
     }
-    let checked = rules.iter().zip(&plan.rules);
-    let checked = checked.filter(|(_, planned)| matches!(planned.access, Access::Always));
-    checked.for_each(|(rule, _)| bill.add_once(rule.typical));
+    bill
+}
+
+fn typical(plan: &Plan<'_>, lists: &[List]) -> u64 {
+    let mut bill = indexes_typical(plan, lists);
+    let mut derived: BTreeSet<Attribute> = all_lookups(plan, lists).into_keys().collect();
+    let scanned = plan.atoms.values();
+    let scanned = scanned.filter(|planned| planned.gives_access && planned.found == Found::Tested);
+    for planned in scanned {
+        let (Atom { attribute, .. }, steps) = tested(planned, lists);
+        bill.add(&attribute.base, steps);
+        if derived.insert(source(attribute)) {
+            bill.add(&attribute.base, derivation(attribute));
+        }
+    }
+    for rule in &plan.rules {
+        bill.add_once(passing(rule, plan, lists));
+    }
     bill.typical()
 }
 
@@ -232,11 +294,11 @@ fn unsure(plan: &Plan<'_>) -> BTreeSet<AtomId> {
 fn is_proven(planned: &PlannedAtom<'_>) -> bool {
     match (&planned.found, &planned.atom.test) {
         (
-            Found::Literals(_),
+            Found::Literals(..),
             Test::StartsWith(text) | Test::EndsWith(text) | Test::Contains(text),
         ) => text.len() <= MAX_LITERAL_LEN,
         (Found::Exact | Found::Networks(_) | Found::Rank, _) => true,
-        (Found::Literals(_) | Found::Tested, _) => false,
+        (Found::Literals(..) | Found::Tested, _) => false,
     }
 }
 
@@ -251,19 +313,26 @@ fn worst(plan: &Plan<'_>, ruleset: &Ruleset) -> u64 {
         }
     });
     add_tests(tests, &mut bill);
-    for (attribute, lookups) in all_lookups(plan, &ruleset.lists) {
-        bill.add(&attribute.base, lookups.worst());
-    }
-    let rule_count = ruleset.rules.len() as u64;
+    add_lookups(plan, &ruleset.lists, &mut bill);
     for (rule, planned) in ruleset.rules.iter().zip(&plan.rules) {
-        let ways = match &planned.access {
-            Access::Always => 1,
-            Access::Any(keys) => keys.len() as u64,
-        };
-        let own = 1 + ways + planned.atoms.len() as u64;
-        // Matches and tags are sorted.
-        let told = (1 + rule.then.tags.len() as u64).saturating_mul(2 + 2 * logarithm(rule_count));
-        bill.add_once(own.saturating_add(told));
+        bill.add_once(visit(rule, planned, ruleset.rules.len() as u64));
+    }
+    bill.worst()
+}
+
+fn indexes_worst(plan: &Plan<'_>, lists: &[List]) -> Bill {
+    let mut bill = Bill::default();
+    for attribute in all_lookups(plan, lists).keys() {
+        bill.add(&attribute.base, derivation(attribute));
+    }
+    add_lookups(plan, lists, &mut bill);
+    bill
+}
+
+/// What all indexes do at most, once there is what they read.
+fn add_lookups(plan: &Plan<'_>, lists: &[List], bill: &mut Bill) {
+    for (attribute, lookups) in all_lookups(plan, lists) {
+        bill.add(&attribute.base, lookups.worst(&attribute.base));
     }
     let access_count = plan.atoms.values().filter(|planned| planned.gives_access);
     if plan.pair_count > 0 {
@@ -272,5 +341,4 @@ fn worst(plan: &Plan<'_>, ruleset: &Ruleset) -> u64 {
         let seconds = pairs.saturating_mul(1 + logarithm(pairs));
         bill.add_once(probes.saturating_add(seconds));
     }
-    bill.worst()
 }

@@ -21,9 +21,9 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     }
     cost::enforce(&ruleset, args.max_cost)?;
     tell(&format!(
-        "{}: {} rules, no errors\n",
+        "{}: {}, no errors\n",
         ruleset.name,
-        ruleset.rules.len()
+        cost::rules(ruleset.rules.len())
     ));
     Ok(())
 }

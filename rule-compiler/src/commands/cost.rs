@@ -1,6 +1,7 @@
 //! What `rulec check --cost` prints, and what `--max-cost` refuses.
 
 use core::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use riskgate_compiler::cost::limits::{HEAD_LEN, HEADER_COUNT, IDENTITY_LEN};
 use riskgate_compiler::cost::{Report, RuleCost, reckon};
@@ -45,12 +46,25 @@ pub(crate) fn enforce(ruleset: &Ruleset, limit: Option<u64>) -> Result<(), Failu
         .take(NAMED)
         .map(|rule| format!("`{}` ({})", rule.id, rule.worst))
         .collect();
+    let indexes = report.indexes.worst;
+    let indexes = match indexes > report.worst / 2 {
+        true => format!(" (indexes, for all rules together: {indexes})"),
+        false => String::new(),
+    };
     Err(Failure::finding(format!(
-        "a request can cost {} steps, more than the {limit} of --max-cost; dearest by themselves: {}; \
-         `rulec check --cost` shows all",
+        "a request can cost {} steps{indexes}, more than the {limit} of --max-cost; dearest by themselves: {}; \
+         `rulec check --cost --format json` shows all",
         report.worst,
         named.join(", ")
     )))
+}
+
+/// So many rules, in words.
+pub(crate) fn rules(count: usize) -> String {
+    match count {
+        1 => "1 rule".to_owned(),
+        _ => format!("{count} rules"),
+    }
 }
 
 /// The JSON form is stable: keys are added, never renamed.
@@ -60,6 +74,7 @@ struct CostReport<'a> {
     limits: Limits,
     typical: u64,
     worst: u64,
+    indexes: IndexReport,
     rules: Vec<RuleReport<'a>>,
 }
 
@@ -69,6 +84,13 @@ struct Limits {
     head_bytes: u64,
     headers: u64,
     identity_bytes: u64,
+}
+
+/// What is paid once for all rules together.
+#[derive(Debug, Serialize)]
+struct IndexReport {
+    typical: u64,
+    worst: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -96,6 +118,10 @@ impl<'a> CostReport<'a> {
             },
             typical: report.typical,
             worst: report.worst,
+            indexes: IndexReport {
+                typical: report.indexes.typical,
+                worst: report.indexes.worst,
+            },
             rules: rules.collect(),
         }
     }
@@ -105,7 +131,10 @@ fn human(report: &Report) -> String {
     let mut rules: Vec<&RuleCost> = report.rules.iter().collect();
     rules.sort_by_key(|rule| Reverse((rule.typical, rule.worst)));
     let shown = rules.get(..SHOWN).unwrap_or(&rules);
-    let all = format!("all {} rules", report.rules.len());
+    let all = match rules.len() {
+        1 => "the 1 rule".to_owned(),
+        count => format!("all {count} rules"),
+    };
     let width = |text: fn(&RuleCost) -> &str, title: usize| {
         let widths = shown.iter().map(|rule| text(rule).chars().count());
         widths.max().unwrap_or_default().max(title)
@@ -120,28 +149,35 @@ fn human(report: &Report) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
     };
+    let cost = |typical: u64, worst: u64| (typical.to_string(), worst.to_string());
     line("rule", "looked at", "typical", "worst");
     for rule in shown {
-        line(
-            &rule.id,
-            &rule.access,
-            &rule.typical.to_string(),
-            &rule.worst.to_string(),
-        );
+        let (typical, worst) = cost(rule.typical, rule.worst);
+        line(&rule.id, &rule.access, &typical, &worst);
     }
+    let (typical, worst) = cost(report.indexes.typical, report.indexes.worst);
+    line("indexes", "", &typical, &worst);
+    let (typical, worst) = cost(report.typical, report.worst);
+    line(&all, "", &typical, &worst);
     if rules.len() > shown.len() {
-        line(
-            &format!("and {} more", rules.len() - shown.len()),
-            "",
-            "",
-            "",
-        );
+        text.push_str(&summary(&rules));
     }
-    line(
-        &all,
-        "",
-        &report.typical.to_string(),
-        &report.worst.to_string(),
-    );
     text
+}
+
+/// What is said of rules that are not shown.
+fn summary(rules: &[&RuleCost]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for rule in rules {
+        *counts.entry(&rule.access).or_default() += 1;
+    }
+    let counts: Vec<String> = counts
+        .into_iter()
+        .map(|(access, count)| format!("{access} {count}"))
+        .collect();
+    format!(
+        "\nThese are the {SHOWN} dearest of {}; `--cost --format json` prints all.\nLooked at: {}.\n",
+        self::rules(rules.len()),
+        counts.join(", ")
+    )
 }

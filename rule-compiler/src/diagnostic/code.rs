@@ -396,7 +396,7 @@ codes! {
     /// when: '!(request.headers["x-partner"] == "gold")'
     /// ```
     ///
-    /// Add what has to be true for the rule to match to the same `all`: a value, a prefix, a network. A rule that is
+    /// Require something besides that an index finds: a value, a prefix, a network. A rule that is
     /// meant for every request can stay as it is; `rulec check --cost` shows what it costs.
     AlwaysChecked = 105 Warning,
 }

@@ -98,7 +98,7 @@ pub(crate) fn always_checked(cx: &mut Context<'_>, node: &Node, condition: &Cond
     );
     let diagnostic = cx.diagnostic(Code::AlwaysChecked, &node.range, message);
     cx.report(diagnostic.help(
-        "add what has to be true for the rule to match, such as a path's prefix, to the same `all`",
+        "require something besides that an index finds, such as a path's prefix: `request.path.startsWith(\"/api/\") && (..)`",
     ));
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use riskgate_engine::atoms::AtomId;
+use riskgate_engine::literals::Place;
 
 use super::filing::{self, Filing};
 use super::intern::Interner;
@@ -34,8 +35,8 @@ pub(crate) struct PlannedAtom<'a> {
 pub(crate) enum Found {
     /// By its value.
     Exact,
-    /// By literals of which one stands in a value.
-    Literals(Vec<Vec<u8>>),
+    /// By literals of which one stands in a value, at this place of it.
+    Literals(Place, Vec<Vec<u8>>),
     /// By so many networks.
     Networks(usize),
     /// By the rank of a number.
@@ -126,7 +127,7 @@ fn intern<'a>(
 fn found(filing: &Filing) -> Found {
     match filing {
         Filing::Exact => Found::Exact,
-        Filing::Literals(_, literals) => Found::Literals(literals.clone()),
+        Filing::Literals(place, literals) => Found::Literals(*place, literals.clone()),
         Filing::Networks(prefixes) => Found::Networks(prefixes.len()),
         Filing::Ranks => Found::Rank,
         Filing::Scanned => Found::Tested,

@@ -53,8 +53,8 @@ fn each_rule_has_its_way_and_its_cost() {
     for (rule, (id, _, access)) in rules.iter().zip(WAYS) {
         assert_eq!(rule["id"], id);
         assert_eq!(rule["access"], access, "{id}");
-        let pays_always = ["tested", "every request"].contains(&access);
-        assert_eq!(number(rule, "typical") > 0, pays_always, "{rule}");
+        let pays_often = ["tested", "every request", "number"].contains(&access);
+        assert_eq!(number(rule, "typical") > 0, pays_often, "{rule}");
         assert!(number(rule, "worst") > 0, "{rule}");
         assert!(number(rule, "worst") <= number(&report, "worst"), "{rule}");
     }
@@ -90,6 +90,8 @@ fn the_documentation_shows_what_is_printed() {
     workshop.write("page/a.rules.yaml", block("yaml"));
     let table = workshop.run("check page --cost").expect(0, "R0105");
     assert_eq!(table, block("text"));
+    let shown: Value = serde_json::from_str(&block("json")).unwrap();
+    assert_eq!(shown, report(&workshop, "page"));
 }
 
 #[test]
@@ -105,7 +107,9 @@ fn people_see_the_dearest_first_and_a_total() {
         lines[1].starts_with("tested ") || lines[1].starts_with("always "),
         "{table}"
     );
-    assert!(lines[WAYS.len() + 1].starts_with("all 9 rules "), "{table}");
+    assert!(lines[WAYS.len() + 1].starts_with("indexes "), "{table}");
+    assert!(lines[WAYS.len() + 2].starts_with("all 9 rules "), "{table}");
+    assert_eq!(lines.len(), WAYS.len() + 3, "{table}");
     assert!(table.lines().all(|line| line.trim_end() == line), "{table}");
 
     let rules: Vec<String> = (0..60)
@@ -113,7 +117,104 @@ fn people_see_the_dearest_first_and_a_total() {
         .collect();
     workshop.write("ways/b.rules.yaml", format!("rules:\n{}", rules.concat()));
     let table = workshop.run("check ways --cost").expect(0, "69 rules");
-    assert!(table.contains("\nand 29 more\nall 69 rules "), "{table}");
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[41].starts_with("indexes "), "{table}");
+    assert!(lines[42].starts_with("all 69 rules "), "{table}");
+    assert_eq!(
+        lines[44],
+        "These are the 40 dearest of 69 rules; `--cost --format json` prints all."
+    );
+    assert!(
+        lines[45].starts_with("Looked at: every request 1, exact 1, exact or literal 1, "),
+        "{table}"
+    );
+}
+
+#[test]
+fn one_rule_is_one() {
+    let workshop = Workshop::empty();
+    workshop.write("one/ruleset.yaml", "language: 1\nruleset: one\n");
+    let rule = "rules:\n  - { id: a, when: connection.mtls, then: deny }\n";
+    workshop.write("one/a.rules.yaml", rule);
+    let table = workshop
+        .run("check one --cost")
+        .expect(0, "one: 1 rule, no errors");
+    assert!(table.contains("\nthe 1 rule "), "{table}");
+}
+
+/// What is shared is paid once, so the whole is at most its parts.
+#[test]
+fn indexes_and_rules_are_at_least_the_whole() {
+    let workshop = Workshop::empty();
+    write_ways(&workshop);
+    let report = report(&workshop, "ways");
+    let rules = report["rules"].as_array().unwrap();
+    for field in ["typical", "worst"] {
+        let of_rules: u64 = rules.iter().map(|rule| number(rule, field)).sum();
+        let of_indexes = number(&report["indexes"], field);
+        assert!(of_indexes > 0, "{report}");
+        assert!(of_indexes < number(&report, field), "{report}");
+        assert!(number(&report, field) <= of_indexes + of_rules, "{report}");
+    }
+}
+
+/// A comparison that nearly every request passes does not hide what the rest of the condition costs.
+#[test]
+fn half_of_all_comparisons_hold() {
+    let costs = |when: &str| {
+        let workshop = Workshop::empty();
+        workshop.write("half/ruleset.yaml", "language: 1\nruleset: half\n");
+        let rule = format!("rules:\n  - {{ id: a, when: '{when}', then: deny }}\n");
+        workshop.write("half/a.rules.yaml", rule);
+        report(&workshop, "half")
+    };
+    let without = costs(r#"!has(request.headers["x-token"])"#);
+    let whole = number(&without["rules"][0], "typical");
+    for comparison in [
+        "request.path.length() >= 0",
+        r#"request.time >= timestamp("2020-01-01T00:00:00Z")"#,
+    ] {
+        let found = costs(&format!(
+            r#"{comparison} && !has(request.headers["x-token"])"#
+        ));
+        assert_eq!(found["rules"][0]["access"], "number", "{found}");
+        let half = number(&found["rules"][0], "typical");
+        assert!((whole / 2..=whole / 2 + 2).contains(&half), "{found}");
+        assert!(number(&found, "typical") >= half, "{found}");
+    }
+}
+
+/// Literals of an attribute are looked for in one pass for each class of their lengths, and starts no farther than they
+/// reach.
+#[test]
+fn literals_cost_a_pass_however_many_there_are() {
+    let indexes = |conditions: &[String]| {
+        let workshop = Workshop::empty();
+        workshop.write("passes/ruleset.yaml", "language: 1\nruleset: passes\n");
+        let rules: Vec<String> = (0..)
+            .zip(conditions)
+            .map(|(number, when)| format!("  - {{ id: r{number}, when: '{when}', then: deny }}\n"))
+            .collect();
+        workshop.write("passes/a.rules.yaml", format!("rules:\n{}", rules.concat()));
+        number(&report(&workshop, "passes")["indexes"], "worst")
+    };
+    let containing = |text: &str| format!(r#"request.path.contains("{text}")"#);
+    let starting = |text: &str| format!(r#"request.path.startsWith("{text}")"#);
+    let head = 60 << 10;
+    let one = indexes(&[containing("/administration/")]);
+    assert!((4 * head..6 * head).contains(&one), "{one}");
+    let short_too = indexes(&[containing("/administration/"), containing("/x")]);
+    assert!(short_too > one + 2 * head, "{one} {short_too}");
+    let eight: Vec<String> = (0..8)
+        .map(|number| containing(&format!("/many{number}/")))
+        .collect();
+    let hundred: Vec<String> = (0..100)
+        .map(|number| containing(&format!("/m{number:03}/")))
+        .collect();
+    let (eight, hundred) = (indexes(&eight), indexes(&hundred));
+    assert_eq!(hundred, eight + 92);
+    let start = indexes(&[starting("/administration/")]);
+    assert!(start < 2 * head, "{start}");
 }
 
 /// What indexes are for: a request does not pay for rules that it has nothing to do with.
@@ -147,7 +248,9 @@ fn rules_that_an_index_leaves_out_add_nothing_to_a_typical_request() {
 #[test]
 fn a_limit_on_the_cost_fails_checks_and_builds() {
     let workshop = Workshop::furnished();
-    let worst = number(&report(&workshop, "shop"), "worst");
+    let report = report(&workshop, "shop");
+    let worst = number(&report, "worst");
+    let indexes = number(&report["indexes"], "worst");
     let limit = |steps: u64| format!("--max-cost {steps}");
     let (enough, little) = (limit(worst), limit(worst - 1));
     workshop
@@ -159,12 +262,13 @@ fn a_limit_on_the_cost_fails_checks_and_builds() {
     std::fs::remove_file(workshop.path("new.bundle")).unwrap();
 
     let words = format!(
-        "a request can cost {worst} steps, more than the {} of --max-cost",
+        "a request can cost {worst} steps (indexes, for all rules together: {indexes}), more than the {} of --max-cost",
         worst - 1
     );
     let outcome = workshop.run(&format!("check shop {little}"));
     assert!(
-        outcome.stderr.contains("dearest by themselves: `"),
+        outcome.stderr.contains("dearest by themselves: `")
+            && outcome.stderr.contains("--cost --format json"),
         "{}",
         outcome.stderr
     );
@@ -178,5 +282,5 @@ fn a_limit_on_the_cost_fails_checks_and_builds() {
     workshop.run("check shop --format json").expect(2, "--cost");
     workshop
         .run("check shop --max-cost none")
-        .expect(2, "--max-cost");
+        .expect(2, "a whole number of steps is wanted");
 }
