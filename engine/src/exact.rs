@@ -1,8 +1,11 @@
 //! Section `exact`: a hash table from (attribute, value) to the atoms that the value makes true.
 //!
-//! Layout: bucket starts (count, u32 each), entries (count; attribute, string, start and length of a
+//! A bitmap of a byte or two for each value says of most others that they are none, which spares looking for them.
+//!
+//! Layout: bitmap (count, u32 each), bucket starts (count, u32 each), entries (count; attribute, string, start and length of a
 //! slice of the atoms; those of one bucket ascend by attribute and value), atoms (count, u32 each), the attributes to look up (count, u32 each, ascending). The bucket is
-//! the XXH3 hash of the value, seeded with the attribute, modulo the number of buckets.
+//! the XXH3 hash of the value, seeded with the attribute, modulo the number of buckets, its bit that of the upper half of the
+//! hash, modulo the number of bits.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -18,6 +21,9 @@ use crate::codec::{
 };
 use crate::seen::Seen;
 use crate::strings::{StringId, Strings};
+
+/// Bits of the bitmap for each value, at least: one value of sixteen that is none is looked for all the same.
+const BITS_EACH: usize = 16;
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -65,6 +71,20 @@ impl ExactWriter {
         atoms.push(atom);
     }
 
+    fn bitmap(&self) -> Vec<u32> {
+        let words = (self.atoms.len() * BITS_EACH)
+            .div_ceil(32)
+            .next_power_of_two();
+        let mut bitmap = alloc::vec![0; words];
+        for (attribute, value) in self.atoms.keys() {
+            let bit = bit_of(hash(*attribute, value), words);
+            if let Some(word) = bitmap.get_mut(bit / 32) {
+                *word |= 1_u32 << (bit % 32);
+            }
+        }
+        bitmap
+    }
+
     /// The section.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
@@ -72,7 +92,7 @@ impl ExactWriter {
         let mut order: Vec<_> = self
             .atoms
             .iter()
-            .map(|(key, found)| (bucket_of(key.0, &key.1, bucket_count), key, found))
+            .map(|(key, found)| (bucket_of(hash(key.0, &key.1), bucket_count), key, found))
             .collect();
         order.sort_unstable();
         let mut starts = alloc::vec![0_u32; bucket_count + 1];
@@ -99,6 +119,7 @@ impl ExactWriter {
         let mut attributes: Vec<u32> = self.atoms.keys().map(|key| key.0).collect();
         attributes.dedup();
         let mut out = Vec::new();
+        write_array(&self.bitmap(), &mut out);
         write_array(&starts, &mut out);
         write_array(&entries, &mut out);
         write_array(&all_atoms, &mut out);
@@ -107,15 +128,25 @@ impl ExactWriter {
     }
 }
 
-fn bucket_of(attribute: AttributeId, value: &[u8], bucket_count: usize) -> u32 {
-    let hash = xxh3_64_with_seed(value, attribute.into());
+fn hash(attribute: AttributeId, value: &[u8]) -> u64 {
+    xxh3_64_with_seed(value, attribute.into())
+}
+
+fn bucket_of(hash: u64, bucket_count: usize) -> u32 {
     u32::try_from(hash & (bucket_count.max(1) as u64 - 1)).unwrap_or_default()
+}
+
+/// Which bit of how many.
+fn bit_of(hash: u64, words: usize) -> usize {
+    let mask = (words * 32).max(1) as u64 - 1;
+    usize::try_from(hash >> 32 & mask).unwrap_or_default()
 }
 
 /// The section, checked: every entry names a string, an attribute and atoms of that attribute.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Exact {
     bytes: Bytes,
+    bitmap: ArrayRange,
     starts: ArrayRange,
     entries: ArrayRange,
     atoms: ArrayRange,
@@ -131,6 +162,7 @@ impl Exact {
         let mut cursor = Cursor::new(bytes, "exact");
         let section = Exact {
             bytes: bytes.clone(),
+            bitmap: ArrayRange::read::<u32>(bytes, &mut cursor)?,
             starts: ArrayRange::read::<u32>(bytes, &mut cursor)?,
             entries: ArrayRange::read::<Entry>(bytes, &mut cursor)?,
             atoms: ArrayRange::read::<u32>(bytes, &mut cursor)?,
@@ -161,21 +193,36 @@ impl Exact {
         strings: &Strings,
         seen: &mut Seen,
     ) -> impl Iterator<Item = AtomId> + use<'a> {
+        let hash = hash(attribute, value);
+        let found = self
+            .may_have(hash)
+            .then(|| self.find(hash, (attribute, value), strings))
+            .flatten();
+        // An entry has atoms of its own, so the first of them tells which it is.
+        let new = found.filter(|entry| seen.add(entry.atoms.0));
+        let (start, length) = new.map_or((0, 0), |entry| entry.atoms);
+        records(slice::<u32>(self.atoms.view(&self.bytes), start, length))
+    }
+
+    fn may_have(&self, hash: u64) -> bool {
+        let bitmap = self.bitmap.view(&self.bytes);
+        let bit = bit_of(hash, bitmap.len() / 4);
+        let byte = bitmap.get(bit / 8).copied().unwrap_or_default();
+        byte >> (bit % 8) & 1 == 1
+    }
+
+    fn find(&self, hash: u64, key: (AttributeId, &[u8]), strings: &Strings) -> Option<Entry> {
         let bucket_count = self.starts.len().saturating_sub(1) as usize;
-        let bucket = bucket_of(attribute, value, bucket_count);
+        let bucket = bucket_of(hash, bucket_count);
         let starts = self.starts.view(&self.bytes);
-        let start = record::<u32>(starts, bucket).unwrap_or_default();
-        let end = record::<u32>(starts, bucket + 1).unwrap_or_default();
+        let start = record::<u32>(starts, bucket)?;
+        let end = record::<u32>(starts, bucket + 1)?;
         let bucket = slice::<Entry>(
             self.entries.view(&self.bytes),
             start,
             end.saturating_sub(start),
         );
-        let found = find::<Entry>(bucket, |entry| entry.key(strings).cmp(&(attribute, value)));
-        // An entry has atoms of its own, so the first of them tells which it is.
-        let new = found.filter(|entry| seen.add(entry.atoms.0));
-        let (start, length) = new.map_or((0, 0), |entry| entry.atoms);
-        records(slice::<u32>(self.atoms.view(&self.bytes), start, length))
+        find::<Entry>(bucket, |entry| entry.key(strings).cmp(&key))
     }
 
     fn looks_up(&self, attribute: AttributeId) -> bool {
@@ -192,7 +239,8 @@ impl Exact {
         for (index, (start, end)) in (0..).zip(starts.zip(ends)) {
             let bucket = slice::<Entry>(entries, start, end.saturating_sub(start));
             let is_at_home = |entry: Entry| {
-                bucket_of(entry.attribute, strings.get(entry.string), count) == index
+                let hash = hash(entry.attribute, strings.get(entry.string));
+                bucket_of(hash, count) == index && self.may_have(hash)
             };
             let is_sorted =
                 records::<Entry>(bucket).is_sorted_by(|a, b| a.key(strings) < b.key(strings));
@@ -210,7 +258,8 @@ impl Exact {
             .len()
             .checked_sub(1)
             .and_then(|last| record::<u32>(view, last));
-        let fits = self.starts.len() >= 2
+        let fits = self.bitmap.len().is_power_of_two()
+            && self.starts.len() >= 2
             && (self.starts.len() - 1).is_power_of_two()
             && record::<u32>(view, 0) == Some(0)
             && records::<u32>(view).is_sorted()
@@ -321,7 +370,8 @@ mod tests {
             assert!(found(attribute, value).is_empty(), "{attribute} {value:?}");
         }
         // Neighbours in one bucket that change places are out of order.
-        let entries_at = 4 + 4 * section.starts.len() as usize + 4;
+        let bitmap_len = 4 + 4 * section.bitmap.len() as usize;
+        let entries_at = bitmap_len + 4 + 4 * section.starts.len() as usize + 4;
         let starts = section.starts.view(&section.bytes);
         let shares_bucket = |index: u32| !records::<u32>(starts).any(|start| start == index + 1);
         let mut shared = 0;

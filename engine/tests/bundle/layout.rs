@@ -274,7 +274,7 @@ fn sections_are_made_of_the_arrays_that_the_page_names() {
             1 => arrays(&mut reader, &[4, 1]),
             2 => arrays(&mut reader, &[size("attribute")]),
             3 => arrays(&mut reader, &[size("atom"), 4]),
-            4 => arrays(&mut reader, &[4, size("entry"), 4, 4]),
+            4 => arrays(&mut reader, &[4, 4, size("entry"), 4, 4]),
             5 => (0..reader.count())
                 .map(|_| {
                     reader.count();

@@ -43,10 +43,10 @@ fn slices_that_overlap() {
         |bytes| set_word(bytes, 4 + 6 * 48 + 24, 0),
         "rules",
     );
-    // The second entry names the atoms of the first; five bucket starts stand before the entries.
+    // The second entry names the atoms of the first; two words and five bucket starts stand before the entries.
     refuses(
         SectionKind::Exact,
-        |bytes| set_word(bytes, 4 + 5 * 4 + 4 + 16 + 8, 0),
+        |bytes| set_word(bytes, 4 + 2 * 4 + 4 + 5 * 4 + 4 + 16 + 8, 0),
         "exact",
     );
 }
