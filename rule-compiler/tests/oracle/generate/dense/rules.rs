@@ -5,7 +5,7 @@ use riskgate_compiler::ir::{
     Rule, Ruleset, Stage, Terminal, Test, View,
 };
 
-use super::super::condition::{PREFIX_LISTS, STRING_LISTS, condition, plain, prefix, sorted};
+use super::super::condition::{PREFIX_LISTS, STRING_LISTS, plain, prefix, sorted};
 use super::super::dice::Dice;
 use super::super::number::comparison;
 use super::super::request::named_time_us;
@@ -132,7 +132,7 @@ fn shape(stock: &Stock, hot: &[Condition], heat: usize, dice: &mut Dice) -> Cond
         83..=90 => Condition::All(vec![all(stock, 1, 2, dice), not(atom(stock, dice))]),
         91 | 92 => not(all(stock, 1, 3, dice)),
         93 | 94 => alternatives(stock, dice),
-        _ => dice.draw(&condition()),
+        _ => dice.pick(&stock.strays).clone(),
     }
 }
 

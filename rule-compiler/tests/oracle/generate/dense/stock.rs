@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use riskgate_compiler::ir::{Attribute, Base, Number, Outcome, Prefix, Transform, View};
+use riskgate_compiler::ir::{Attribute, Base, Condition, Number, Outcome, Prefix, Transform, View};
 
-use super::super::condition::transforms;
+use super::super::condition::{condition, transforms};
 use super::super::dice::Dice;
 use super::super::number::number;
 use super::super::outcome::outcome;
@@ -31,6 +31,9 @@ pub(super) struct Stock {
     /// How many different names headers have, and arguments, and cookies.
     pub(super) names: usize,
     pub(super) outcomes: Vec<Outcome>,
+    /// Conditions of any form; few, because each may transform an attribute in a way of its own, which the engine allows
+    /// 64 times.
+    pub(super) strays: Vec<Condition>,
 }
 
 impl Stock {
@@ -56,6 +59,9 @@ impl Stock {
             chains,
             names,
             outcomes: (0..12).map(|_| dice.draw(&outcome())).collect(),
+            strays: (0..(rules / 20).clamp(3, 60))
+                .map(|_| dice.draw(&condition()))
+                .collect(),
             literals,
         };
         stock.attributes = (0..dice.between(1, 8))
