@@ -10,8 +10,11 @@ use riskgate_engine::{
     },
     dfa,
     exact::ExactWriter,
+    literals::LiteralsWriter,
+    networks::NetworksWriter,
+    pairs,
     policy::PolicyWriter,
-    prefixes, program, rules,
+    prefixes, program, ranks, rules,
     strings::StringsWriter,
     trust::key_id,
 };
@@ -101,6 +104,10 @@ impl TestBundle {
             (SectionKind::Rules, rules::write(&[], &[])),
             (SectionKind::Actions, actions::write(&[allow], &[], &[])),
             (SectionKind::Policy, PolicyWriter::default().write()),
+            (SectionKind::Literals, LiteralsWriter::default().write().0),
+            (SectionKind::Networks, NetworksWriter::default().write()),
+            (SectionKind::Ranks, ranks::write(&[], &[])),
+            (SectionKind::Pairs, pairs::write(&[], &[], &[])),
             (
                 SectionKind::Provenance,
                 b"names that filters do not get".to_vec(),
