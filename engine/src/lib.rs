@@ -41,6 +41,7 @@ pub mod atoms;
 pub mod attributes;
 pub mod bundle;
 mod codec;
+pub mod counters;
 mod derive;
 pub mod dfa;
 mod evaluate;
