@@ -73,8 +73,7 @@ struct Known {
     touched: Vec<AtomId>,
     /// Of atoms that give access.
     true_atoms: Vec<AtomId>,
-    is_candidate: Vec<bool>,
-    candidates: Vec<u32>,
+    candidates: Seen,
 }
 
 impl Known {
@@ -84,16 +83,10 @@ impl Known {
                 *truth = Truth::Unknown;
             }
         }
-        for rule in self.candidates.drain(..) {
-            if let Some(flag) = self.is_candidate.get_mut(rule as usize) {
-                *flag = false;
-            }
-        }
+        self.candidates.clear(sections.rules.count());
         self.true_atoms.clear();
         let atoms = sections.atoms.count() as usize;
         self.truths.resize(atoms, Truth::Unknown);
-        let rules = sections.rules.count() as usize;
-        self.is_candidate.resize(rules, false);
     }
 
     fn truth(&self, atom: AtomId) -> Truth {
@@ -124,15 +117,7 @@ impl Known {
     fn let_in(&mut self, atom: AtomId, sections: &Sections) {
         self.true_atoms.push(atom);
         for rule in sections.atoms.postings(atom) {
-            self.add_candidate(rule);
-        }
-    }
-
-    fn add_candidate(&mut self, rule: u32) {
-        let flag = self.is_candidate.get_mut(rule as usize);
-        if let Some(flag) = flag.filter(|flag| !**flag) {
-            *flag = true;
-            self.candidates.push(rule);
+            self.candidates.add(rule);
         }
     }
 }
@@ -152,7 +137,7 @@ pub(crate) fn evaluate(sections: &Sections, request: &Request<'_>, scratch: &mut
     evaluation.look_up();
     evaluation.pair();
     for rule in sections.policy.always() {
-        evaluation.scratch.known.add_candidate(rule);
+        evaluation.scratch.known.candidates.add(rule);
     }
     evaluation.check_candidates();
     evaluation.collect_tags();
@@ -286,29 +271,22 @@ impl Evaluation<'_> {
         if pairs.is_empty() {
             return;
         }
-        let known = &mut self.scratch.known;
-        let true_atoms = core::mem::take(&mut known.true_atoms);
         let Known {
             truths,
-            is_candidate,
+            true_atoms,
             candidates,
             ..
-        } = known;
+        } = &mut self.scratch.known;
         let is_true = |atom: AtomId| truths.get(atom as usize) == Some(&Truth::True);
-        pairs.find(&true_atoms, is_true, |rule| {
-            let flag = is_candidate.get_mut(rule as usize);
-            if let Some(flag) = flag.filter(|flag| !**flag) {
-                *flag = true;
-                candidates.push(rule);
-            }
+        pairs.find(true_atoms, is_true, |rule| {
+            candidates.add(rule);
         });
-        known.true_atoms = true_atoms;
     }
 
     fn check_candidates(&mut self) {
         let sections = self.sections;
         let candidates = core::mem::take(&mut self.scratch.known.candidates);
-        for &index in &candidates {
+        for &index in candidates.indices() {
             let entry = sections.rules.entry_at(index, self.from.request.time_us);
             let matches =
                 entry.is_some_and(|entry| sections.programs.run(entry, |atom| self.is_true(atom)));

@@ -24,6 +24,11 @@ impl Seen {
         self.flags.get(index as usize) == Some(&true)
     }
 
+    /// All that were noted, in that order.
+    pub(crate) fn indices(&self) -> &[u32] {
+        &self.touched
+    }
+
     /// Notes an index. False if that was done before.
     pub(crate) fn add(&mut self, index: u32) -> bool {
         match self.flags.get_mut(index as usize) {
