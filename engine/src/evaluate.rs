@@ -11,12 +11,13 @@ use memchr::memmem;
 
 use crate::atoms::{Atom, AtomId, Test, View};
 use crate::attributes::{AttributeId, Base, ValueKind};
+use crate::canaries::Draw;
 use crate::derive::{Inputs, Values};
 use crate::literals::Found;
 use crate::number::{Number, parse_double, parse_int};
 use crate::ranks;
 use crate::request::Request;
-use crate::rules::Stage;
+use crate::rules::{Rule, Stage};
 use crate::ruleset::Sections;
 use crate::seen::Seen;
 use crate::sources::Lookups;
@@ -293,18 +294,44 @@ impl Evaluation<'_> {
             let Some(rule) = sections.rules.get(index).filter(|_| matches) else {
                 continue;
             };
-            match rule.stage {
-                Stage::Enforce => {
-                    self.scratch.matched.push(index);
-                    self.scratch.by_rank.push((rule.rank, index));
-                }
-                Stage::Shadow => self.scratch.shadowed.push(index),
+            if self.is_enforced(index, &rule) {
+                self.scratch.matched.push(index);
+                self.scratch.by_rank.push((rule.rank, index));
+            } else {
+                self.scratch.shadowed.push(index);
             }
         }
         self.scratch.matched.sort_unstable();
         self.scratch.shadowed.sort_unstable();
         self.scratch.by_rank.sort_unstable();
         self.scratch.known.candidates = candidates;
+    }
+
+    fn is_enforced(&mut self, index: u32, rule: &Rule) -> bool {
+        match rule.stage {
+            Stage::Enforce => true,
+            Stage::Shadow => false,
+            Stage::Canary => self.is_drawn(index, rule).unwrap_or(false),
+        }
+    }
+
+    /// Whether the request is in the share of a canary; nothing if it lacks a key. Of several values the first counts.
+    fn is_drawn(&mut self, index: u32, rule: &Rule) -> Option<bool> {
+        let sections = self.sections;
+        let canary = sections.canaries.of_rule(index)?;
+        let mut draw = Draw::new(sections.strings.get(rule.id));
+        for id in sections.canaries.keys(&canary) {
+            let attribute = sections.attributes.get(id)?;
+            match attribute.base.kind() {
+                ValueKind::Ip => draw.add_address(self.address(attribute.base)?),
+                _ => {
+                    let values = &mut self.scratch.values;
+                    values.derive(id, attribute, &self.from);
+                    draw.add(values.get(id).next()?);
+                }
+            }
+        }
+        Some(draw.is_within(canary.share))
     }
 
     /// Of several values for one name the first in the order of decision stands.

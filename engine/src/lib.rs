@@ -40,6 +40,7 @@ pub mod admission;
 pub mod atoms;
 pub mod attributes;
 pub mod bundle;
+pub mod canaries;
 mod codec;
 pub mod counters;
 mod derive;

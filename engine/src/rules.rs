@@ -19,11 +19,18 @@ pub const MAX_ID_LEN: usize = 64;
 
 /// Whether a match counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Stage {
     /// It does.
-    Enforce,
+    Enforce = 0,
     /// It is reported only.
-    Shadow,
+    Shadow = 1,
+    /// It does for a share of all requests, which section `canaries` tells, and is reported only for the others.
+    Canary = 2,
+}
+
+impl Stage {
+    const ALL: [Stage; 3] = [Stage::Enforce, Stage::Shadow, Stage::Canary];
 }
 
 /// A rule.
@@ -62,7 +69,7 @@ impl Record for Rule {
         self.id.write(out);
         self.entry.write(out);
         self.rank.write(out);
-        let stage = u8::from(self.stage == Stage::Shadow);
+        let stage = self.stage as u8;
         out.extend_from_slice(&[stage, u8::from(self.score.is_some()), 0, 0]);
         out.extend_from_slice(&self.score.unwrap_or_default().to_le_bytes());
         self.action.write(out);
@@ -80,11 +87,7 @@ impl Record for Rule {
             id: u32::read(bytes)?,
             entry: u32::read(bytes.get(4..)?)?,
             rank: u32::read(bytes.get(8..)?)?,
-            stage: match stage {
-                0 => Stage::Enforce,
-                1 => Stage::Shadow,
-                _ => return None,
-            },
+            stage: *Stage::ALL.get(usize::from(stage))?,
             score: match (scores, score) {
                 (0, 0) => None,
                 (1, score) => Some(score),

@@ -9,6 +9,7 @@ use crate::admission::{Admitted, Mark, Refusal};
 use crate::atoms::{Atoms, Targets};
 use crate::attributes::{Attributes, Base};
 use crate::bundle::{Bundle, BundleError, Digest, OnExpired, SectionKind, Signature};
+use crate::canaries::Canaries;
 use crate::codec::Bytes;
 use crate::dfa::{self, Dfa};
 use crate::evaluate::evaluate;
@@ -48,6 +49,7 @@ pub(crate) struct Sections {
     pub(crate) networks: Networks,
     pub(crate) ranks: Ranks,
     pub(crate) pairs: Pairs,
+    pub(crate) canaries: Canaries,
     pub(crate) sources: Sources,
 }
 
@@ -79,6 +81,9 @@ impl Sections {
         let networks = Networks::read(&section(SectionKind::Networks)?, &atoms)?;
         let ranks = Ranks::read(&section(SectionKind::Ranks)?, &atoms)?;
         let pairs = Pairs::read(&section(SectionKind::Pairs)?, &atoms, rules.count())?;
+        let canaries = bundle.optional_section(SectionKind::Canaries);
+        let canaries = canaries.map(|bytes| Bytes::of_section(bytes, file));
+        let canaries = Canaries::read(canaries.as_ref(), &rules, &attributes)?;
         let sources = Sources::new(&Index {
             strings: &strings,
             attributes: &attributes,
@@ -105,6 +110,7 @@ impl Sections {
             networks,
             ranks,
             pairs,
+            canaries,
             sources,
         })
     }
@@ -302,6 +308,16 @@ impl Ruleset {
     #[must_use]
     pub fn always_checked_count(&self) -> u32 {
         count(self.sections.policy.always().count())
+    }
+
+    /// The ids of the rules at stage canary, in source order, with the share of their matches that is enforced, of
+    /// [`WHOLE`](crate::canaries::WHOLE).
+    pub fn canaries(&self) -> impl Iterator<Item = (&str, u32)> {
+        let sections = &self.sections;
+        sections.canaries.all().filter_map(|canary| {
+            let rule = sections.rules.get(canary.rule)?;
+            Some((sections.strings.text(rule.id), canary.share))
+        })
     }
 
     /// The rules' ids, in source order.

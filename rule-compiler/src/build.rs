@@ -4,15 +4,14 @@ use ed25519_dalek::{Signer as _, SigningKey};
 use riskgate_engine::admission::{Admission, Refusal};
 use riskgate_engine::bundle::writer::{NewSection, UnsignedBundle};
 use riskgate_engine::bundle::{
-    Bundle, BundleError, ENGINE_VERSION, MAX_BUNDLE_LEN, Manifest, OnExpired, SectionKind,
-    Signature,
+    Bundle, BundleError, MAX_BUNDLE_LEN, Manifest, OnExpired, SectionKind, Signature,
 };
 use riskgate_engine::ruleset::Ruleset as LoadedRuleset;
 use riskgate_engine::trust::{KeyError, TrustedKeys, key_id, signing_payload};
 use thiserror::Error;
 
 use crate::ir::{self, Ruleset};
-use crate::lower::{LowerError, lower};
+use crate::lower::{LowerError, lower, min_engine};
 
 /// What a bundle says beside its rules.
 #[derive(Debug, Clone, Copy)]
@@ -189,7 +188,7 @@ fn load_as_signed_by(
 
 fn manifest<'a>(ruleset: &'a Ruleset, options: &BuildOptions<'a>) -> Manifest<'a> {
     Manifest {
-        min_engine: ENGINE_VERSION,
+        min_engine: min_engine(ruleset),
         ruleset: &ruleset.name,
         audience: options.audience,
         revision: options.revision,

@@ -14,12 +14,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use riskgate_engine::atoms::AtomId;
 use riskgate_engine::literals::MAX_LITERAL_LEN;
 
-use crate::ir::{Atom, Attribute, Condition, List, Rule, Ruleset, Test, View};
+use crate::ir::{Atom, Attribute, Condition, List, Rule, Ruleset, Stage, Test, View};
 use crate::lower::LowerError;
 use crate::lower::plan::{Access, Found, Plan, PlannedAtom, PlannedRule, plan};
 use bill::Bill;
 use lookups::Lookups;
-use steps::{Steps, derivation, logarithm, test};
+use steps::{DRAW_STEPS, Steps, derivation, hashing, logarithm, test};
 
 /// What a ruleset costs, in steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,6 +222,7 @@ fn worst_of(rule: &Rule, planned: &PlannedRule, plan: &Plan<'_>, ruleset: &Rules
         atoms_of(planned, plan).map(|(_, atom)| tested(atom, &ruleset.lists)),
         &mut bill,
     );
+    add_draws(std::slice::from_ref(rule), &mut bill);
     bill.worst()
 }
 
@@ -234,6 +235,23 @@ fn visit(rule: &Rule, planned: &PlannedRule, rule_count: u64) -> u64 {
     let own = 1 + ways + planned.atoms.len() as u64;
     let told = (1 + rule.then.tags.len() as u64).saturating_mul(2 + 2 * logarithm(rule_count));
     own.saturating_add(told)
+}
+
+/// Adds what it takes to find out which of its canaries a request is in, if it matches them all.
+fn add_draws(rules: &[Rule], bill: &mut Bill) {
+    let mut derived = BTreeSet::new();
+    for rule in rules {
+        let Stage::Canary(canary) = &rule.stage else {
+            continue;
+        };
+        bill.add_once(DRAW_STEPS);
+        for key in &canary.by {
+            bill.add(&key.base, hashing());
+            if derived.insert(source(key)) {
+                bill.add(&key.base, derivation(key));
+            }
+        }
+    }
 }
 
 /// The lookups of each attribute for which there are any.
@@ -317,6 +335,7 @@ fn worst(plan: &Plan<'_>, ruleset: &Ruleset) -> u64 {
     for (rule, planned) in ruleset.rules.iter().zip(&plan.rules) {
         bill.add_once(visit(rule, planned, ruleset.rules.len() as u64));
     }
+    add_draws(&ruleset.rules, &mut bill);
     bill.worst()
 }
 

@@ -18,6 +18,7 @@ pub mod template;
 pub mod time;
 
 mod analysis;
+mod canary;
 mod cel;
 mod check;
 mod context;

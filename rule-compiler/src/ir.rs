@@ -115,12 +115,23 @@ pub enum Severity {
 }
 
 /// Whether a rule's match is enforced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
     /// Matches count.
     Enforce,
     /// Matches are reported only.
     Shadow,
+    /// Matches of a share of all clients count, and those of the others are reported only.
+    Canary(Canary),
+}
+
+/// Which matches of a rule at stage canary count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Canary {
+    /// In hundredths of a percent, from 1 to 10,000.
+    pub share: u16,
+    /// What clients are told apart by, not empty: strings and addresses.
+    pub by: Vec<Attribute>,
 }
 
 /// When a rule can match, in microseconds since the Unix epoch: `from <= t < until`.

@@ -20,7 +20,7 @@ use riskgate_engine::bundle::writer::NewSection;
 use riskgate_engine::{atoms, attributes, dfa, prefixes, program};
 use thiserror::Error;
 
-use crate::ir::Ruleset;
+use crate::ir::{Rule, Ruleset, Stage};
 use intern::Interner;
 
 pub use lists::{ApproximateList, approximate_lists};
@@ -57,6 +57,7 @@ pub fn lower(ruleset: &Ruleset) -> Result<Vec<NewSection>, LowerError> {
     let filed = filing::file(&rules.access_atoms(), &mut interner);
     policy.scanned = filed.scanned;
     let pairs = rules.pairs_section();
+    let canaries = rules.canaries_section();
     policy.always = rules.always;
     let (all_atoms, postings) = interner.atoms_with_postings(&rules.postings);
     let mut sections = vec![
@@ -86,8 +87,20 @@ pub fn lower(ruleset: &Ruleset) -> Result<Vec<NewSection>, LowerError> {
         .iter()
         .map(|list| lists::lower(list, &ruleset.name));
     sections.extend(lists.map(|bytes| section(SectionKind::List, bytes)));
+    sections.extend(canaries.map(|bytes| section(SectionKind::Canaries, bytes)));
     sections.push(section(SectionKind::Provenance, provenance::write(ruleset)));
     Ok(sections)
+}
+
+/// The lowest version of the engine that evaluates a ruleset: one that uses nothing new stays loadable where it was.
+#[must_use]
+pub fn min_engine(ruleset: &Ruleset) -> u16 {
+    let is_canary = |rule: &Rule| matches!(rule.stage, Stage::Canary(_));
+    if ruleset.rules.iter().any(is_canary) {
+        2
+    } else {
+        1
+    }
 }
 
 fn section(kind: SectionKind, bytes: Vec<u8>) -> NewSection {

@@ -11,7 +11,7 @@
     reason = "a test may stop where it fails"
 )]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use ed25519_dalek::SigningKey;
@@ -37,9 +37,16 @@ fn golden(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// Each has a ruleset, requests and a bundle of this name. All but the first use what only newer engines have.
+const BUNDLES: [&str; 2] = ["v2", "v2-canary"];
+
 #[test]
 fn todays_compiler_writes_the_same_bytes() {
-    let sources = front::read_ruleset(&golden("v2")).unwrap();
+    BUNDLES.into_iter().for_each(check_bytes);
+}
+
+fn check_bytes(name: &str) {
+    let sources = front::read_ruleset(&golden(name)).unwrap();
     let ruleset = front::analyse(&sources)
         .ruleset
         .expect("a ruleset without errors");
@@ -54,16 +61,17 @@ fn todays_compiler_writes_the_same_bytes() {
         .verifying_key()
         .to_public_key_pem(LineEnding::LF)
         .unwrap();
+    let file = format!("{name}.bundle");
     if env::var_os("UPDATE_EXPECT").is_some() {
-        replace("v2.bundle", &bytes);
+        replace(&file, &bytes);
         replace("v2.pub.pem", public.as_bytes());
     }
     assert_eq!(fs::read_to_string(golden("v2.pub.pem")).unwrap(), public);
-    let expected = fs::read(golden("v2.bundle")).unwrap();
+    let expected = fs::read(golden(&file)).unwrap();
     let first = bytes.iter().zip(&expected).position(|(a, b)| a != b);
     assert!(
         bytes == expected,
-        "{} bytes instead of {}, the first difference at {first:?}; testdata/golden/README.md says what to do",
+        "{name}: {} bytes instead of {}, the first difference at {first:?}; testdata/golden/README.md says what to do",
         bytes.len(),
         expected.len(),
     );
@@ -81,23 +89,22 @@ fn todays_engine_decides_as_ever() {
     let entries = fs::read_dir(golden(""))
         .unwrap()
         .map(|entry| entry.unwrap().path());
-    let bundles: Vec<PathBuf> = entries
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "bundle")
-        })
-        .collect();
-    assert!(bundles.contains(&golden("v2.bundle")));
-    let mut count = 0;
+    let is_bundle = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|extension| extension == "bundle")
+    };
+    let bundles: Vec<PathBuf> = entries.filter(is_bundle).collect();
+    for name in BUNDLES {
+        assert!(bundles.contains(&golden(&format!("{name}.bundle"))));
+    }
     for path in bundles {
         let bytes = fs::read(&path).unwrap();
         assert!(bytes.len() <= MAX_BUNDLE_LEN);
         let sent = Bundle::parse(&bytes).unwrap().without_detached();
         for file in [bytes, sent] {
-            count += check_verdicts(&load(&file));
+            check_verdicts(&load(&file), &requests(&path));
         }
     }
-    assert!(count > 0, "no requests");
 }
 
 /// Loads it as a filter would that is configured for it, a second after its issue.
@@ -115,11 +122,16 @@ fn load(file: &[u8]) -> Ruleset {
     Ruleset::load(&admission.admit(file).unwrap()).unwrap()
 }
 
-/// Returns how many requests were decided.
-fn check_verdicts(ruleset: &Ruleset) -> usize {
-    let text = fs::read_to_string(golden("v2.requests.jsonl")).unwrap();
+/// What a bundle is asked, with what it has to answer.
+fn requests(bundle: &Path) -> String {
+    let text = fs::read_to_string(bundle.with_extension("requests.jsonl")).unwrap();
+    assert!(!text.is_empty(), "no requests");
+    text
+}
+
+fn check_verdicts(ruleset: &Ruleset, requests: &str) {
     let mut scratch = Scratch::default();
-    for line in text.lines() {
+    for line in requests.lines() {
         let case: Value = serde_json::from_str(line).unwrap();
         let expected: VerdictJson = serde_json::from_value(case["expect"].clone()).unwrap();
         let request = request_json::parse(&case["request"].to_string()).unwrap();
@@ -129,14 +141,18 @@ fn check_verdicts(ruleset: &Ruleset) -> usize {
         });
         assert_eq!(found, expected, "{line}");
     }
-    text.lines().count()
 }
 
 /// A corpus that left rules out would let them change.
 #[test]
 fn every_golden_rule_is_matched_and_missed() {
-    let ruleset = load(&fs::read(golden("v2.bundle")).unwrap());
-    let text = fs::read_to_string(golden("v2.requests.jsonl")).unwrap();
+    BUNDLES.into_iter().for_each(check_matches);
+}
+
+fn check_matches(name: &str) {
+    let path = golden(&format!("{name}.bundle"));
+    let ruleset = load(&fs::read(&path).unwrap());
+    let text = requests(&path);
     let matches: Vec<Vec<String>> = text
         .lines()
         .map(|line| {

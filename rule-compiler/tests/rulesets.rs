@@ -149,7 +149,7 @@ rules:
         (Some("promo-risk"), Some("RISK-1042"))
     );
     assert_eq!(
-        (rule.severity, rule.priority, rule.stage),
+        (rule.severity, rule.priority, rule.stage.clone()),
         (Some(Severity::Critical), -100, Stage::Shadow)
     );
     assert_eq!(rule.labels, ["flash-sale", "v1.2"]);
@@ -169,7 +169,7 @@ rules:
     );
     assert_eq!(found.rules[1].origin.line, 16);
     assert_eq!(
-        (found.rules[1].stage, found.rules[1].priority),
+        (found.rules[1].stage.clone(), found.rules[1].priority),
         (Stage::Enforce, 0)
     );
 }

@@ -28,7 +28,7 @@ pub const MAX_SIGNATURES: u32 = 16;
 /// One section a list, and about a dozen others.
 pub const MAX_SECTIONS: u32 = 4_096;
 /// What this engine evaluates; a bundle names the lowest version that understands it.
-pub const ENGINE_VERSION: u16 = 1;
+pub const ENGINE_VERSION: u16 = 2;
 
 const FILE_MAGIC: [u8; 8] = *b"RISKGATE";
 const FILE_VERSION: u16 = 2;
@@ -148,6 +148,11 @@ impl<'a> Bundle<'a> {
             .find(|section| section.kind == kind)
             .and_then(|section| section.bytes)
             .ok_or(BundleError::MissingSection { kind })
+    }
+
+    /// The bytes of a section that stands only in bundles that need it.
+    pub(crate) fn optional_section(&self, kind: SectionKind) -> Option<&'a [u8]> {
+        self.section(kind).ok()
     }
 
     /// Whether the detached sections are here.

@@ -6,8 +6,8 @@ use core::fmt;
 use super::BundleError;
 use crate::codec::Cursor;
 
-/// What a section holds. Sections stand in this order; only lists repeat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What a section holds. Sections stand in this order, but for `Provenance`, which is the last; only lists repeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u16)]
 #[expect(missing_docs, reason = "the module that reads each describes it")]
 pub enum SectionKind {
@@ -27,10 +27,12 @@ pub enum SectionKind {
     Pairs = 14,
     List = 15,
     Provenance = 16,
+    Canaries = 17,
 }
 
 impl SectionKind {
-    const ALL: [SectionKind; 16] = [
+    /// In the order of the file.
+    const ALL: [SectionKind; 17] = [
         SectionKind::Strings,
         SectionKind::Attributes,
         SectionKind::Atoms,
@@ -46,8 +48,15 @@ impl SectionKind {
         SectionKind::Ranks,
         SectionKind::Pairs,
         SectionKind::List,
+        SectionKind::Canaries,
         SectionKind::Provenance,
     ];
+
+    /// Where it stands among the others: `provenance` is the last, so that it can be left out.
+    fn place(self) -> usize {
+        let mut kinds = Self::ALL.into_iter();
+        kinds.position(|kind| kind == self).unwrap_or_default()
+    }
 
     fn from_code(code: u16) -> Result<SectionKind, BundleError> {
         Self::ALL
@@ -84,6 +93,7 @@ impl fmt::Display for SectionKind {
             SectionKind::Pairs => "pairs",
             SectionKind::List => "list",
             SectionKind::Provenance => "provenance",
+            SectionKind::Canaries => "canaries",
         })
     }
 }
@@ -156,10 +166,11 @@ impl TableEntry {
         out.extend_from_slice(&self.hash);
     }
 
-    /// Kinds ascend, so that there is one way to write a bundle.
+    /// Kinds stand in one order, so that there is one way to write a bundle.
     pub(super) fn check_order(&self, last: Option<&Section<'_>>) -> Result<(), BundleError> {
         let Some(last) = last else { return Ok(()) };
-        if last.kind < self.kind || (last.kind == self.kind && self.kind.repeats()) {
+        if last.kind.place() < self.kind.place() || (last.kind == self.kind && self.kind.repeats())
+        {
             return Ok(());
         }
         Err(BundleError::UnorderedSections { kind: self.kind })

@@ -1,7 +1,7 @@
 //! Which bundles a filter takes: name, audience, times and revisions.
 
 use riskgate_engine::admission::{Admission, CLOCK_SKEW_S, Mark};
-use riskgate_engine::bundle::{Bundle, Digest, Manifest, SectionKind};
+use riskgate_engine::bundle::{Bundle, Digest, ENGINE_VERSION, Manifest, SectionKind};
 
 use crate::fixture::{
     EXPIRES_AT_S, ISSUED_AT_S, REVISION, SIGNER, admission, build, bundle, manifest, sections,
@@ -321,7 +321,7 @@ fn a_bundle_for_a_newer_engine_is_refused() {
     let trust = trust(&[SIGNER], 1);
     let file = build(
         Manifest {
-            min_engine: 2,
+            min_engine: ENGINE_VERSION + 1,
             ..manifest()
         },
         sections(),

@@ -18,7 +18,7 @@ fn verdicts() {
         "challenge 401 rule-7 - -5 [rule-7] [rule-3] challenge",
         "deny 429 rule-5 - 0 [rule-4, rule-5, rule-10] [] deny",
         "challenge 401 rule-7 - -5 [rule-5, rule-7, rule-10] [] challenge",
-        "allow - - - 0 [rule-8, rule-9, rule-10] [] allow",
+        "allow - - - 0 [rule-8, rule-10] [rule-9] allow",
         "allow - - - 0 [rule-8, rule-11] [] allow",
         "allow - - - 0 [rule-10, rule-12] [] allow",
     ];

@@ -9,6 +9,7 @@ use riskgate_engine::atoms::{self, Atom, Comparison, Test, View};
 use riskgate_engine::attributes::{self, Attribute, Base, NO_KEY};
 use riskgate_engine::bundle::writer::{NewSection, UnsignedBundle};
 use riskgate_engine::bundle::{Manifest, OnExpired, SectionKind, Signature};
+use riskgate_engine::canaries::{self, Canary, WHOLE};
 use riskgate_engine::dfa::{self, ACCEPT, DEAD, DfaWriter};
 use riskgate_engine::exact::ExactWriter;
 use riskgate_engine::literals::{LiteralsWriter, NewLiteral, Place};
@@ -49,7 +50,7 @@ pub(crate) fn sign(seed: u8, payload: &[u8]) -> Signature {
 
 pub(crate) fn manifest() -> Manifest<'static> {
     Manifest {
-        min_engine: 1,
+        min_engine: 2,
         ruleset: NAME,
         audience: None,
         revision: REVISION,
@@ -155,6 +156,7 @@ pub(crate) fn sections() -> Vec<NewSection> {
         section(SectionKind::Pairs, write_pairs()),
         section(SectionKind::List, lists::write_strings(&listed)),
         section(SectionKind::List, lists::write_addresses(&networks)),
+        section(SectionKind::Canaries, write_canaries()),
         section(SectionKind::Provenance, b"{\"rules\":[]}".to_vec()),
     ]
 }
@@ -465,10 +467,10 @@ fn write_rules(strings: &mut StringsWriter) -> (Vec<u8>, Vec<u8>) {
             id: strings.intern(format!("rule-{index}").as_bytes()),
             entry,
             rank: rule_count - 1 - index,
-            stage: if index == 3 {
-                Stage::Shadow
-            } else {
-                Stage::Enforce
+            stage: match index {
+                3 => Stage::Shadow,
+                4 | 9 => Stage::Canary,
+                _ => Stage::Enforce,
             },
             score: [None, Some(50), Some(40), None, None, None, None, Some(-5)]
                 .get(index as usize)
@@ -499,6 +501,13 @@ fn write_rules(strings: &mut StringsWriter) -> (Vec<u8>, Vec<u8>) {
         program::write(&conditions.concat()),
         rules::write(&rules, &[tag, other]),
     )
+}
+
+/// Rule 4 is enforced for whoever has both keys, rule 9 for hardly anybody.
+fn write_canaries() -> Vec<u8> {
+    let canary = |rule, share, keys| Canary { rule, share, keys };
+    let canaries = [canary(4, WHOLE, (0, 2)), canary(9, 1, (2, 1))];
+    canaries::write(&canaries, &[CLIENT_IP, ID, SESSION])
 }
 
 /// Requests that between them match every rule.

@@ -90,6 +90,7 @@ fn the_sizes_that_the_page_gives() {
         ("attribute", 12),
         ("automaton", 266),
         ("band", 16),
+        ("canary", 16),
         ("comparison table", 16),
         ("entry", 16),
         ("filed atom", 12),

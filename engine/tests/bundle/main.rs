@@ -8,6 +8,7 @@
 )]
 
 mod admission;
+mod canaries;
 mod decisions;
 mod fixture;
 mod layout;

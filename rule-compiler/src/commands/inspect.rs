@@ -47,7 +47,15 @@ struct Report {
     rule_count: u32,
     atom_count: u32,
     always_checked_count: u32,
+    canaries: Vec<CanaryReport>,
     provenance: Option<Provenance>,
+}
+
+/// A rule at stage canary.
+#[derive(Debug, Serialize)]
+struct CanaryReport {
+    rule: String,
+    percent: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,6 +103,13 @@ impl Report {
             rule_count: ruleset.rule_count(),
             atom_count: ruleset.atom_count(),
             always_checked_count: ruleset.always_checked_count(),
+            canaries: ruleset
+                .canaries()
+                .map(|(rule, share)| CanaryReport {
+                    rule: rule.to_owned(),
+                    percent: f64::from(share) / 100.0,
+                })
+                .collect(),
             provenance: provenance(&bundle)?,
         })
     }
@@ -131,6 +146,9 @@ impl Report {
                 self.rule_count
             ),
         );
+        for CanaryReport { rule, percent } in &self.canaries {
+            field("canary", &format!("{rule}, {percent} % of its matches"));
+        }
         field("atoms", &self.atom_count.to_string());
         field("length", &format!("{} bytes", self.length));
         for SectionReport {

@@ -88,6 +88,18 @@ fn transformation(transform: Transform) -> u64 {
     }
 }
 
+/// To draw a request for a canary, beside hashing its keys.
+pub(super) const DRAW_STEPS: u64 = 200;
+
+/// To hash the first value, which may be the longest.
+pub(super) fn hashing() -> Steps {
+    Steps {
+        once: 4,
+        per_value: 0,
+        per_byte: 4,
+    }
+}
+
 /// To find out whether an atom is true, once the attribute is there.
 pub(super) fn test(atom: &Atom, lists: &[List]) -> Steps {
     let parsed = Steps {

@@ -142,7 +142,7 @@ codes! {
     /// since a rule without it would do something else.
     ///
     /// ```yaml
-    /// stage: canary
+    /// when: response.code == 401
     /// ```
     ///
     /// Leave it out, or use a version that has it.
@@ -351,6 +351,29 @@ codes! {
     ///
     /// Use smaller counts or `*`, or split the pattern into several conditions joined with `&&` or `||`.
     PatternTooLarge = 37 Error,
+    /// `stage: canary` without `canary`, or the reverse.
+    ///
+    /// ```yaml
+    /// - id: halfway
+    ///   canary: { percent: 5, by: [client.ip] }
+    ///   when: request.method == "TRACE"
+    ///   then: deny
+    /// ```
+    ///
+    /// The stage says that a share of the matches counts, `canary` says which: write both or none.
+    CanaryStage = 50 Error,
+    /// An attribute that cannot be a key, because it does not tell one client from another.
+    ///
+    /// ```yaml
+    /// - id: first-to-come
+    ///   stage: canary
+    ///   canary: { percent: 5, by: [request.time] }
+    ///   when: request.method == "TRACE"
+    ///   then: deny
+    /// ```
+    ///
+    /// A key is a string or an IP address: `client.ip`, `request.cookies["session"]`. Transforms may follow a string.
+    KeyType = 51 Error,
     /// A list that no rule uses. It costs nothing in a bundle, but may be a rule's typo.
     ///
     /// ```yaml

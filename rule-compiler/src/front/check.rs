@@ -5,6 +5,7 @@ mod attribute;
 mod compare;
 mod condition;
 mod function;
+mod key;
 mod membership;
 mod predicate;
 mod scope;
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     diagnostic::Code,
-    ir::{Atom, Condition, Test},
+    ir::{Atom, Attribute, Condition, Test},
 };
 use scope::Typed;
 pub(crate) use scope::is_many_valued;
@@ -61,6 +62,27 @@ pub(crate) fn expression<'n>(
     };
     match cel::parse(&scalar.text) {
         Ok(expr) => checker.condition(&expr),
+        Err(error) => checker.syntax_error(error),
+    }
+}
+
+/// The attribute whose values a key consists of.
+pub(crate) fn key(
+    cx: &mut Context<'_>,
+    node: &Node,
+    what: &str,
+    environment: &mut Environment,
+) -> Option<Attribute> {
+    let scalar = cx.scalar(node, what)?;
+    let mut checker = Checker {
+        cx,
+        node,
+        scalar,
+        environment,
+        atoms: &mut Vec::new(),
+    };
+    match cel::parse(&scalar.text) {
+        Ok(expr) => checker.key(&expr),
         Err(error) => checker.syntax_error(error),
     }
 }

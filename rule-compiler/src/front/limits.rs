@@ -2,7 +2,7 @@
 //!
 //! What the engine limits too is limited here by the engine's number, or by a lower one.
 
-use riskgate_engine::{actions, strings};
+use riskgate_engine::{actions, canaries, strings};
 
 pub(crate) use riskgate_engine::{
     actions::MAX_BODY_LEN,
@@ -47,6 +47,8 @@ pub(crate) const MAX_LABELS: usize = 32;
 pub(crate) const MAX_TAGS: usize = 32;
 /// The value of a tag, in bytes.
 pub(crate) const MAX_TAG_VALUE_LEN: usize = 256;
+/// Attributes that one canary is drawn by.
+pub(crate) const MAX_CANARY_KEYS: usize = 8;
 /// Headers of one reply.
 pub(crate) const MAX_HEADERS: usize = 32;
 /// A redirect template, in bytes.
@@ -66,4 +68,5 @@ const _: () = assert!(
     MAX_HEADERS <= actions::MAX_HEADERS
         && MAX_TAGS <= actions::MAX_HEADERS
         && MAX_TAG_VALUE_LEN <= strings::MAX_HEADER_LEN
+        && MAX_CANARY_KEYS <= canaries::MAX_KEYS as usize
 );

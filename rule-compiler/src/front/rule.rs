@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     diagnostic::{Code, Span},
-    ir::{Active, Origin, Rule, Severity, Stage},
+    ir::{Active, Origin, Rule, Severity},
 };
 
 const KEYS: [&str; 12] = [
@@ -70,10 +70,7 @@ impl Context<'_> {
         });
         let labels = optional(fields.get("tags"), Vec::new(), |node| self.labels(node));
         let priority = optional(fields.get("priority"), 0, |node| self.priority(node));
-        let stage = optional(fields.get("stage"), Stage::Enforce, |node| self.stage(node));
-        if let Some(canary) = fields.entry("canary") {
-            self.not_supported(&canary.key_range, "`canary` is");
-        }
+        let stage = self.stage(&fields, &mut scope.environment);
         let active = optional(fields.get("active"), Active::default(), |node| {
             self.active(node)
         });
@@ -160,15 +157,6 @@ impl Context<'_> {
 
     fn priority(&mut self, node: &Node) -> Option<i32> {
         i32::try_from(self.integer(node, "`priority`", -MAX_SCORE..=MAX_SCORE)?).ok()
-    }
-
-    fn stage(&mut self, node: &Node) -> Option<Stage> {
-        if self.scalar(node, "`stage`")?.text == "canary" {
-            self.not_supported(&node.range, "`stage: canary` is");
-            return None;
-        }
-        let words = [("shadow", Stage::Shadow), ("enforce", Stage::Enforce)];
-        self.choice(node, "`stage`", &words)
     }
 
     fn active(&mut self, node: &Node) -> Option<Active> {

@@ -211,7 +211,8 @@ impl<'a> Interner<'a> {
         (atoms, all)
     }
 
-    fn attribute(&mut self, attribute: &Attribute) -> AttributeId {
+    /// The index of an attribute, whatever is tested of its values.
+    pub(super) fn attribute(&mut self, attribute: &Attribute) -> AttributeId {
         let (base, key) = lower_base(&attribute.base);
         let key = key.map_or(NO_KEY, |key| self.strings.intern(key));
         let codes: Vec<u8> = attribute

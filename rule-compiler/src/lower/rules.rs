@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use riskgate_engine::atoms::AtomId;
+use riskgate_engine::attributes::AttributeId;
+use riskgate_engine::canaries::{self, Canary};
 use riskgate_engine::pairs::{self, Filed};
 use riskgate_engine::program::Node;
 use riskgate_engine::rules::{self, NO_ACTION, Rule, Stage};
@@ -26,6 +28,8 @@ pub(super) struct Rules {
     pub(super) pairs: BTreeMap<(AtomId, AtomId), Vec<u32>>,
     /// Rules without access predicates.
     pub(super) always: Vec<u32>,
+    canaries: Vec<Canary>,
+    canary_keys: Vec<AttributeId>,
 }
 
 pub(super) fn lower(ruleset: &Ruleset, actions: &Actions, interner: &mut Interner<'_>) -> Rules {
@@ -48,10 +52,7 @@ pub(super) fn lower(ruleset: &Ruleset, actions: &Actions, interner: &mut Interne
             id: interner.strings.intern(rule.id.as_bytes()),
             entry,
             rank: ranks.get(position).copied().unwrap_or_default(),
-            stage: match rule.stage {
-                ir::Stage::Enforce => Stage::Enforce,
-                ir::Stage::Shadow => Stage::Shadow,
-            },
+            stage: lowered.stage(index(position), &rule.stage, interner),
             score: rule.then.score,
             action: actions
                 .of_rules
@@ -81,6 +82,29 @@ impl Rules {
                 Key::Pair(a, b) => self.pairs.entry((a, b)).or_default().push(rule),
             }
         }
+    }
+
+    fn stage(&mut self, rule: u32, stage: &ir::Stage, interner: &mut Interner<'_>) -> Stage {
+        match stage {
+            ir::Stage::Enforce => Stage::Enforce,
+            ir::Stage::Shadow => Stage::Shadow,
+            ir::Stage::Canary(ir::Canary { share, by }) => {
+                self.canaries.push(Canary {
+                    rule,
+                    share: (*share).into(),
+                    keys: (index(self.canary_keys.len()), index(by.len())),
+                });
+                let keys = by.iter().map(|key| interner.attribute(key));
+                self.canary_keys.extend(keys);
+                Stage::Canary
+            }
+        }
+    }
+
+    /// The section of the canaries, if there are any.
+    pub(super) fn canaries_section(&self) -> Option<Vec<u8>> {
+        let is_any = !self.canaries.is_empty();
+        is_any.then(|| canaries::write(&self.canaries, &self.canary_keys))
     }
 
     /// The atoms that have to be known before any rule is looked at.

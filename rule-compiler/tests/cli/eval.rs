@@ -246,3 +246,33 @@ fn errors() {
         assert_eq!(workshop.run(args).expect(code, words), "", "{args}");
     }
 }
+
+#[test]
+fn a_canary_counts_for_whoever_has_its_keys_and_is_in_its_share() {
+    let workshop = Workshop::furnished();
+    let rules = r#"rules:
+  - id: all-devices
+    stage: canary
+    canary: { percent: 100, by: ['request.headers["x-device-id"]'] }
+    when: request.url_path == "/"
+    then: deny
+"#;
+    workshop.write("shop/canary.rules.yaml", rules);
+    workshop
+        .build("canary.bundle", "--revision 4")
+        .expect(0, "");
+    let requests = r#"{"path":"/","headers":{"x-device-id":"d1"}}
+{"path":"/"}
+"#;
+    let stdout = workshop.run_with("eval canary.bundle --requests -", requests, &[]);
+    let expected = [
+        r#"{"action":"deny","status":403,"rule":"all-devices","band":null,"score":0,"tags":{},"matched":["all-devices"],"shadowed":[],"would":"deny"}"#,
+        r#"{"action":"allow","status":null,"rule":null,"band":null,"score":0,"tags":{},"matched":[],"shadowed":["all-devices"],"would":"deny"}"#,
+    ];
+    let found: Vec<String> = stdout.expect(0, "").lines().map(str::to_owned).collect();
+    assert_eq!(found, expected);
+    let inspected = workshop.run("inspect canary.bundle").expect(0, "");
+    let line = "canary       all-devices, 100 % of its matches\n";
+    assert!(inspected.contains(line), "{inspected}");
+    assert!(inspected.contains("engine       version 2 or later\n"));
+}

@@ -41,6 +41,7 @@ fn the_keys_of_the_json_form() {
         "rule_count",
         "atom_count",
         "always_checked_count",
+        "canaries",
         "provenance",
     ];
     expected.sort_unstable();

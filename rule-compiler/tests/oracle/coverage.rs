@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use riskgate_compiler::ir::{Atom, Condition, Ruleset, Test, View};
+use riskgate_compiler::ir::{Atom, Condition, Ruleset, Stage, Test, View};
 use riskgate_engine::request::Request;
 
 use super::{Facts, OracleVerdict, atom_holds, decide};
@@ -18,6 +18,9 @@ impl Coverage {
     pub(crate) fn record(&mut self, ruleset: &Ruleset, request: &Request<'_>) {
         for rule in &ruleset.rules {
             self.record_condition(ruleset, &rule.when, request);
+            if let Stage::Canary(_) = rule.stage {
+                self.record_canary(&rule.id, &decide(ruleset, request));
+            }
             if rule
                 .active
                 .from_us
@@ -46,6 +49,15 @@ impl Coverage {
 
     fn count(&mut self, name: impl Into<String>) {
         *self.counts.entry(name.into()).or_default() += 1;
+    }
+
+    fn record_canary(&mut self, id: &String, verdict: &OracleVerdict) {
+        if verdict.matched.contains(id) {
+            self.count("canary enforced");
+        }
+        if verdict.shadowed.contains(id) {
+            self.count("canary shadowed");
+        }
     }
 
     fn record_condition(
@@ -152,7 +164,7 @@ fn expected() -> Vec<String> {
         "HtmlUnescape",
         "Base64Decode",
     ];
-    const OTHERS: [&str; 18] = [
+    const OTHERS: [&str; 20] = [
         "allow by rule",
         "allow by band",
         "allow by default",
@@ -171,6 +183,8 @@ fn expected() -> Vec<String> {
         "would differs",
         "rule not yet active",
         "rule no longer active",
+        "canary enforced",
+        "canary shadowed",
     ];
     let atoms = KINDS
         .iter()

@@ -17,6 +17,7 @@ mod reply;
 mod transform;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use riskgate_compiler::ir::{Outcome, Rule, Ruleset, Stage, Terminal};
 use riskgate_engine::request::Request;
@@ -57,9 +58,8 @@ pub(crate) fn decide(ruleset: &Ruleset, request: &Request<'_>) -> OracleVerdict 
         .iter()
         .filter(|rule| is_active(rule, request.time_us) && holds(ruleset, &rule.when, &facts))
         .collect();
-    let (enforced, shadowed): (Vec<&Rule>, Vec<&Rule>) = matches
-        .iter()
-        .partition(|rule| rule.stage == Stage::Enforce);
+    let (enforced, shadowed): (Vec<&Rule>, Vec<&Rule>) =
+        matches.iter().partition(|rule| is_enforced(rule, request));
     let decision = decision(ruleset, &enforced);
     let reply = reply::reply(
         decision.terminal,
@@ -87,6 +87,31 @@ fn is_active(rule: &Rule, time_us: i64) -> bool {
         .until_us
         .is_some_and(|until_us| until_us <= time_us);
     begun && !ended
+}
+
+/// Whether a match counts. Of a key with several values the first one draws.
+fn is_enforced(rule: &Rule, request: &Request<'_>) -> bool {
+    let canary = match &rule.stage {
+        Stage::Enforce => return true,
+        Stage::Shadow => return false,
+        Stage::Canary(canary) => canary,
+    };
+    let mut hashed = [rule.id.as_bytes(), b"\0"].concat();
+    for key in &canary.by {
+        let value = match values(key, request).into_iter().next() {
+            None => return false,
+            Some(Value::Bytes(value)) => value,
+            Some(Value::Ip(IpAddr::V4(address))) => address.octets().to_vec(),
+            Some(Value::Ip(IpAddr::V6(address))) => address.octets().to_vec(),
+            Some(other) => panic!("the type checker lets no {other:?} be a key"),
+        };
+        let length = u32::try_from(value.len()).expect("nothing is that long");
+        hashed.extend(length.to_le_bytes());
+        hashed.extend(value);
+    }
+    let hash = blake3::hash(&hashed);
+    let first: [u8; 8] = hash.as_bytes()[..8].try_into().expect("eight bytes");
+    u64::from_le_bytes(first) % 10_000 < u64::from(canary.share)
 }
 
 fn decision<'a>(ruleset: &'a Ruleset, rules: &[&'a Rule]) -> Decision<'a> {

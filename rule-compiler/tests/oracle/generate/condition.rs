@@ -146,6 +146,17 @@ pub(super) fn plain(base: Base) -> Attribute {
     }
 }
 
+/// What tells clients apart.
+pub(super) fn key() -> impl Strategy<Value = Attribute> {
+    let string = (string_base(), transforms()).prop_map(|(base, transforms)| Attribute {
+        base,
+        transforms,
+        view: View::Value,
+    });
+    let address = select(&[Base::SourceIp, Base::ClientIp][..]).prop_map(plain);
+    prop_oneof![2 => address.boxed(), 3 => string.boxed()]
+}
+
 fn string_base() -> BoxedStrategy<Base> {
     let single = [
         Base::Method,

@@ -5,10 +5,10 @@ use proptest::option::weighted;
 use proptest::prelude::{Just, Strategy, prop_oneof};
 use proptest::sample::select;
 use riskgate_compiler::ir::{
-    Active, Band, List, ListValues, OnExpired, Origin, Rule, Ruleset, Stage, Terminal,
+    Active, Band, Canary, List, ListValues, OnExpired, Origin, Rule, Ruleset, Stage, Terminal,
 };
 
-use super::condition::{condition, prefix, sorted};
+use super::condition::{condition, key, prefix, sorted};
 use super::outcome::{outcome, terminal};
 use super::request::named_time_us;
 use super::words::literal;
@@ -51,9 +51,8 @@ pub(super) fn place(rules: &mut [Rule], ends: [usize; 2]) {
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
-    let stage = prop_oneof![3 => Just(Stage::Enforce), 1 => Just(Stage::Shadow)];
     let priority = select(&[0, 0, 0, 1, 1, -1, 100, i32::MIN, i32::MAX][..]);
-    (priority, stage, active(), condition(), outcome()).prop_map(
+    (priority, stage(), active(), condition(), outcome()).prop_map(
         |(priority, stage, active, when, then)| Rule {
             id: String::new(),
             description: None,
@@ -69,6 +68,13 @@ fn rule() -> impl Strategy<Value = Rule> {
             origin: Origin::default(),
         },
     )
+}
+
+pub(super) fn stage() -> impl Strategy<Value = Stage> {
+    let share = prop_oneof![3 => Just(5_000), 1 => Just(10_000), 2 => 1_u16..=10_000];
+    let canary =
+        (share, vec(key(), 1..=3)).prop_map(|(share, by)| Stage::Canary(Canary { share, by }));
+    prop_oneof![6 => Just(Stage::Enforce), 2 => Just(Stage::Shadow), 1 => canary]
 }
 
 fn active() -> impl Strategy<Value = Active> {

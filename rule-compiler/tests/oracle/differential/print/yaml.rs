@@ -57,9 +57,7 @@ pub(super) fn rule(ruleset: &Ruleset, rule: &Rule) -> Said {
     let mut text = format!("  - id: {}\n", rule.id);
     within(rule.priority.into(), 1_000_000)?;
     text += &format!("    priority: {}\n", rule.priority);
-    if rule.stage == Stage::Shadow {
-        text += "    stage: shadow\n";
-    }
+    text += &stage(&rule.stage)?;
     let Active { from_us, until_us } = rule.active;
     let sides = [("from", from_us), ("until", until_us)];
     let sides: Result<Vec<String>, Unsayable> = sides
@@ -74,6 +72,24 @@ pub(super) fn rule(ruleset: &Ruleset, rule: &Rule) -> Said {
     text += &format!("    when: {}\n", quoted(&condition(ruleset, &rule.when)?));
     text += &format!("    then: {}\n", outcome(&rule.then)?);
     Ok(text)
+}
+
+fn stage(stage: &Stage) -> Said {
+    let canary = match stage {
+        Stage::Enforce => return Ok(String::new()),
+        Stage::Shadow => return Ok("    stage: shadow\n".to_owned()),
+        Stage::Canary(canary) => canary,
+    };
+    let by: Result<Vec<String>, Unsayable> = canary
+        .by
+        .iter()
+        .map(|key| Ok(quoted(&attribute(key)?)))
+        .collect();
+    Ok(format!(
+        "    stage: canary\n    canary: {{ percent: {}, by: [{}] }}\n",
+        f64::from(canary.share) / 100.0,
+        by?.join(", ")
+    ))
 }
 
 fn list(list: &List) -> Said {

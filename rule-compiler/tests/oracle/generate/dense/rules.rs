@@ -2,14 +2,14 @@
 
 use riskgate_compiler::ir::{
     Active, Atom, Base, Comparison, Condition, List, ListValues, Number, OnExpired, Origin, Prefix,
-    Rule, Ruleset, Stage, Terminal, Test, View,
+    Rule, Ruleset, Terminal, Test, View,
 };
 
 use super::super::condition::{PREFIX_LISTS, STRING_LISTS, plain, prefix, sorted};
 use super::super::dice::Dice;
 use super::super::number::comparison;
 use super::super::request::named_time_us;
-use super::super::ruleset::{bands, place};
+use super::super::ruleset::{bands, place, stage};
 use super::stock::Stock;
 use crate::oracle::builder::{matches, not};
 
@@ -73,11 +73,7 @@ fn rule(when: Condition, stock: &Stock, dice: &mut Dice) -> Rule {
         severity: None,
         labels: Vec::new(),
         priority: *dice.pick(&[0, 0, 0, 0, 1, -1, 100, i32::MAX]),
-        stage: if dice.percent(15) {
-            Stage::Shadow
-        } else {
-            Stage::Enforce
-        },
+        stage: dice.draw(&stage()),
         active,
         when,
         then: dice.pick(&stock.outcomes).clone(),
