@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use riskgate_compiler::diagnostic::{Code, Severity};
 
 /// Compiles human-written risk rules into signed bundles.
 #[derive(Debug, Parser)]
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Print the verdict of each request in a file.
     Eval(EvalArgs),
+    /// Tell what a diagnostic means and what to do about it.
+    Explain(ExplainArgs),
     /// Show what a bundle holds, without asking who signed it.
     Inspect(InspectArgs),
     /// Make a signing key.
@@ -63,9 +66,12 @@ pub(crate) struct CheckArgs {
     /// Print what each rule and all of them cost a request, in steps of about a nanosecond.
     #[arg(long)]
     pub(crate) cost: bool,
-    /// For people, the dearest rules; or for machines, all.
-    #[arg(long, value_enum, default_value_t = Format::Human, requires = "cost")]
-    pub(crate) format: Format,
+    /// For people, for programs, or for services that scan code.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
+    pub(crate) format: ReportFormat,
+    /// Take all warnings for errors, or those of one code; repeatable.
+    #[arg(long, value_name = "warnings|CODE", value_parser = deny)]
+    pub(crate) deny: Vec<Deny>,
     /// Fail if a request can cost more than so many steps.
     #[arg(long, value_name = "STEPS", value_parser = steps)]
     pub(crate) max_cost: Option<u64>,
@@ -84,6 +90,15 @@ pub(crate) struct EvalArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct ExplainArgs {
+    /// A code of a diagnostic, such as R0105 [default: all, a line each]
+    pub(crate) subject: Option<String>,
+    /// Print all codes, a line each.
+    #[arg(long, conflicts_with = "subject")]
+    pub(crate) list: bool,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct InspectArgs {
     /// The bundle.
     pub(crate) bundle: PathBuf,
@@ -96,6 +111,29 @@ pub(crate) struct InspectArgs {
 pub(crate) enum Format {
     Human,
     Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    Human,
+    Json,
+    Sarif,
+}
+
+/// Which warnings count as errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deny {
+    Warnings,
+    Code(Code),
+}
+
+impl Deny {
+    pub(crate) fn code(self) -> Option<Code> {
+        match self {
+            Self::Warnings => None,
+            Self::Code(code) => Some(code),
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -132,4 +170,17 @@ pub(crate) struct VerifyArgs {
 fn steps(text: &str) -> Result<u64, &'static str> {
     text.parse()
         .map_err(|_| "a whole number of steps is wanted")
+}
+
+fn deny(text: &str) -> Result<Deny, String> {
+    if text == "warnings" {
+        return Ok(Deny::Warnings);
+    }
+    let code: Code = text
+        .parse()
+        .map_err(|unknown| format!("{unknown}; write `warnings` or one of them"))?;
+    match code.severity() {
+        Severity::Error => Err(format!("{code} is an error anyway")),
+        Severity::Warning => Ok(Deny::Code(code)),
+    }
 }

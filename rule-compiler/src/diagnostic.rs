@@ -9,19 +9,29 @@ mod source_map;
 
 use core::ops::Range;
 
-pub use code::Code;
+pub use code::{Code, UnknownCode};
 pub(crate) use collector::Diagnostics;
 pub use render::render;
 pub(crate) use render::render_counted;
 pub use source_map::{FileId, Position, SourceFile, SourceMap};
 
-/// Whether a ruleset with this diagnostic can be built.
+/// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// It cannot.
+    /// The ruleset cannot be built, or the caller wants none of it.
     Error,
-    /// It can, but the author should look at it.
+    /// The ruleset can be built, but the author should look at it.
     Warning,
+}
+
+impl Severity {
+    /// In lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
 }
 
 /// A place in a file of the ruleset.
@@ -66,6 +76,10 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// What to write instead.
     pub help: Option<String>,
+    /// The id of the rule that it is about, if it is about one.
+    pub rule: Option<String>,
+    /// It is a warning that the caller takes for an error.
+    pub denied: bool,
 }
 
 impl Diagnostic {
@@ -79,6 +93,8 @@ impl Diagnostic {
             related: Vec::new(),
             notes: Vec::new(),
             help: None,
+            rule: None,
+            denied: false,
         }
     }
 
@@ -113,9 +129,12 @@ impl Diagnostic {
         self
     }
 
-    /// Whether a ruleset with it can be built.
+    /// That of its code, or an error if it is denied.
     pub fn severity(&self) -> Severity {
-        self.code.severity()
+        match self.denied {
+            true => Severity::Error,
+            false => self.code.severity(),
+        }
     }
 
     /// Whether it is an error.

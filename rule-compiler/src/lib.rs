@@ -34,5 +34,6 @@ pub mod front;
 pub mod ir;
 pub mod keys;
 pub mod lower;
+pub mod report;
 pub mod request_json;
 pub mod verdict_json;

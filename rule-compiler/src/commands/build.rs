@@ -1,6 +1,8 @@
 //! `rulec build`: compile and sign a ruleset folder into a bundle.
 
 use riskgate_compiler::build::{BuildOptions, build};
+use riskgate_compiler::cost::reckon;
+use riskgate_compiler::ir::Ruleset;
 use riskgate_compiler::keys::read_signing_key;
 use riskgate_engine::admission::CLOCK_SKEW_S;
 use riskgate_engine::bundle::{Bundle, is_name};
@@ -27,7 +29,7 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
     }
     let key = read_signing_key(&args.key).map_err(Failure::unable)?;
     let ruleset = analyse(&args.ruleset)?;
-    cost::enforce(&ruleset, args.max_cost)?;
+    enforce_cost(&ruleset, args.max_cost)?;
     let options = BuildOptions {
         revision: args.revision,
         issued_at_s,
@@ -46,6 +48,18 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
         bundle.digest(),
     ));
     Ok(())
+}
+
+/// Fails if a request can cost more than `limit` steps.
+fn enforce_cost(ruleset: &Ruleset, limit: Option<u64>) -> Result<(), Failure> {
+    let Some(limit) = limit else {
+        return Ok(());
+    };
+    let report = reckon(ruleset).map_err(Failure::finding)?;
+    match cost::excess(&report, limit) {
+        Some(excess) => Err(Failure::finding(excess)),
+        None => Ok(()),
+    }
 }
 
 /// The flag, else `SOURCE_DATE_EPOCH`, else now.

@@ -1,42 +1,115 @@
 //! `rulec check`: report what is wrong with a ruleset folder.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::Path;
 
 use riskgate_compiler::build::ruleset_in_memory;
+use riskgate_compiler::cost::reckon;
+use riskgate_compiler::diagnostic::Code;
+use riskgate_compiler::front::{self, Analysis};
 use riskgate_compiler::lower::{ApproximateList, approximate_lists};
-use riskgate_compiler::{front, ir};
+use riskgate_compiler::report::{self, Report};
+use riskgate_compiler::{cost as reckoning, ir};
 
 use super::cost;
-use crate::args::CheckArgs;
+use crate::args::{CheckArgs, Deny, ReportFormat};
 use crate::failure::Failure;
-use crate::output::tell;
+use crate::output::{flush, print_line, tell};
 
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
-    let ruleset = analyse(&args.ruleset)?;
-    // What no single place of the ruleset is to blame for shows only when it is compiled.
-    ruleset_in_memory(&ruleset).map_err(Failure::finding)?;
-    if args.cost {
-        cost::print(&ruleset, args.format)?;
+    let mut analysis = read(&args.ruleset)?;
+    deny(&mut analysis, &args.deny);
+    let (failures, cost) = compile(&analysis, args);
+    let report = Report {
+        analysis: &analysis,
+        failures,
+        cost: cost.as_ref().filter(|_| args.cost),
+    };
+    match args.format {
+        ReportFormat::Human => human(&report)?,
+        ReportFormat::Json => print(&report::json(&report).map_err(Failure::unable)?)?,
+        ReportFormat::Sarif => print(&report::sarif(&report).map_err(Failure::unable)?)?,
     }
-    cost::enforce(&ruleset, args.max_cost)?;
-    tell(&format!(
-        "{}: {}, no errors\n",
-        ruleset.name,
-        cost::rules(ruleset.rules.len())
-    ));
-    Ok(())
+    match report.has_errors() {
+        true => Err(Failure::findings()),
+        false => Ok(()),
+    }
 }
 
-/// Reads and checks a ruleset, and prints every diagnostic.
+/// The ruleset of a folder, for a command that needs one; every diagnostic is printed.
 pub(crate) fn analyse(folder: &Path) -> Result<ir::Ruleset, Failure> {
-    let sources = front::read_ruleset(folder).map_err(Failure::unable)?;
-    let analysis = front::analyse(&sources);
-    let is_colourful = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tell(&analysis.report(is_colourful));
+    let analysis = read(folder)?;
+    tell(&analysis.report(is_colourful()));
+    let report = Report {
+        analysis: &analysis,
+        failures: Vec::new(),
+        cost: None,
+    };
+    if report.has_errors() {
+        tell(&format!("{}\n", report.summary()));
+    }
     let ruleset = analysis.ruleset.ok_or_else(Failure::findings)?;
     tell(&approximations(&ruleset));
     Ok(ruleset)
+}
+
+fn read(folder: &Path) -> Result<Analysis, Failure> {
+    let sources = front::read_ruleset(folder).map_err(Failure::unable)?;
+    let mut analysis = front::analyse(&sources);
+    analysis.sources.seen_through(folder);
+    Ok(analysis)
+}
+
+fn deny(analysis: &mut Analysis, wanted: &[Deny]) {
+    let codes: BTreeSet<Code> = wanted.iter().filter_map(|deny| deny.code()).collect();
+    let all = wanted.contains(&Deny::Warnings);
+    analysis.deny(|code| all || codes.contains(&code));
+}
+
+/// What no single place of the ruleset is to blame for shows only when it is compiled, and so does what it costs.
+fn compile(analysis: &Analysis, args: &CheckArgs) -> (Vec<String>, Option<reckoning::Report>) {
+    let Some(ruleset) = &analysis.ruleset else {
+        return (Vec::new(), None);
+    };
+    if let Err(error) = ruleset_in_memory(ruleset) {
+        return (vec![error.to_string()], None);
+    }
+    if !args.cost && args.max_cost.is_none() {
+        return (Vec::new(), None);
+    }
+    match reckon(ruleset) {
+        Ok(report) => {
+            let excess = args.max_cost.and_then(|limit| cost::excess(&report, limit));
+            (excess.into_iter().collect(), Some(report))
+        }
+        Err(error) => (vec![error.to_string()], None),
+    }
+}
+
+fn human(report: &Report<'_>) -> Result<(), Failure> {
+    tell(&report.analysis.report(is_colourful()));
+    if let Some(ruleset) = &report.analysis.ruleset {
+        tell(&approximations(ruleset));
+    }
+    if let Some(cost) = report.cost {
+        print(&cost::table(cost))?;
+    }
+    for failure in &report.failures {
+        tell(&format!("error: {failure}\n"));
+    }
+    tell(&format!("{}\n", report.summary()));
+    Ok(())
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    print_line(&mut out, text.trim_end())?;
+    flush(&mut out)
+}
+
+fn is_colourful() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
 /// What authors of approximate lists agreed to, a line for each.

@@ -3,41 +3,18 @@
 use core::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use riskgate_compiler::cost::limits::{HEAD_LEN, HEADER_COUNT, IDENTITY_LEN};
-use riskgate_compiler::cost::{Report, RuleCost, reckon};
-use riskgate_compiler::ir::Ruleset;
-use serde::Serialize;
-
-use crate::args::Format;
-use crate::failure::Failure;
-use crate::output::{flush, print_line};
+use riskgate_compiler::cost::{Report, RuleCost};
+use riskgate_compiler::report::counted;
 
 /// More rules are counted, for people.
 const SHOWN: usize = 40;
 /// Rules that an error names.
 const NAMED: usize = 3;
 
-/// Prints what a ruleset costs.
-pub(crate) fn print(ruleset: &Ruleset, format: Format) -> Result<(), Failure> {
-    let report = reckon(ruleset).map_err(Failure::finding)?;
-    let text = match format {
-        Format::Human => human(&report),
-        Format::Json => serde_json::to_string_pretty(&CostReport::new(ruleset, &report))
-            .map_err(Failure::unable)?,
-    };
-    let mut out = std::io::stdout().lock();
-    print_line(&mut out, text.trim_end())?;
-    flush(&mut out)
-}
-
-/// Fails if a request can cost more than `limit` steps.
-pub(crate) fn enforce(ruleset: &Ruleset, limit: Option<u64>) -> Result<(), Failure> {
-    let Some(limit) = limit else {
-        return Ok(());
-    };
-    let report = reckon(ruleset).map_err(Failure::finding)?;
+/// Why a request costs too much, if it can cost more than `limit` steps.
+pub(crate) fn excess(report: &Report, limit: u64) -> Option<String> {
     if report.worst <= limit {
-        return Ok(());
+        return None;
     }
     let mut rules: Vec<&RuleCost> = report.rules.iter().collect();
     rules.sort_by_key(|rule| Reverse(rule.worst));
@@ -51,83 +28,16 @@ pub(crate) fn enforce(ruleset: &Ruleset, limit: Option<u64>) -> Result<(), Failu
         true => format!(" (indexes, for all rules together: {indexes})"),
         false => String::new(),
     };
-    Err(Failure::finding(format!(
+    Some(format!(
         "a request can cost {} steps{indexes}, more than the {limit} of --max-cost; dearest by themselves: {}; \
          `rulec check --cost --format json` shows all",
         report.worst,
         named.join(", ")
-    )))
+    ))
 }
 
-/// So many rules, in words.
-pub(crate) fn rules(count: usize) -> String {
-    match count {
-        1 => "1 rule".to_owned(),
-        _ => format!("{count} rules"),
-    }
-}
-
-/// The JSON form is stable: keys are added, never renamed.
-#[derive(Debug, Serialize)]
-struct CostReport<'a> {
-    ruleset: &'a str,
-    limits: Limits,
-    typical: u64,
-    worst: u64,
-    indexes: IndexReport,
-    rules: Vec<RuleReport<'a>>,
-}
-
-/// The requests that the worst case holds for.
-#[derive(Debug, Serialize)]
-struct Limits {
-    head_bytes: u64,
-    headers: u64,
-    identity_bytes: u64,
-}
-
-/// What is paid once for all rules together.
-#[derive(Debug, Serialize)]
-struct IndexReport {
-    typical: u64,
-    worst: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct RuleReport<'a> {
-    id: &'a str,
-    access: &'a str,
-    typical: u64,
-    worst: u64,
-}
-
-impl<'a> CostReport<'a> {
-    fn new(ruleset: &'a Ruleset, report: &'a Report) -> CostReport<'a> {
-        let rules = report.rules.iter().map(|rule| RuleReport {
-            id: &rule.id,
-            access: &rule.access,
-            typical: rule.typical,
-            worst: rule.worst,
-        });
-        CostReport {
-            ruleset: &ruleset.name,
-            limits: Limits {
-                head_bytes: HEAD_LEN,
-                headers: HEADER_COUNT,
-                identity_bytes: IDENTITY_LEN,
-            },
-            typical: report.typical,
-            worst: report.worst,
-            indexes: IndexReport {
-                typical: report.indexes.typical,
-                worst: report.indexes.worst,
-            },
-            rules: rules.collect(),
-        }
-    }
-}
-
-fn human(report: &Report) -> String {
+/// What a ruleset costs, the dearest rules first.
+pub(crate) fn table(report: &Report) -> String {
     let mut rules: Vec<&RuleCost> = report.rules.iter().collect();
     rules.sort_by_key(|rule| Reverse((rule.typical, rule.worst)));
     let shown = rules.get(..SHOWN).unwrap_or(&rules);
@@ -177,7 +87,7 @@ fn summary(rules: &[&RuleCost]) -> String {
         .collect();
     format!(
         "\nThese are the {SHOWN} dearest of {}; `--cost --format json` prints all.\nLooked at: {}.\n",
-        self::rules(rules.len()),
+        counted(rules.len(), "rule"),
         counts.join(", ")
     )
 }

@@ -1,16 +1,18 @@
 //! The kinds of diagnostics. The comment of each is its page: what it means, an example, the remedy.
 
-use core::fmt;
+use core::{fmt, str::FromStr};
+
+use thiserror::Error;
 
 use super::Severity;
 
 /// Declares [`Code`] with its numbers and severities in one table.
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $number:literal $severity:ident,)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $number:literal $severity:ident,)*) => {
         /// What kind of diagnostic it is. Numbers are never given out twice.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Code {
-            $($(#[$doc])* $name = $number,)*
+            $($(#[doc = $doc])* $name = $number,)*
         }
 
         impl Code {
@@ -22,6 +24,22 @@ macro_rules! codes {
                 match self {
                     $(Code::$name => Severity::$severity,)*
                 }
+            }
+
+            /// A word or a few, joined like `UnusedList`.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Code::$name => stringify!($name),)*
+                }
+            }
+
+            /// What it means, an example and the remedy, in Markdown.
+            pub fn page(self) -> String {
+                let lines: &[&str] = match self {
+                    $(Code::$name => &[$($doc),*],)*
+                };
+                let line = |line: &&str| format!("{}\n", line.strip_prefix(' ').unwrap_or(line));
+                lines.iter().map(line).collect()
             }
         }
     };
@@ -424,8 +442,31 @@ codes! {
     AlwaysChecked = 105 Warning,
 }
 
+impl Code {
+    /// What it means, without the example and the remedy, on one line.
+    pub fn summary(self) -> String {
+        let page = self.page();
+        let first = page.split("\n\n").next().unwrap_or_default();
+        first.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "R{:04}", *self as u16)
+    }
+}
+
+/// A text that is no code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("there is no such code; `rulec explain` lists all")]
+pub struct UnknownCode;
+
+impl FromStr for Code {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCode> {
+        let known = Code::ALL.iter().find(|code| code.to_string() == text);
+        known.copied().ok_or(UnknownCode)
     }
 }

@@ -32,16 +32,29 @@ impl Diagnostics {
         self.error_count + self.warning_count
     }
 
+    /// A mark to come back to with [`Self::attribute`].
+    pub(crate) fn mark(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Says of all that was filed since the mark that it is about this rule.
+    pub(crate) fn attribute(&mut self, mark: usize, rule: &str) {
+        for diagnostic in self.kept.iter_mut().skip(mark) {
+            diagnostic.rule = Some(rule.to_owned());
+        }
+    }
+
     /// Whether one is an error.
     pub(crate) fn has_errors(&self) -> bool {
         self.error_count > 0
     }
 
-    /// By file, then by position, then errors first; and how many more there were.
-    pub(crate) fn finish(mut self) -> (Vec<Diagnostic>, usize) {
-        let omitted = self.count() - self.kept.len();
+    /// By file, then by position, then errors first; and how many more errors and warnings there were.
+    pub(crate) fn finish(mut self) -> (Vec<Diagnostic>, usize, usize) {
         self.kept.sort_by_key(sort_key);
-        (self.kept, omitted)
+        let omitted_errors = self.error_count.saturating_sub(MAX_KEPT);
+        let omitted_warnings = self.warning_count.saturating_sub(MAX_KEPT);
+        (self.kept, omitted_errors, omitted_warnings)
     }
 }
 

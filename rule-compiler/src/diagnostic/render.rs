@@ -95,14 +95,14 @@ fn snippet<'a>(
     kind: AnnotationKind,
     sources: &'a SourceMap,
 ) -> Option<Snippet<'a, Annotation<'a>>> {
-    let SourceFile { name, text, .. } = sources.get(span.file)?;
+    let SourceFile { text, .. } = sources.get(span.file)?;
     let window = Window::around(text, &span.range);
     let annotation = kind.span(window.range).label(label);
     let line = usize::try_from(sources.position(span.file, window.start).line).unwrap_or(1);
     Some(
         Snippet::source(window.text)
             .line_start(line)
-            .path(name.as_str())
+            .path(sources.path(span.file))
             .annotation(annotation),
     )
 }

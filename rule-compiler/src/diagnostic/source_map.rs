@@ -1,5 +1,6 @@
 //! The files that spans point into.
 
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// Which file of a [`SourceMap`]; in the order in which diagnostics are shown.
@@ -30,6 +31,8 @@ pub struct Position {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceMap {
     files: Vec<SourceFile>,
+    /// What stands before their names when they are shown.
+    folder: PathBuf,
 }
 
 impl SourceMap {
@@ -49,6 +52,18 @@ impl SourceMap {
         id
     }
 
+    /// Shows files as they are found from where the reader stands; without it, by their names inside the ruleset folder.
+    pub fn seen_through(&mut self, folder: &Path) {
+        let is_step = |part: &Component<'_>| *part != Component::CurDir;
+        self.folder = folder.components().filter(is_step).collect();
+    }
+
+    /// The path of a file for its reader, with `/` between folders.
+    pub fn path(&self, id: FileId) -> String {
+        let name = self.get(id).map_or("", |file| &file.name);
+        self.folder.join(name).to_string_lossy().into_owned()
+    }
+
     /// The file, if it is one of this map.
     pub fn get(&self, id: FileId) -> Option<&SourceFile> {
         self.files.get(usize::try_from(id.0).ok()?)
@@ -64,6 +79,15 @@ impl SourceMap {
 }
 
 impl SourceFile {
+    /// The line that a byte is on, without its end.
+    pub fn line_at(&self, offset: usize) -> &str {
+        let offset = floor_char_boundary(&self.text, offset);
+        let (before, after) = self.text.split_at_checked(offset).unwrap_or_default();
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let end = offset + after.find('\n').unwrap_or(after.len());
+        self.text.get(start..end).unwrap_or("")
+    }
+
     fn position(&self, offset: usize) -> Position {
         let offset = floor_char_boundary(&self.text, offset);
         let earlier = self.line_starts.partition_point(|&start| start <= offset);

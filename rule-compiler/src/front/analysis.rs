@@ -26,16 +26,26 @@ pub struct Analysis {
     pub ruleset: Option<ir::Ruleset>,
     /// By file and position; of errors and of warnings the first thousand.
     pub diagnostics: Vec<Diagnostic>,
-    /// How many more there were.
-    pub omitted: usize,
+    /// How many more errors there were.
+    pub omitted_errors: usize,
+    /// How many more warnings there were.
+    pub omitted_warnings: usize,
     /// The files that the diagnostics point into.
     pub sources: SourceMap,
 }
 
 impl Analysis {
+    /// Takes warnings of these codes for errors. The ruleset stays: nothing is wrong with it that would stop a build.
+    pub fn deny(&mut self, is_denied: impl Fn(Code) -> bool) {
+        for diagnostic in &mut self.diagnostics {
+            diagnostic.denied = !diagnostic.is_error() && is_denied(diagnostic.code);
+        }
+    }
+
     /// The diagnostics as text; without `color` fit for logs.
     pub fn report(&self, color: bool) -> String {
-        diagnostic::render_counted(&self.diagnostics, self.omitted, &self.sources, color)
+        let omitted = self.omitted_errors + self.omitted_warnings;
+        diagnostic::render_counted(&self.diagnostics, omitted, &self.sources, color)
     }
 }
 
@@ -72,11 +82,12 @@ pub fn analyse(sources: &Sources) -> Analysis {
                 rules,
             }
         });
-    let (diagnostics, omitted) = diagnostics.finish();
+    let (diagnostics, omitted_errors, omitted_warnings) = diagnostics.finish();
     Analysis {
         ruleset,
         diagnostics,
-        omitted,
+        omitted_errors,
+        omitted_warnings,
         sources: files.sources,
     }
 }

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use super::{
     context::Context,
     environment::Environment,
-    fields::optional,
+    fields::{Fields, optional},
     limits::{MAX_DESCRIPTION_LEN, MAX_LABELS, MAX_NOTE_LEN, MAX_SCORE},
     lint, name,
     text::quoted,
     time, when,
-    yaml::Node,
+    yaml::{Kind, Node},
 };
 use crate::{
     diagnostic::{Code, Span},
@@ -54,7 +54,16 @@ impl Scope {
 impl Context<'_> {
     /// One element of `rules`.
     pub(crate) fn rule(&mut self, node: &Node, scope: &mut Scope) -> Option<Rule> {
+        let mark = self.diagnostics.mark();
         let fields = self.fields(node, "a rule", &KEYS)?;
+        let rule = self.read_rule(node, &fields, scope);
+        if let Some(Kind::Scalar(id)) = fields.get("id").map(|node| &node.kind) {
+            self.diagnostics.attribute(mark, &id.text);
+        }
+        rule
+    }
+
+    fn read_rule(&mut self, node: &Node, fields: &Fields<'_>, scope: &mut Scope) -> Option<Rule> {
         let id = fields
             .require("id", self)
             .and_then(|node| self.rule_id(node, scope));
@@ -70,7 +79,7 @@ impl Context<'_> {
         });
         let labels = optional(fields.get("tags"), Vec::new(), |node| self.labels(node));
         let priority = optional(fields.get("priority"), 0, |node| self.priority(node));
-        let stage = self.stage(&fields, &mut scope.environment);
+        let stage = self.stage(fields, &mut scope.environment);
         let active = optional(fields.get("active"), Active::default(), |node| {
             self.active(node)
         });

@@ -75,24 +75,7 @@ impl Workshop {
     }
 
     pub(crate) fn run_with(&self, args: &str, stdin: &str, variables: &[(&str, &str)]) -> Outcome {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rulec"))
-            .args(args.split_whitespace())
-            .current_dir(self.folder.path())
-            .env_remove("SOURCE_DATE_EPOCH")
-            .envs(variables.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // A command that refuses its arguments does not read its input.
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        Outcome {
-            code: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        run(self.folder.path(), args, stdin, variables)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -112,6 +95,32 @@ impl Workshop {
     /// The names of all files of the folder itself, in order.
     pub(crate) fn names(&self) -> Vec<String> {
         names_in(self.folder.path())
+    }
+}
+
+/// Runs `rulec` where the source tree is, which it leaves alone.
+pub(crate) fn run_in(folder: &Path, args: &str) -> Outcome {
+    run(folder, args, "", &[])
+}
+
+fn run(folder: &Path, args: &str, stdin: &str, variables: &[(&str, &str)]) -> Outcome {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rulec"))
+        .args(args.split_whitespace())
+        .current_dir(folder)
+        .env_remove("SOURCE_DATE_EPOCH")
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that refuses its arguments does not read its input.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Outcome {
+        code: output.status.code().unwrap(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }
 
