@@ -6,14 +6,16 @@ mod code;
 mod collector;
 mod render;
 mod source_map;
+mod suppression;
 
 use core::ops::Range;
 
 pub use code::{Code, UnknownCode};
-pub(crate) use collector::Diagnostics;
+pub(crate) use collector::{Diagnostics, Findings};
 pub use render::render;
 pub(crate) use render::render_counted;
 pub use source_map::{FileId, Position, SourceFile, SourceMap};
+pub use suppression::Suppressed;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

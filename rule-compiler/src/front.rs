@@ -36,6 +36,7 @@ mod outcome;
 mod reply;
 mod rule;
 mod sources;
+mod suppress;
 mod text;
 mod when;
 mod yaml;

@@ -67,8 +67,12 @@ impl Report<'_> {
             files,
         } = self.counts();
         let place = format!("in {}", counted(files, "file"));
+        let answered = match self.analysis.suppressed.len() {
+            0 => String::new(),
+            count => format!(", {count} suppressed"),
+        };
         let ruleset = self.analysis.ruleset.as_ref().filter(|_| errors == 0);
-        match (ruleset, warnings) {
+        let summary = match (ruleset, warnings) {
             (Some(ruleset), 0) => format!("{}, no errors", title(ruleset)),
             (Some(ruleset), _) => {
                 let warnings = counted(warnings, "warning");
@@ -80,7 +84,8 @@ impl Report<'_> {
                 let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
                 format!("{errors}, {warnings} {place}")
             }
-        }
+        };
+        summary + &answered
     }
 }
 

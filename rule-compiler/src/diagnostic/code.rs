@@ -392,6 +392,18 @@ codes! {
     ///
     /// A key is a string or an IP address: `client.ip`, `request.cookies["session"]`. Transforms may follow a string.
     KeyType = 51 Error,
+    /// A `suppress` that cannot be: of a code that there is not, of an error, of one code twice, or without a reason.
+    ///
+    /// ```yaml
+    /// - id: fallback
+    ///   suppress: [{ code: R0015, reason: "" }]
+    ///   when: request.method == "TRACE"
+    ///   then: deny
+    /// ```
+    ///
+    /// Only warnings can be suppressed, by their code: `suppress: [{ code: R0105, reason: "it is meant for every request" }]`.
+    /// Errors have to be mended.
+    InvalidSuppression = 38 Error,
     /// A list that no rule uses. It costs nothing in a bundle, but may be a rule's typo.
     ///
     /// ```yaml
@@ -440,6 +452,17 @@ codes! {
     /// Require something besides that an index finds: a value, a prefix, a network. A rule that is
     /// meant for every request can stay as it is; `rulec check --cost` shows what it costs.
     AlwaysChecked = 105 Warning,
+    /// A `suppress` of a warning that is not there. It may be left over from a rule that has changed, and would hide a new one.
+    ///
+    /// ```yaml
+    /// - id: no-trace
+    ///   suppress: [{ code: R0105, reason: every request is meant }]
+    ///   when: request.method == "TRACE"
+    ///   then: deny
+    /// ```
+    ///
+    /// Delete it. A rule's `suppress` is about that rule, the one in `ruleset.yaml` about what stands in `ruleset.yaml`.
+    UnusedSuppression = 106 Warning,
 }
 
 impl Code {

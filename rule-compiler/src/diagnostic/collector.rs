@@ -1,7 +1,9 @@
 //! Diagnostics while they are found.
 
-use super::{Diagnostic, Span};
-use crate::diagnostic::{Code, FileId, Severity};
+use super::{
+    Code, Diagnostic, FileId, Severity, Span,
+    suppression::{Suppressed, Suppressions},
+};
 
 /// Of errors and of warnings so many are kept, and the rest is counted: a generated file can hold millions of mistakes.
 const MAX_KEPT: usize = 1_000;
@@ -10,20 +12,57 @@ const MAX_KEPT: usize = 1_000;
 #[derive(Debug, Default)]
 pub(crate) struct Diagnostics {
     kept: Vec<Diagnostic>,
+    suppressed: Vec<Suppressed>,
     error_count: usize,
     warning_count: usize,
+    rule: Option<String>,
+    /// What the author has answered.
+    pub(crate) suppressions: Suppressions,
+}
+
+/// All diagnostics, each list by file, then by position, then errors first.
+#[derive(Debug)]
+pub(crate) struct Findings {
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) suppressed: Vec<Suppressed>,
+    /// How many more errors there were.
+    pub(crate) omitted_errors: usize,
+    /// How many more warnings there were.
+    pub(crate) omitted_warnings: usize,
 }
 
 impl Diagnostics {
+    /// What is filed from now on is about this rule, or about none.
+    pub(crate) fn about(&mut self, rule: Option<&str>) {
+        self.rule = rule.map(str::to_owned);
+    }
+
+    /// The rule that is being read.
+    pub(crate) fn rule(&self) -> Option<&str> {
+        self.rule.as_deref()
+    }
+
     /// Files one.
-    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn push(&mut self, mut diagnostic: Diagnostic) {
+        if diagnostic.rule.is_none() {
+            diagnostic.rule.clone_from(&self.rule);
+        }
         let count = match diagnostic.severity() {
             Severity::Error => &mut self.error_count,
-            Severity::Warning => &mut self.warning_count,
+            Severity::Warning => match self.suppressions.reason(&diagnostic) {
+                Some(reason) => return self.suppress(diagnostic, reason),
+                None => &mut self.warning_count,
+            },
         };
         *count += 1;
         if *count <= MAX_KEPT {
             self.kept.push(diagnostic);
+        }
+    }
+
+    fn suppress(&mut self, diagnostic: Diagnostic, reason: String) {
+        if self.suppressed.len() < MAX_KEPT {
+            self.suppressed.push(Suppressed { diagnostic, reason });
         }
     }
 
@@ -32,29 +71,22 @@ impl Diagnostics {
         self.error_count + self.warning_count
     }
 
-    /// A mark to come back to with [`Self::attribute`].
-    pub(crate) fn mark(&self) -> usize {
-        self.kept.len()
-    }
-
-    /// Says of all that was filed since the mark that it is about this rule.
-    pub(crate) fn attribute(&mut self, mark: usize, rule: &str) {
-        for diagnostic in self.kept.iter_mut().skip(mark) {
-            diagnostic.rule = Some(rule.to_owned());
-        }
-    }
-
     /// Whether one is an error.
     pub(crate) fn has_errors(&self) -> bool {
         self.error_count > 0
     }
 
-    /// By file, then by position, then errors first; and how many more errors and warnings there were.
-    pub(crate) fn finish(mut self) -> (Vec<Diagnostic>, usize, usize) {
+    /// All that was filed.
+    pub(crate) fn finish(mut self) -> Findings {
         self.kept.sort_by_key(sort_key);
-        let omitted_errors = self.error_count.saturating_sub(MAX_KEPT);
-        let omitted_warnings = self.warning_count.saturating_sub(MAX_KEPT);
-        (self.kept, omitted_errors, omitted_warnings)
+        self.suppressed
+            .sort_by_key(|suppressed| sort_key(&suppressed.diagnostic));
+        Findings {
+            diagnostics: self.kept,
+            suppressed: self.suppressed,
+            omitted_errors: self.error_count.saturating_sub(MAX_KEPT),
+            omitted_warnings: self.warning_count.saturating_sub(MAX_KEPT),
+        }
     }
 }
 

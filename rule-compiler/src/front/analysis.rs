@@ -15,7 +15,9 @@ use super::{
     yaml,
 };
 use crate::{
-    diagnostic::{self, Code, Diagnostic, Diagnostics, FileId, SourceMap, Span},
+    diagnostic::{
+        self, Code, Diagnostic, Diagnostics, FileId, Findings, SourceMap, Span, Suppressed,
+    },
     ir,
 };
 
@@ -26,6 +28,8 @@ pub struct Analysis {
     pub ruleset: Option<ir::Ruleset>,
     /// By file and position; of errors and of warnings the first thousand.
     pub diagnostics: Vec<Diagnostic>,
+    /// Warnings that the author has answered, the first thousand.
+    pub suppressed: Vec<Suppressed>,
     /// How many more errors there were.
     pub omitted_errors: usize,
     /// How many more warnings there were.
@@ -60,6 +64,7 @@ pub fn analyse(sources: &Sources) -> Analysis {
     if complete {
         lint::no_rules(files.manifest, &rules, &mut diagnostics);
         lint::unused_lists(&scope.environment.lists, &mut diagnostics);
+        lint::unused_suppressions(&mut diagnostics);
     }
     let ruleset = manifest
         .zip(scope.environment.lists.finish())
@@ -82,10 +87,16 @@ pub fn analyse(sources: &Sources) -> Analysis {
                 rules,
             }
         });
-    let (diagnostics, omitted_errors, omitted_warnings) = diagnostics.finish();
+    let Findings {
+        diagnostics,
+        suppressed,
+        omitted_errors,
+        omitted_warnings,
+    } = diagnostics.finish();
     Analysis {
         ruleset,
         diagnostics,
+        suppressed,
         omitted_errors,
         omitted_warnings,
         sources: files.sources,

@@ -41,6 +41,8 @@ pub(crate) const MAX_PATTERN_LEN: usize = 4096;
 pub(crate) const MAX_DESCRIPTION_LEN: usize = 4096;
 /// An owner or a ticket, in bytes.
 pub(crate) const MAX_NOTE_LEN: usize = 256;
+/// Warnings that one rule suppresses.
+pub(crate) const MAX_SUPPRESSIONS: usize = 32;
 /// `tags` of one rule.
 pub(crate) const MAX_LABELS: usize = 32;
 /// Tags that one rule puts on a request.

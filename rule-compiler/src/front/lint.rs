@@ -39,6 +39,24 @@ pub(crate) fn unused_lists(lists: &Lists, diagnostics: &mut Diagnostics) {
     }
 }
 
+/// Suppressions of warnings that there are none of.
+pub(crate) fn unused_suppressions(diagnostics: &mut Diagnostics) {
+    let unused = diagnostics.suppressions.unused();
+    let found: Vec<Diagnostic> = unused
+        .map(|(rule, code, span)| {
+            let place = match rule {
+                Some(_) => "this rule",
+                None => "ruleset.yaml",
+            };
+            let message = format!("{place} has no {code} to suppress");
+            let mut diagnostic = Diagnostic::new(Code::UnusedSuppression, span.clone(), message);
+            diagnostic.rule = rule.map(str::to_owned);
+            diagnostic.help("delete it: it could hide a warning that comes later")
+        })
+        .collect();
+    found.into_iter().for_each(|found| diagnostics.push(found));
+}
+
 /// An allow rule that lets through whoever adds a good value to a bad one.
 pub(crate) fn allow_trusts_many_values(cx: &mut Context<'_>, when: &When<'_>, then: &Outcome) {
     if then.terminal != Some(Terminal::Allow) {

@@ -12,7 +12,7 @@ use crate::{
     ir::{Band, OnExpired, Terminal},
 };
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "language",
     "ruleset",
     "ttl",
@@ -22,6 +22,7 @@ const KEYS: [&str; 9] = [
     "lists",
     "counters",
     "on_unreadable_body",
+    "suppress",
 ];
 const DEFAULT_TTL_S: u64 = 24 * 3600;
 
@@ -42,6 +43,7 @@ pub(crate) fn read<'n>(
     let Some(fields) = cx.fields(node, "`ruleset.yaml`", &KEYS) else {
         return (None, None);
     };
+    let suppressions = cx.suppressions(&fields);
     let language = fields
         .require("language", cx)
         .and_then(|node| cx.language(node));
@@ -64,6 +66,7 @@ pub(crate) fn read<'n>(
     }
     let manifest = || {
         language?;
+        suppressions?;
         Some(Manifest {
             name: name?,
             ttl_s: ttl_s?,

@@ -17,13 +17,14 @@ use crate::{
     ir::{Active, Origin, Rule, Severity},
 };
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "id",
     "description",
     "owner",
     "ticket",
     "severity",
     "tags",
+    "suppress",
     "priority",
     "stage",
     "canary",
@@ -54,12 +55,10 @@ impl Scope {
 impl Context<'_> {
     /// One element of `rules`.
     pub(crate) fn rule(&mut self, node: &Node, scope: &mut Scope) -> Option<Rule> {
-        let mark = self.diagnostics.mark();
-        let fields = self.fields(node, "a rule", &KEYS)?;
-        let rule = self.read_rule(node, &fields, scope);
-        if let Some(Kind::Scalar(id)) = fields.get("id").map(|node| &node.kind) {
-            self.diagnostics.attribute(mark, &id.text);
-        }
+        self.diagnostics.about(written_id(node));
+        let fields = self.fields(node, "a rule", &KEYS);
+        let rule = fields.and_then(|fields| self.read_rule(node, &fields, scope));
+        self.diagnostics.about(None);
         rule
     }
 
@@ -67,6 +66,7 @@ impl Context<'_> {
         let id = fields
             .require("id", self)
             .and_then(|node| self.rule_id(node, scope));
+        let suppressions = self.suppressions(fields);
         let description = self.note(
             fields.get("description"),
             "`description`",
@@ -92,6 +92,7 @@ impl Context<'_> {
         lint::allow_trusts_many_values(self, &when, &then);
         let condition = lint::constant_condition(self, when_node?, when.condition);
         lint::always_checked(self, when_node?, &condition);
+        suppressions?;
         Some(Rule {
             id: id?,
             description: description?,
@@ -209,5 +210,17 @@ impl Context<'_> {
                 None
             }
         }
+    }
+}
+
+/// The id of a rule as it stands there, good or bad.
+fn written_id(node: &Node) -> Option<&str> {
+    let Kind::Mapping(entries) = &node.kind else {
+        return None;
+    };
+    let id = entries.iter().find(|entry| entry.key == "id")?;
+    match &id.value.kind {
+        Kind::Scalar(scalar) => Some(&scalar.text),
+        _ => None,
     }
 }

@@ -27,6 +27,7 @@ struct Document<'a> {
     rules: usize,
     summary: Summary,
     diagnostics: Vec<Finding<'a>>,
+    suppressed: Vec<Answered<'a>>,
     failures: &'a [String],
     approximate_lists: Vec<ListNote<'a>>,
     cost: Option<CostReport<'a>>,
@@ -52,6 +53,13 @@ struct Finding<'a> {
     related: Vec<RelatedPlace<'a>>,
     notes: &'a [String],
     help: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Answered<'a> {
+    reason: &'a str,
+    #[serde(flatten)]
+    finding: Finding<'a>,
 }
 
 #[derive(Serialize)]
@@ -103,6 +111,14 @@ impl<'a> Document<'a> {
                 omitted: analysis.omitted_errors + analysis.omitted_warnings,
             },
             diagnostics: analysis.diagnostics.iter().map(finding).collect(),
+            suppressed: analysis
+                .suppressed
+                .iter()
+                .map(|suppressed| Answered {
+                    reason: &suppressed.reason,
+                    finding: finding(&suppressed.diagnostic),
+                })
+                .collect(),
             failures: &report.failures,
             approximate_lists: lists
                 .map(|list| ListNote {

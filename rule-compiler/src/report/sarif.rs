@@ -19,8 +19,7 @@ const FINGERPRINT: &str = "riskgateLine/v1";
 ///
 /// None that is known: whatever a report holds has a form in JSON.
 pub fn sarif(report: &Report<'_>) -> serde_json::Result<String> {
-    let found = &report.analysis.diagnostics;
-    let codes: BTreeSet<Code> = found.iter().map(|found| found.code).collect();
+    let codes: BTreeSet<Code> = found(report).map(|(found, _)| found.code).collect();
     let notifications: Vec<Value> = report.failures.iter().map(|it| notification(it)).collect();
     let log = json!({
         "$schema": SCHEMA,
@@ -65,17 +64,32 @@ fn notification(failure: &str) -> Value {
     json!({ "level": Severity::Error.name(), "message": { "text": failure } })
 }
 
+/// What is shown and what is suppressed, that with the reason.
+fn found<'r>(report: &'r Report<'_>) -> impl Iterator<Item = (&'r Diagnostic, Option<&'r str>)> {
+    let shown = report
+        .analysis
+        .diagnostics
+        .iter()
+        .map(|found| (found, None));
+    let suppressed = report.analysis.suppressed.iter();
+    shown.chain(suppressed.map(|it| (&it.diagnostic, Some(it.reason.as_str()))))
+}
+
 fn results(report: &Report<'_>, codes: &BTreeSet<Code>) -> Vec<Value> {
     let sources = &report.analysis.sources;
-    let found: Vec<&Diagnostic> = report.analysis.diagnostics.iter().collect();
-    let fingerprints = fingerprints(&found, sources);
-    let results = found.iter().zip(&fingerprints);
+    let diagnostics: Vec<&Diagnostic> = found(report).map(|(found, _)| found).collect();
+    let fingerprints = fingerprints(&diagnostics, sources);
+    let mut results = Vec::new();
+    for ((found, reason), fingerprint) in found(report).zip(fingerprints) {
+        let index = codes.iter().position(|code| *code == found.code);
+        let mut result = result(found, index, &fingerprint, sources);
+        if let (Some(reason), Some(object)) = (reason, result.as_object_mut()) {
+            let suppression = json!([{ "kind": "inSource", "justification": reason }]);
+            object.insert("suppressions".to_owned(), suppression);
+        }
+        results.push(result);
+    }
     results
-        .map(|(found, fingerprint)| {
-            let index = codes.iter().position(|code| *code == found.code);
-            result(found, index, fingerprint, sources)
-        })
-        .collect()
 }
 
 fn result(

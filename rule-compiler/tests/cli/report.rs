@@ -17,7 +17,7 @@ fn root() -> &'static Path {
 fn the_forms_for_machines_are_stable() {
     for (name, code) in CASES {
         for format in ["json", "sarif"] {
-            let found = run_in(root(), &format!("check {name} --cost --format {format}"));
+            let found = run_in(root(), &format!("check {name} --format {format}"));
             assert_eq!((found.code, found.stderr.as_str()), (code, ""), "{name}");
             let path = root().join(format!("{name}.{format}"));
             let document: Value = serde_json::from_str(&found.stdout).unwrap();
@@ -117,9 +117,13 @@ fn what_only_compiling_finds_is_in_every_form() {
 #[test]
 fn denied_warnings_are_errors() {
     let denied = |args: &str| run_in(root(), &format!("check shop {args}"));
-    denied("").expect(0, "shop: 2 rules, no errors, 4 warnings in 2 files\n");
-    denied("--deny warnings").expect(1, "\n4 errors in 2 files\n");
-    denied("--deny R0101 --deny R0102").expect(1, "\n3 errors, 1 warning in 2 files\n");
+    denied("").expect(
+        0,
+        "shop: 3 rules, no errors, 4 warnings in 2 files, 1 suppressed\n",
+    );
+    denied("--deny warnings").expect(1, "\n4 errors in 2 files, 1 suppressed\n");
+    denied("--deny R0101 --deny R0102")
+        .expect(1, "\n3 errors, 1 warning in 2 files, 1 suppressed\n");
     denied("--deny R0102").expect(1, "error[R0102]");
     denied("--deny R0104").expect(0, "warning[R0102]");
     denied("--deny R0001").expect(2, "R0001 is an error anyway");
@@ -137,4 +141,29 @@ fn paths_lead_from_where_the_user_stands() {
     assert!(seen.contains("--> main.rules.yaml:3:"), "{seen}");
     let seen = stands_in(&root().join("broken"), "check ../shop");
     assert!(seen.contains("--> ../shop/main.rules.yaml:3:"), "{seen}");
+}
+
+/// What is suppressed is not shown to people, and is with its reason where programs look.
+#[test]
+fn suppressed_warnings_keep_their_reason() {
+    let found = run_in(root(), "check shop");
+    assert!(
+        !found.stderr.contains("!connection.mtls"),
+        "{}",
+        found.stderr
+    );
+    let report = run_in(root(), "check shop --format json").stdout;
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let suppressed = &report["suppressed"][0];
+    assert_eq!(suppressed["code"], "R0105");
+    assert_eq!(suppressed["rule"], "everyone");
+    assert_eq!(suppressed["reason"], "a share of all traffic is measured");
+    let log = run_in(root(), "check shop --format sarif").stdout;
+    let log: Value = serde_json::from_str(&log).unwrap();
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    let answered: Vec<_> = results
+        .iter()
+        .filter_map(|result| result["suppressions"][0]["justification"].as_str())
+        .collect();
+    assert_eq!(answered, ["a share of all traffic is measured"]);
 }
