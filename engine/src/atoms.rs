@@ -64,12 +64,14 @@ pub enum Test {
     Contains(u32),
     /// The automaton of this index finds its pattern.
     Matches(u32),
+    /// What the counter whose index stands in place of the attribute's has counted for the request's key compares so.
+    Counter(Comparison, Number),
 }
 
 /// A test of one attribute: true if any of its values satisfies it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Atom {
-    /// What is tested.
+    /// What is tested; of a test of a counter the index of that.
     pub attribute: AttributeId,
     /// What of its values.
     pub view: View,
@@ -125,6 +127,12 @@ impl Test {
             Test::EndsWith(string) => (9, 0, string.into()),
             Test::Contains(string) => (10, 0, string.into()),
             Test::Matches(index) => (11, 0, index.into()),
+            Test::Counter(comparison, Number::Int(value)) => {
+                (12, comparison as u8, value.cast_unsigned())
+            }
+            Test::Counter(comparison, Number::Double(value)) => {
+                (13, comparison as u8, value.to_bits())
+            }
         }
     }
 
@@ -144,6 +152,8 @@ impl Test {
             9 => Test::EndsWith(index()?),
             10 => Test::Contains(index()?),
             11 => Test::Matches(index()?),
+            12 => Test::Counter(compared()?, Number::Int(operand.cast_signed())),
+            13 => Test::Counter(compared()?, Number::Double(f64::from_bits(operand))),
             _ => return None,
         })
     }
@@ -205,6 +215,7 @@ pub(crate) struct Targets<'a> {
     pub(crate) prefix_sets: u32,
     pub(crate) dfas: u32,
     pub(crate) rules: u32,
+    pub(crate) counters: u32,
 }
 
 /// The section, checked: every atom tests what its attribute has, with an operand that exists.
@@ -265,6 +276,15 @@ impl Atoms {
 impl Atom {
     fn check(&self, targets: &Targets<'_>) -> Result<(), BundleError> {
         let what = "atoms";
+        if let Test::Counter(_, number) = self.test {
+            check_index(self.attribute, targets.counters, what)?;
+            let fits = self.view == View::Value && !number.is_nan();
+            return if fits {
+                Ok(())
+            } else {
+                Err(BundleError::BadValue { what })
+            };
+        }
         check_index(self.attribute, targets.attributes.count(), what)?;
         let attribute = targets.attributes.get(self.attribute);
         let kind = attribute.map(|attribute| attribute.base.kind());
@@ -282,7 +302,8 @@ impl Atom {
             | Test::IsFalse
             | Test::OneOf
             | Test::InList(_)
-            | Test::Compare(..) => Ok(()),
+            | Test::Compare(..)
+            | Test::Counter(..) => Ok(()),
         }
     }
 
@@ -304,9 +325,10 @@ impl Atom {
             },
             Test::InPrefixes(_) => kind == ValueKind::Ip,
             Test::Compare(_, number) => {
-                let is_nan = matches!(number, Number::Double(value) if value.is_nan());
-                (numeric || kind == ValueKind::Time) && !is_nan
+                let is_number = numeric || matches!(kind, ValueKind::Time | ValueKind::Int);
+                is_number && !number.is_nan()
             }
+            Test::Counter(..) => false,
             Test::OneOf
             | Test::StartsWith(_)
             | Test::EndsWith(_)

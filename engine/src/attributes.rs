@@ -54,6 +54,8 @@ pub enum Base {
     ServerName = 18,
     TlsVersion = 19,
     Claim = 20,
+    ResponseCode = 21,
+    ResponseHeader = 22,
 }
 
 /// What kind of values a base has.
@@ -63,10 +65,12 @@ pub(crate) enum ValueKind {
     Ip,
     Time,
     Bool,
+    /// An int that needs no parsing.
+    Int,
 }
 
 impl Base {
-    const ALL: [Base; 21] = [
+    const ALL: [Base; 23] = [
         Base::Method,
         Base::Scheme,
         Base::Host,
@@ -88,17 +92,24 @@ impl Base {
         Base::ServerName,
         Base::TlsVersion,
         Base::Claim,
+        Base::ResponseCode,
+        Base::ResponseHeader,
     ];
 
     fn from_code(code: u8) -> Option<Base> {
         Self::ALL.get(usize::from(code)).copied()
     }
 
-    fn has_key(self) -> bool {
+    pub(crate) fn has_key(self) -> bool {
         matches!(
             self,
-            Base::Param | Base::Header | Base::Cookie | Base::Claim
+            Base::Param | Base::Header | Base::Cookie | Base::Claim | Base::ResponseHeader
         )
+    }
+
+    /// Whether its values are there only once the request was answered.
+    pub(crate) fn is_of_response(self) -> bool {
+        matches!(self, Base::ResponseCode | Base::ResponseHeader)
     }
 
     pub(crate) fn kind(self) -> ValueKind {
@@ -106,6 +117,7 @@ impl Base {
             Base::Time => ValueKind::Time,
             Base::SourceIp | Base::ClientIp => ValueKind::Ip,
             Base::Mtls => ValueKind::Bool,
+            Base::ResponseCode => ValueKind::Int,
             _ => ValueKind::Bytes,
         }
     }
@@ -120,7 +132,7 @@ impl Base {
 pub struct Attribute {
     /// Where its values come from.
     pub base: Base,
-    /// The name of a header, parameter, cookie or claim; [`NO_KEY`] for the others.
+    /// The name of a header, parameter, cookie or claim, or of a header of the response; [`NO_KEY`] for the others.
     pub key: StringId,
     /// A string of transform codes, in order.
     pub transforms: StringId,

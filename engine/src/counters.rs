@@ -3,6 +3,32 @@
 //! The engine says what is counted and what a rule reads; where the counts are kept is a [`CounterStore`]'s business. A
 //! command line keeps them exactly, a proxy in a fixed amount of memory.
 
+pub(crate) mod keys;
+mod pending;
+mod section;
+mod sides;
+
+pub use pending::Pending;
+pub(crate) use pending::PendingCount;
+pub use section::{
+    Counter, MAX_COUNTERS, MAX_NAME_LEN, MAX_PARTS, MAX_REQUEST_ATOMS, MAX_WINDOW_MS,
+    MIN_WINDOW_MS, NO_ATTRIBUTE, write,
+};
+pub(crate) use section::{Counters, Targets, count};
+pub(crate) use sides::Ways;
+
+/// How many keys or distinct values of one request are counted; the rest of its combinations is left out.
+pub const MAX_COMBINATIONS: usize = 16;
+
+/// All counters of a ruleset together take no more memory, in bytes.
+pub const MAX_MEMORY: u64 = 128 << 20;
+
+/// How many keys a counter can be told to keep apart.
+#[must_use]
+pub fn most_keys(is_distinct: bool) -> u32 {
+    if is_distinct { 8_192 } else { 262_144 }
+}
+
 /// Index of a counter of a ruleset.
 pub type CounterIndex = u32;
 
@@ -47,6 +73,17 @@ impl CounterDefinition {
     pub fn slice_at(&self, time_us: i64) -> u64 {
         let slice_us = (u64::from(self.window_ms) * 1_000 / SLICES).max(1);
         u64::try_from(time_us).unwrap_or_default() / slice_us
+    }
+
+    /// How much memory a proxy's worker takes for it.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        /// An entry of the worker's own counts, and one of what the others counted.
+        const OF_KEY: u64 = 44 + 40;
+        /// A byte for each register of the estimator, which every slice has.
+        const OF_DISTINCT: u64 = 512 * SLICES;
+        let of_key = OF_KEY + if self.is_distinct { OF_DISTINCT } else { 0 };
+        u64::from(self.max_keys) * of_key
     }
 }
 

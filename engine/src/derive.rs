@@ -6,6 +6,7 @@ use crate::attributes::{Attribute, AttributeId, Base};
 use crate::fields::{Fields, Span};
 use crate::names::NameId;
 use crate::request::Request;
+use crate::response::Response;
 use crate::sources::Sources;
 use crate::strings::Strings;
 use crate::transform::{Transform, trimmed, url_decode};
@@ -14,6 +15,7 @@ use crate::transform::{Transform, trimmed, url_decode};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Inputs<'a> {
     pub(crate) request: &'a Request<'a>,
+    pub(crate) response: &'a Response<'a>,
     pub(crate) sources: &'a Sources,
     pub(crate) strings: &'a Strings,
 }
@@ -31,6 +33,7 @@ pub(crate) struct Values {
     params: Fields,
     cookies: Fields,
     claims: Fields,
+    response_headers: Fields,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -56,6 +59,8 @@ impl Values {
         self.params.clear(generation, &sources.params);
         self.cookies.clear(generation, &sources.cookies);
         self.claims.clear(generation, &sources.claims);
+        self.response_headers
+            .clear(generation, &sources.response_headers);
     }
 
     /// Whether a value of an attribute was derived; call [`Values::derive`] first.
@@ -109,6 +114,10 @@ impl Values {
             Base::Claim => self.push_fields(id, from, |values, place| {
                 let claim = from.request.claims.get(place.start);
                 values.push(claim.map_or(&[], |(_, value)| value), transforms);
+            }),
+            Base::ResponseHeader => self.push_fields(id, from, |values, place| {
+                let header = from.response.headers.get(place.start);
+                values.push(header.map_or(&[], |(_, value)| value), transforms);
             }),
             Base::Param | Base::Cookie => self.push_fields(id, from, |values, place| {
                 if transforms.is_empty() {
@@ -164,6 +173,7 @@ impl Values {
             Base::Param => Some(&self.params),
             Base::Cookie => Some(&self.cookies),
             Base::Claim => Some(&self.claims),
+            Base::ResponseHeader => Some(&self.response_headers),
             _ => None,
         }
     }
@@ -181,6 +191,11 @@ impl Values {
             Base::Claim => {
                 self.claims
                     .sort_named(from.request.claims, &from.sources.claims, from.strings);
+            }
+            Base::ResponseHeader => {
+                let names = &from.sources.response_headers;
+                self.response_headers
+                    .sort_named(from.response.headers, names, from.strings);
             }
             Base::Param => self.sort_params(from),
             Base::Cookie => self.sort_cookies(from),
@@ -281,7 +296,9 @@ pub(crate) fn single_value<'a>(base: Base, request: &Request<'a>) -> Option<&'a 
         | Base::Time
         | Base::SourceIp
         | Base::ClientIp
-        | Base::Mtls => None,
+        | Base::Mtls
+        | Base::ResponseCode
+        | Base::ResponseHeader => None,
     }
 }
 
@@ -346,6 +363,7 @@ mod tests {
         values.clear(&sources);
         let from = Inputs {
             request,
+            response: &Response::default(),
             sources: &sources,
             strings: &strings,
         };
@@ -468,6 +486,7 @@ mod tests {
             };
             let from = Inputs {
                 request: &request,
+                response: &Response::default(),
                 sources: &sources,
                 strings: &strings,
             };

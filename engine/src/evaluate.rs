@@ -4,6 +4,8 @@
 //! that some rule knows is looked up once, whatever the number of rules. What is left of each candidate's condition is
 //! walked lazily, and no atom is evaluated twice for a request.
 
+mod counting;
+
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
@@ -12,16 +14,21 @@ use memchr::memmem;
 use crate::atoms::{Atom, AtomId, Test, View};
 use crate::attributes::{AttributeId, Base, ValueKind};
 use crate::canaries::Draw;
+use crate::counters::{CounterStore, Pending};
 use crate::derive::{Inputs, Values};
 use crate::literals::Found;
 use crate::number::{Number, parse_double, parse_int};
 use crate::ranks;
 use crate::request::Request;
+use crate::response::Response;
 use crate::rules::{Rule, Stage};
 use crate::ruleset::Sections;
 use crate::seen::Seen;
 use crate::sources::Lookups;
 use crate::strings::StringId;
+use counting::Counting;
+
+pub(crate) use counting::count_response;
 
 /// What is known of an atom for this request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +49,7 @@ pub struct Scratch {
     seen_literals: Seen,
     /// Atoms that may be true by a literal that was found, to be tested.
     possible: Vec<AtomId>,
+    counting: Counting,
     /// Enforced matches, in source order.
     pub(crate) matched: Vec<u32>,
     /// The other matches, in source order.
@@ -53,6 +61,13 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// Whether the request that was decided last has more combinations of values for the key, or the distinct values, of
+    /// some counter than are counted.
+    #[must_use]
+    pub fn keys_were_dropped(&self) -> bool {
+        self.counting.keys.were_dropped
+    }
+
     /// Forgets the last request; what is sized by the ruleset is only cleared where it was touched.
     fn clear(&mut self, sections: &Sections) {
         self.values.clear(&sections.sources);
@@ -60,6 +75,7 @@ impl Scratch {
         self.seen_values.clear(sections.exact.place_count());
         self.seen_literals.clear(sections.literals.entry_count());
         self.possible.clear();
+        self.counting.clear(sections);
         self.matched.clear();
         self.shadowed.clear();
         self.by_rank.clear();
@@ -123,20 +139,40 @@ impl Known {
     }
 }
 
-/// Fills `matched` and `shadowed` of the scratch.
-pub(crate) fn evaluate(sections: &Sections, request: &Request<'_>, scratch: &mut Scratch) {
+/// Where a decision counts, and where it keeps what has to wait for the response.
+pub(crate) struct Counts<'a> {
+    pub(crate) store: &'a mut dyn CounterStore,
+    pub(crate) pending: &'a mut Pending,
+}
+
+/// Fills `matched` and `shadowed` of the scratch. Without `counts` nothing is counted, and counters read 0.
+pub(crate) fn evaluate(
+    sections: &Sections,
+    request: &Request<'_>,
+    counts: Option<Counts<'_>>,
+    scratch: &mut Scratch,
+) {
     scratch.clear(sections);
+    let (store, pending): (Option<&mut dyn CounterStore>, _) = match counts {
+        Some(Counts { store, pending }) => (Some(store as &mut dyn CounterStore), Some(pending)),
+        None => (None, None),
+    };
     let mut evaluation = Evaluation {
         sections,
         from: Inputs {
             request,
+            response: &Response::default(),
             sources: &sections.sources,
             strings: &sections.strings,
         },
+        store,
         scratch,
     };
     evaluation.look_up();
     evaluation.pair();
+    if let Some(pending) = pending {
+        evaluation.count(pending);
+    }
     for rule in sections.policy.always() {
         evaluation.scratch.known.candidates.add(rule);
     }
@@ -147,28 +183,33 @@ pub(crate) fn evaluate(sections: &Sections, request: &Request<'_>, scratch: &mut
 struct Evaluation<'a> {
     sections: &'a Sections,
     from: Inputs<'a>,
+    store: Option<&'a mut dyn CounterStore>,
     scratch: &'a mut Scratch,
 }
 
 impl Evaluation<'_> {
     /// Looks up the values of all attributes that give access and that the request has.
     fn look_up(&mut self) {
-        let sources = &self.sections.sources;
-        for &id in &sources.fixed {
+        for &id in &self.sections.sources.fixed {
             self.look_up_attribute(id);
         }
         for base in [Base::Header, Base::Param, Base::Cookie, Base::Claim] {
-            let names = sources.names_of(base);
-            let Some(names) = names.filter(|names| names.give_access()) else {
-                continue;
-            };
-            self.scratch.values.sort_fields(base, &self.from);
-            let mut index = 0;
-            while let Some(name) = self.scratch.values.name_at(base, index) {
-                index += 1;
-                for &id in names.attributes(name) {
-                    self.look_up_attribute(id);
-                }
+            self.look_up_names(base);
+        }
+    }
+
+    /// Looks up the values of a base that has names.
+    fn look_up_names(&mut self, base: Base) {
+        let names = self.sections.sources.names_of(base);
+        let Some(names) = names.filter(|names| names.give_access()) else {
+            return;
+        };
+        self.scratch.values.sort_fields(base, &self.from);
+        let mut index = 0;
+        while let Some(name) = self.scratch.values.name_at(base, index) {
+            index += 1;
+            for &id in names.attributes(name) {
+                self.look_up_attribute(id);
             }
         }
     }
@@ -188,7 +229,7 @@ impl Evaluation<'_> {
                 self.look_up_values(id, &lookups);
             }
             ValueKind::Ip => self.look_up_address(attribute.base, &lookups),
-            ValueKind::Time | ValueKind::Bool => {}
+            ValueKind::Time | ValueKind::Bool | ValueKind::Int => {}
         }
         self.look_up_numbers(id, &lookups);
         for &atom in sections.sources.scanned(&lookups) {
@@ -365,6 +406,11 @@ impl Evaluation<'_> {
     }
 
     fn test(&mut self, atom: &Atom) -> bool {
+        if let Test::Counter(comparison, number) = atom.test {
+            let value = self.read_counter(atom.attribute);
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            return comparison.holds(Number::Int(value), number);
+        }
         let Some(attribute) = self.sections.attributes.get(atom.attribute) else {
             return false;
         };
@@ -382,6 +428,10 @@ impl Evaluation<'_> {
                 Test::Present => true,
                 _ => false,
             },
+            ValueKind::Int => self.from.response.code.is_some_and(|code| {
+                let code = Number::Int(i64::from(code));
+                test_number(atom.test, code)
+            }),
             ValueKind::Bool => match (atom.test, self.from.request.mtls) {
                 (Test::Present, value) => value.is_some(),
                 (Test::IsTrue, value) => value == Some(true),
@@ -423,7 +473,11 @@ impl Evaluation<'_> {
             Test::Matches(dfa) => sections.dfa(dfa).is_some_and(|dfa| dfa.is_match(value)),
             // Every atom of this kind that holds was found when the values were looked up.
             Test::OneOf => false,
-            Test::IsTrue | Test::IsFalse | Test::InPrefixes(_) | Test::Compare(..) => false,
+            Test::IsTrue
+            | Test::IsFalse
+            | Test::InPrefixes(_)
+            | Test::Compare(..)
+            | Test::Counter(..) => false,
         }
     }
 

@@ -341,6 +341,7 @@ mod tests {
             prefix_sets: 0,
             dfas: 0,
             rules: 0,
+            counters: 0,
         };
         let atom = |attribute| Atom {
             attribute,

@@ -59,6 +59,7 @@ pub mod prefixes;
 pub mod program;
 pub mod ranks;
 pub mod request;
+pub mod response;
 pub mod rules;
 pub mod ruleset;
 mod seen;

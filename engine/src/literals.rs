@@ -558,6 +558,7 @@ mod tests {
             prefix_sets: 0,
             dfas: 0,
             rules: 0,
+            counters: 0,
         };
         let atoms = crate::atoms::write(&all, &[]);
         let atoms = Atoms::read(&atoms.as_slice().into(), &targets).unwrap();

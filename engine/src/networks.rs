@@ -368,6 +368,7 @@ mod tests {
             prefix_sets: 3,
             dfas: 0,
             rules: 0,
+            counters: 0,
         };
         let atom = |set| Atom {
             attribute: 0,

@@ -12,6 +12,10 @@ pub enum Number {
 }
 
 impl Number {
+    pub(crate) fn is_nan(self) -> bool {
+        matches!(self, Number::Double(value) if value.is_nan())
+    }
+
     /// Compares as real numbers, without rounding either side.
     #[must_use]
     pub fn compare(self, other: Number) -> Ordering {

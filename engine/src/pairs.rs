@@ -123,6 +123,13 @@ impl Pairs {
         }
     }
 
+    /// Every atom that is one of a pair.
+    pub(crate) fn atoms(&self) -> impl Iterator<Item = AtomId> {
+        let firsts = records::<Filed>(self.firsts.view(&self.bytes));
+        let seconds = records::<Filed>(self.seconds.view(&self.bytes));
+        firsts.chain(seconds).map(|filed| filed.atom)
+    }
+
     fn seconds_of(&self, first: &Filed) -> &[u8] {
         let (start, length) = first.slice;
         slice::<Filed>(self.seconds.view(&self.bytes), start, length)
@@ -174,6 +181,7 @@ mod tests {
             prefix_sets: 0,
             dfas: 0,
             rules: 0,
+            counters: 0,
         };
         let atom = Atom {
             attribute: 0,

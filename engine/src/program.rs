@@ -55,6 +55,13 @@ pub fn write(nodes: &[Node]) -> Vec<u8> {
     out
 }
 
+/// Where a walk may go on from a node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ways {
+    pub(crate) on_true: bool,
+    pub(crate) on_false: bool,
+}
+
 /// The section, checked: every walk ends.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Programs {
@@ -121,6 +128,51 @@ impl Programs {
             start = end;
         }
         Ok(())
+    }
+
+    pub(crate) fn node(&self, index: u32) -> Option<Node> {
+        record(self.nodes.view(&self.bytes), index)
+    }
+
+    /// Tells of every node from `entry` on that a walk may come to, once and in order, which ways lead on from it.
+    /// True if one leads to the end that accepts.
+    pub(crate) fn explore(
+        &self,
+        entry: u32,
+        reached: &mut Vec<bool>,
+        mut ways: impl FnMut(AtomId) -> Ways,
+    ) -> bool {
+        reached.clear();
+        let mut accepts = false;
+        let mut reach = |next: u32, reached: &mut Vec<bool>| match next.checked_sub(entry) {
+            _ if next == ACCEPT => accepts = true,
+            Some(place) if next != REJECT => {
+                let place = place as usize;
+                if reached.len() <= place {
+                    reached.resize(place + 1, false);
+                }
+                if let Some(flag) = reached.get_mut(place) {
+                    *flag = true;
+                }
+            }
+            _ => {}
+        };
+        reach(entry, reached);
+        let mut place = 0;
+        while let Some(&is_reached) = reached.get(place) {
+            let index = entry.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));
+            if let Some(node) = self.node(index).filter(|_| is_reached) {
+                let ways = ways(node.atom);
+                if ways.on_true {
+                    reach(node.on_true, reached);
+                }
+                if ways.on_false {
+                    reach(node.on_false, reached);
+                }
+            }
+            place += 1;
+        }
+        accepts
     }
 
     /// Walks from `entry` on; `is_true` tells an atom's value.

@@ -267,6 +267,7 @@ mod tests {
             prefix_sets: 0,
             dfas: 0,
             rules: 0,
+            counters: 0,
         };
         let compare = |number| {
             Comparison::ALL.map(|comparison| Atom {

@@ -43,7 +43,7 @@ pub struct Request<'a> {
     pub claims: &'a [(&'a [u8], &'a [u8])],
 }
 
-/// Which parts of a request a ruleset reads.
+/// Which parts of a request, and of what it was answered with, a ruleset reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Needs(u32);
 
@@ -77,6 +77,8 @@ needs! {
     server_name: ServerName;
     tls_version: TlsVersion;
     claims: Claim;
+    response_code: ResponseCode;
+    response_headers: ResponseHeader;
 }
 
 impl Needs {

@@ -156,9 +156,13 @@ impl Rules {
         }
         tags_of_rules.finish(section.tags.len(), what)?;
         strings.check_headers(records(section.tags.view(bytes)), what)?;
-        let entries = (0..section.count()).filter_map(|index| section.get(index));
-        programs.check_conditions(entries.map(|rule| rule.entry))?;
         Ok(section)
+    }
+
+    /// Where the conditions start, in order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = u32> {
+        let rules = (0..self.count()).filter_map(|index| self.get(index));
+        rules.map(|rule| rule.entry)
     }
 
     pub(crate) fn count(&self) -> u32 {

@@ -11,8 +11,9 @@ use crate::attributes::{Attributes, Base};
 use crate::bundle::{Bundle, BundleError, Digest, OnExpired, SectionKind, Signature};
 use crate::canaries::Canaries;
 use crate::codec::Bytes;
+use crate::counters::{self, CounterDefinition, CounterStore, Counters, Pending};
 use crate::dfa::{self, Dfa};
-use crate::evaluate::evaluate;
+use crate::evaluate::{Counts, count_response, evaluate};
 use crate::exact::Exact;
 use crate::lists::List;
 use crate::literals::Literals;
@@ -23,6 +24,7 @@ use crate::prefixes::{self, PrefixSet};
 use crate::program::Programs;
 use crate::ranks::Ranks;
 use crate::request::{Needs, Request};
+use crate::response::Response;
 use crate::rules::{self, Rules};
 use crate::sources::{Index, Sources};
 use crate::strings::Strings;
@@ -50,6 +52,7 @@ pub(crate) struct Sections {
     pub(crate) ranks: Ranks,
     pub(crate) pairs: Pairs,
     pub(crate) canaries: Canaries,
+    pub(crate) counters: Counters,
     pub(crate) sources: Sources,
 }
 
@@ -62,6 +65,7 @@ impl Sections {
         let dfas = dfa::read(&section(SectionKind::Dfas)?)?;
         let lists = read_lists(bundle, file)?;
         let rules_bytes = section(SectionKind::Rules)?;
+        let counters_bytes = bundle.optional_section(SectionKind::Counters);
         let targets = Targets {
             attributes: &attributes,
             strings: strings.count(),
@@ -69,6 +73,7 @@ impl Sections {
             prefix_sets: count(prefix_sets.len()),
             dfas: count(dfas.len()),
             rules: rules::count(&rules_bytes)?,
+            counters: counters_bytes.map_or(Ok(0), counters::count)?,
         };
         let atoms = Atoms::read(&section(SectionKind::Atoms)?, &targets)?;
         let exact = Exact::read(&section(SectionKind::Exact)?, &strings, &atoms)?;
@@ -84,17 +89,7 @@ impl Sections {
         let canaries = bundle.optional_section(SectionKind::Canaries);
         let canaries = canaries.map(|bytes| Bytes::of_section(bytes, file));
         let canaries = Canaries::read(canaries.as_ref(), &rules, &attributes)?;
-        let sources = Sources::new(&Index {
-            strings: &strings,
-            attributes: &attributes,
-            atoms: &atoms,
-            exact: &exact,
-            literals: &literals,
-            networks: &networks,
-            ranks: &ranks,
-            policy: &policy,
-        });
-        Ok(Sections {
+        let mut sections = Sections {
             strings,
             attributes,
             atoms,
@@ -111,8 +106,54 @@ impl Sections {
             ranks,
             pairs,
             canaries,
-            sources,
-        })
+            counters: Counters::default(),
+            sources: Sources::default(),
+        };
+        if let Some(bytes) = counters_bytes {
+            sections.counters = sections.read_counters(bytes)?;
+        }
+        sections.check_conditions()?;
+        sections.sources = Sources::new(&sections.index());
+        Ok(sections)
+    }
+
+    /// Conditions of rules stand before those of counters.
+    fn check_conditions(&self) -> Result<(), BundleError> {
+        let rules = self.rules.entries();
+        let conditions = rules.chain(self.counters.entries());
+        self.programs.check_conditions(conditions)
+    }
+
+    fn read_counters(&self, bytes: &[u8]) -> Result<Counters, BundleError> {
+        let targets = counters::Targets {
+            strings: &self.strings,
+            attributes: &self.attributes,
+            atoms: &self.atoms,
+            programs: &self.programs,
+        };
+        let counters = Counters::read(bytes, &targets)?;
+        let ways = counters::Ways {
+            atoms: &self.atoms,
+            attributes: &self.attributes,
+            policy: &self.policy,
+            pairs: &self.pairs,
+            programs: &self.programs,
+        };
+        ways.check(counters.entries())?;
+        Ok(counters)
+    }
+
+    fn index(&self) -> Index<'_> {
+        Index {
+            strings: &self.strings,
+            attributes: &self.attributes,
+            atoms: &self.atoms,
+            exact: &self.exact,
+            literals: &self.literals,
+            networks: &self.networks,
+            ranks: &self.ranks,
+            policy: &self.policy,
+        }
     }
 
     pub(crate) fn list(&self, index: u32) -> Option<&List> {
@@ -218,8 +259,65 @@ impl Ruleset {
 
     /// Decides a request. Allocates nothing once `scratch` has grown to the ruleset and the traffic.
     pub fn decide<'a>(&'a self, request: &Request<'_>, scratch: &'a mut Scratch) -> Verdict<'a> {
-        evaluate(&self.sections, request, scratch);
+        evaluate(&self.sections, request, None, scratch);
         Verdict::new(&self.sections, scratch)
+    }
+
+    /// As [`Ruleset::decide`], and counts the request first, where that needs nothing but the request. What has to wait
+    /// for the response is left in `pending`, whatever the verdict is, for [`Ruleset::count_response`].
+    pub fn decide_counted<'a>(
+        &'a self,
+        request: &Request<'_>,
+        store: &mut dyn CounterStore,
+        pending: &mut Pending,
+        scratch: &'a mut Scratch,
+    ) -> Verdict<'a> {
+        pending.clear();
+        pending.ruleset = Some(self.mark.digest);
+        let counts = Counts { store, pending };
+        evaluate(&self.sections, request, Some(counts), scratch);
+        Verdict::new(&self.sections, scratch)
+    }
+
+    /// Counts what only the response tells. `pending` is what the decision of its request left; of another ruleset's
+    /// request nothing is counted. `time_us` is when the request ended, microseconds since the Unix epoch.
+    pub fn count_response(
+        &self,
+        pending: &Pending,
+        response: &Response<'_>,
+        time_us: i64,
+        store: &mut dyn CounterStore,
+        scratch: &mut Scratch,
+    ) {
+        if pending.ruleset == Some(self.mark.digest) && !pending.is_empty() {
+            let ended = (response, time_us);
+            count_response(&self.sections, pending, ended, store, scratch);
+        }
+    }
+
+    /// What a [`CounterStore`] has to know of each counter.
+    #[must_use]
+    pub fn counters(&self) -> &[CounterDefinition] {
+        &self.sections.counters.definitions
+    }
+
+    /// The names of the counters.
+    pub fn counter_names(&self) -> impl Iterator<Item = &str> {
+        let names = self.sections.counters.names.iter();
+        names.map(|name| self.sections.strings.text(*name))
+    }
+
+    /// Whether any counter waits for responses.
+    #[must_use]
+    pub fn counts_responses(&self) -> bool {
+        let mut counters = self.sections.counters.planned.iter();
+        counters.any(|counter| counter.request_atoms.is_some())
+    }
+
+    /// The names of the headers of responses that counters read, each once.
+    pub fn response_headers(&self) -> impl Iterator<Item = &[u8]> {
+        let names = self.sections.sources.response_headers.texts();
+        names.map(|name| self.sections.strings.get(name))
     }
 
     /// What of a request the rules read.

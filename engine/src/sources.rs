@@ -65,6 +65,7 @@ pub(crate) struct Sources {
     pub(crate) params: Names,
     pub(crate) cookies: Names,
     pub(crate) claims: Names,
+    pub(crate) response_headers: Names,
     /// By attribute.
     scanned: Vec<AtomId>,
 }
@@ -79,20 +80,15 @@ impl Sources {
         };
         sources.add_lookups(index);
         sources.add_scanned(index);
-        let has_name = |base| {
-            matches!(
-                base,
-                Base::Header | Base::Param | Base::Cookie | Base::Claim
-            )
-        };
         let unnamed = (0..).zip(index.attributes.iter());
-        let unnamed = unnamed.filter(|(_, attribute)| !has_name(attribute.base));
+        let unnamed = unnamed.filter(|(_, attribute)| !attribute.base.has_key());
         let unnamed = unnamed.map(|(id, _)| id);
         sources.fixed = unnamed.filter(|id| sources.lookups(*id).is_any()).collect();
         sources.headers = sources.add_names(Base::Header, index);
         sources.params = sources.add_names(Base::Param, index);
         sources.cookies = sources.add_names(Base::Cookie, index);
         sources.claims = sources.add_names(Base::Claim, index);
+        sources.response_headers = sources.add_names(Base::ResponseHeader, index);
         sources
     }
 
@@ -118,6 +114,7 @@ impl Sources {
             Base::Param => Some(&self.params),
             Base::Cookie => Some(&self.cookies),
             Base::Claim => Some(&self.claims),
+            Base::ResponseHeader => Some(&self.response_headers),
             _ => None,
         }
     }

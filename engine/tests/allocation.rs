@@ -16,7 +16,19 @@
 #[path = "bundle/fixture.rs"]
 mod fixture;
 
+#[allow(
+    dead_code,
+    reason = "shared with the tests of bundles, which use all of it"
+)]
+#[path = "bundle/counted.rs"]
+mod counted;
+
+use std::net::IpAddr;
+
 use allocation_counter::{AllocationInfo, measure};
+use riskgate_engine::counters::{CounterIndex, CounterStore, Pending};
+use riskgate_engine::request::Request;
+use riskgate_engine::response::Response;
 use riskgate_engine::ruleset::{Ruleset, Scratch};
 
 /// Decides all requests of the fixture and reads everything of the verdicts but the local reply, which a request that
@@ -59,4 +71,55 @@ fn a_warm_scratch_allocates_nothing() {
         (warm.count_total, warm.bytes_total),
         (requests.count_total, requests.bytes_total)
     );
+}
+
+/// Takes notice of all that it is told, and keeps none of it.
+#[derive(Default)]
+struct Forgetful {
+    told: usize,
+}
+
+impl CounterStore for Forgetful {
+    fn count(&mut self, _: CounterIndex, _: u64, _: u64, _: Option<u64>) {
+        self.told += 1;
+    }
+
+    fn read(&mut self, _: CounterIndex, _: u64, _: u64) -> u64 {
+        self.told += 1;
+        2
+    }
+
+    fn hash_key(&self) -> &[u8; 32] {
+        &[5; 32]
+    }
+}
+
+#[test]
+fn counting_allocates_nothing() {
+    const DEVICES: &[(&[u8], &[u8])] = &[(b"x-device", b"a"), (b"x-device", b"b")];
+    const RESULT: &[(&[u8], &[u8])] = &[(b"x-result", b"bad")];
+    let ruleset = fixture::load(&counted::bundle()).unwrap();
+    let mut store = Forgetful::default();
+    let (mut pending, mut scratch) = (Pending::default(), Scratch::default());
+    let mut count_all = || {
+        for path in [b"/buy".as_slice(), b"/login", b"/"] {
+            let request = Request {
+                path: Some(path),
+                headers: DEVICES,
+                client_ip: Some(IpAddr::from([192, 0, 2, 1])),
+                ..Request::default()
+            };
+            let (store, pending) = (&mut store, &mut pending);
+            let verdict = ruleset.decide_counted(&request, store, pending, &mut scratch);
+            assert!(verdict.matched().count() > 0);
+            let response = Response {
+                code: Some(200),
+                headers: RESULT,
+            };
+            ruleset.count_response(pending, &response, 0, store, &mut scratch);
+        }
+    };
+    assert!(measure(&mut count_all).count_total > 0);
+    assert_eq!(measure(&mut count_all).count_total, 0);
+    assert!(store.told > 2 * 3 * 4);
 }

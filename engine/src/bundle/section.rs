@@ -28,11 +28,12 @@ pub enum SectionKind {
     List = 15,
     Provenance = 16,
     Canaries = 17,
+    Counters = 18,
 }
 
 impl SectionKind {
     /// In the order of the file.
-    const ALL: [SectionKind; 17] = [
+    const ALL: [SectionKind; 18] = [
         SectionKind::Strings,
         SectionKind::Attributes,
         SectionKind::Atoms,
@@ -49,6 +50,7 @@ impl SectionKind {
         SectionKind::Pairs,
         SectionKind::List,
         SectionKind::Canaries,
+        SectionKind::Counters,
         SectionKind::Provenance,
     ];
 
@@ -94,6 +96,7 @@ impl fmt::Display for SectionKind {
             SectionKind::List => "list",
             SectionKind::Provenance => "provenance",
             SectionKind::Canaries => "canaries",
+            SectionKind::Counters => "counters",
         })
     }
 }

@@ -92,6 +92,7 @@ fn the_sizes_that_the_page_gives() {
         ("band", 16),
         ("canary", 16),
         ("comparison table", 16),
+        ("counter", 48),
         ("entry", 16),
         ("filed atom", 12),
         ("filter", 12),
@@ -433,7 +434,7 @@ fn the_limits_that_the_page_gives() {
     use riskgate_engine::bundle::{
         ENGINE_VERSION, MAX_BUNDLE_LEN, MAX_MANIFEST_LEN, MAX_SECTIONS, MAX_SIGNATURES,
     };
-    use riskgate_engine::{actions, attributes, dfa, rules, strings};
+    use riskgate_engine::{actions, attributes, counters, dfa, rules, strings};
     let limits = [
         ("the file", MAX_BUNDLE_LEN),
         ("the manifest", MAX_MANIFEST_LEN),
@@ -452,6 +453,12 @@ fn the_limits_that_the_page_gives() {
         (
             "the value of a header or tag, a literal of a template",
             strings::MAX_HEADER_LEN,
+        ),
+        ("counters", counters::MAX_COUNTERS),
+        ("parts of a counter's key", counters::MAX_PARTS),
+        (
+            "tests of the request in a condition that waits for the response",
+            counters::MAX_REQUEST_ATOMS,
         ),
         ("headers of a reply", actions::MAX_HEADERS),
         ("the body of a reply", actions::MAX_BODY_LEN),

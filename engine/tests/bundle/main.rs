@@ -9,6 +9,8 @@
 
 mod admission;
 mod canaries;
+mod counted;
+mod counters;
 mod decisions;
 mod fixture;
 mod layout;
