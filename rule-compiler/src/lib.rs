@@ -36,4 +36,5 @@ pub mod keys;
 pub mod lower;
 pub mod report;
 pub mod request_json;
+pub mod session;
 pub mod verdict_json;

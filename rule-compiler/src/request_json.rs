@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use riskgate_engine::request::Request;
+use riskgate_engine::response::Response;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use thiserror::Error;
@@ -61,11 +62,9 @@ struct Wire {
     time: Option<String>,
     body: Option<String>,
     body_b64: Option<String>,
-    // Part of the shape, but no rule of this language version reads them yet.
-    #[serde(rename = "response_code")]
-    _response_code: Option<u16>,
-    #[serde(default, rename = "response_headers")]
-    _response_headers: Headers,
+    response_code: Option<u16>,
+    #[serde(default)]
+    response_headers: Headers,
 }
 
 /// Name and value.
@@ -89,6 +88,8 @@ pub struct OwnedRequest {
     tls_version: Option<String>,
     claims: Vec<(String, String)>,
     time_us: Option<i64>,
+    response_code: Option<u16>,
+    response_headers: Vec<OwnedHeader>,
 }
 
 /// Reads one request.
@@ -133,6 +134,8 @@ pub fn parse(json: &str) -> Result<OwnedRequest, RequestError> {
         tls_version: wire.tls_version,
         claims: wire.claims.into_iter().collect(),
         time_us,
+        response_code: wire.response_code,
+        response_headers: wire.response_headers.decode()?,
     })
 }
 
@@ -180,6 +183,22 @@ impl OwnedRequest {
             tls_version: bytes(&self.tls_version),
             claims: &claims,
         })
+    }
+
+    /// Calls `use_response` with what the request was answered with, unless nothing is said of that.
+    pub fn with_response(&self, use_response: impl FnOnce(&Response<'_>)) {
+        if self.response_code.is_none() && self.response_headers.is_empty() {
+            return;
+        }
+        let headers: Vec<(&[u8], &[u8])> = self
+            .response_headers
+            .iter()
+            .map(|(name, value)| (name.as_slice(), value.as_slice()))
+            .collect();
+        use_response(&Response {
+            code: self.response_code,
+            headers: &headers,
+        });
     }
 }
 

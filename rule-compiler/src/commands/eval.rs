@@ -5,8 +5,7 @@ use std::path::Path;
 
 use riskgate_compiler::build::load_unverified;
 use riskgate_compiler::request_json::{self, OwnedRequest};
-use riskgate_compiler::verdict_json::VerdictJson;
-use riskgate_engine::ruleset::Scratch;
+use riskgate_compiler::session::Session;
 
 use crate::args::EvalArgs;
 use crate::failure::Failure;
@@ -24,17 +23,12 @@ pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
     })?;
     let requests = read_requests(&args.requests)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    let mut scratch = Scratch::default();
-    let mut clock_us = i64::MIN;
     let default_us = i64::try_from(at_s.unwrap_or_else(now_s))
         .unwrap_or(i64::MAX)
         .saturating_mul(1_000_000);
+    let mut session = Session::new(&ruleset, default_us);
     for request in &requests {
-        // In a batch time never runs backwards.
-        clock_us = clock_us.max(request.time_us().unwrap_or(default_us));
-        let verdict = request.with(clock_us, |request| {
-            VerdictJson::from(&ruleset.decide(request, &mut scratch))
-        });
+        let verdict = session.decide(request);
         let line = serde_json::to_string(&verdict).map_err(Failure::unable)?;
         print_line(&mut out, &line)?;
     }
