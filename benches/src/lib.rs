@@ -39,6 +39,12 @@ use serde::Deserialize;
 /// When requests without a time happen, microseconds since the Unix epoch.
 pub const NOW_US: i64 = 1_795_000_000_000_000;
 
+/// As [`NOW_US`], in seconds: when bundles are issued.
+const NOW_S: u64 = NOW_US.unsigned_abs() / 1_000_000;
+
+/// What generated bundles are signed with.
+const KEY: [u8; 32] = [9; 32];
+
 /// A request of the corpus and the verdict that was reviewed for it.
 #[derive(Debug)]
 pub struct Case {
@@ -85,7 +91,7 @@ pub fn compile(files: &[(String, String)]) -> Result<Ruleset> {
     load_bundle(&bundle(files)?)
 }
 
-/// The bundle of a ruleset that is in memory, signed by a key that nobody trusts.
+/// The bundle of a ruleset that is in memory, signed for [`public_key`].
 ///
 /// # Errors
 ///
@@ -97,14 +103,15 @@ pub fn bundle(files: &[(String, String)]) -> Result<Vec<u8>> {
     let ruleset = analysed(&front::Sources::from_texts(files))?;
     let options = BuildOptions {
         revision: 1,
-        issued_at_s: 1_795_000_000,
+        issued_at_s: NOW_S,
         audience: None,
     };
-    Ok(build(
-        &ruleset,
-        &options,
-        &SigningKey::from_bytes(&[9; 32]),
-    )?)
+    Ok(build(&ruleset, &options, &SigningKey::from_bytes(&KEY))?)
+}
+
+/// What generated bundles are signed for.
+fn public_key() -> [u8; 32] {
+    SigningKey::from_bytes(&KEY).verifying_key().to_bytes()
 }
 
 /// Loads a bundle, whoever signed it.

@@ -3,50 +3,39 @@
 //! A decision is timed twice: as the callback of the filter, with everything that it asks a proxy, and as the engine alone
 //! in a module of its own. The proxy here does next to nothing; what a real one adds, the benchmark `envoy` shows.
 
-mod bundles;
+mod decisions;
 mod figures;
 mod filter_vm;
 mod host;
 mod probe_vm;
 mod samples;
-mod scenario;
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use riskgate_engine::bundle::Bundle;
 use wasmtime::{Engine, Module};
 
-use crate::model::Shape;
-use bundles::bundle;
-use filter_vm::{FilterVm, Wire};
+use crate::workloads::{self, Suite};
+use decisions::{time_engine, time_filter};
+use filter_vm::FilterVm;
 use probe_vm::ProbeVm;
 use samples::Samples;
-use scenario::{Case, Scenario};
 
 /// What was measured of one ruleset.
 #[derive(Debug, Clone)]
 pub struct Measured {
-    /// Shape of the rules, or the list.
-    pub name: String,
-    /// How many rules; 0 where a list is what matters.
-    pub rules: usize,
+    /// What its figures stand together under.
+    pub group: &'static str,
+    /// How many rules, or values of a list.
+    pub size: usize,
     /// How many answers were right before anything was timed.
     pub answers_checked: u64,
-    /// How many decisions were timed.
-    pub decisions: u64,
     /// How many loads were timed.
     pub loads: u64,
     /// Length of the bundle as it is sent.
     pub bundle_bytes: usize,
-    /// The engine's part of a decision.
-    pub engine_us: Percentiles,
-    /// `proxy_on_request_headers`.
-    pub decision_us: Percentiles,
-    /// All callbacks of a request.
-    pub request_us: Percentiles,
-    /// Calls of the filter to the proxy for one request, on average.
-    pub host_calls: f64,
     /// Linear memory with the ruleset over the filter without one.
     pub memory_bytes: usize,
     /// Callbacks of all chunks but the last.
@@ -57,11 +46,32 @@ pub struct Measured {
     pub sections_ms: f64,
     /// Callback of the last chunk: these two, and the swap.
     pub last_chunk_ms: f64,
+    /// What its decisions cost, by kinds of requests.
+    pub streams: Vec<MeasuredStream>,
+}
+
+/// What was measured of requests of one kind.
+#[derive(Debug, Clone)]
+pub struct MeasuredStream {
+    /// What kind.
+    pub name: String,
+    /// How many decisions were timed.
+    pub decisions: u64,
+    /// The engine's part of a decision.
+    pub engine_us: Percentiles,
+    /// `proxy_on_request_headers`.
+    pub decision_us: Percentiles,
+    /// All callbacks of a request.
+    pub request_us: Percentiles,
+    /// Calls of the filter to the proxy for one request, on average.
+    pub host_calls: f64,
 }
 
 /// Microseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Percentiles {
+    /// Ten in a hundred are no slower.
+    pub p10: f64,
     /// Half are no slower.
     pub p50: f64,
     /// 99 in a hundred are no slower.
@@ -88,9 +98,9 @@ pub struct Effort {
 impl Effort {
     /// For figures to keep.
     pub const FULL: Effort = Effort {
-        rounds: 20,
+        rounds: 40,
         loads: 5,
-        largest: 100_000,
+        largest: usize::MAX,
     };
     /// To see that it works.
     pub const QUICK: Effort = Effort {
@@ -153,23 +163,18 @@ impl Modules {
     ///
     /// When an answer is wrong.
     pub fn measure(&self, effort: Effort, mut take: impl FnMut(Measured)) -> Result<()> {
-        if effort.largest >= 100_000 {
-            take(self.measure_one(&Scenario::prefixes(), effort)?);
-            take(self.measure_one(&Scenario::strings(), effort)?);
-        }
-        for shape in Shape::ALL {
-            for count in [10, 1_000, 10_000, 100_000] {
-                if count <= effort.largest {
-                    take(self.measure_one(&Scenario::rules(count, shape), effort)?);
-                }
-            }
+        for planned in workloads::plan(effort.largest) {
+            let place = || format!("{}, {}", planned.group, planned.size);
+            let suite = planned.make();
+            let measured = self.measure_suite(&suite, planned.size, effort);
+            take(measured.with_context(place)?);
         }
         Ok(())
     }
 
-    fn measure_one(&self, scenario: &Scenario, effort: Effort) -> Result<Measured> {
-        let what = || format!("{} rules, {}", scenario.rules, scenario.name);
-        let bundle = bundle(&scenario.files).with_context(what)?;
+    fn measure_suite(&self, suite: &Suite, size: usize, effort: Effort) -> Result<Measured> {
+        let file = crate::bundle(&suite.files)?;
+        let bundle = Bundle::parse(&file)?.without_detached();
         let (mut transfer, mut last_chunk) = (Samples::default(), Samples::default());
         let (mut verify, mut sections) = (Samples::default(), Samples::default());
         let mut memory_bytes = 0;
@@ -177,111 +182,46 @@ impl Modules {
         for _ in 0..effort.loads {
             let mut vm = FilterVm::new(&self.engine, &self.filter)?;
             let empty = vm.memory_len()?;
-            let times = vm.load(&bundle).with_context(what)?;
+            let times = vm.load(&bundle)?;
             transfer.push(times.transfer);
             last_chunk.push(times.last_chunk);
             memory_bytes = vm.memory_len()? - empty;
             let mut probe = ProbeVm::new(&self.engine, &self.probe)?;
-            let times = probe.load(&bundle).with_context(what)?;
+            let times = probe.load(&bundle)?;
             verify.push(times.verify);
             sections.push(times.sections);
             loaded = Some((vm, probe));
         }
         let (mut vm, mut probe) = loaded.context("nothing was loaded")?;
-        let engine_us = time_engine(&mut probe, &scenario.cases, effort).with_context(what)?;
-        let filter = time_filter(&mut vm, &scenario.cases, effort).with_context(what)?;
+        let streams = suite.streams.iter().map(|stream| {
+            let engine_us = time_engine(&mut probe, stream, effort)?;
+            time_filter(&mut vm, suite.group, stream, engine_us, effort)
+        });
+        let answers: usize = suite.streams.iter().map(|stream| stream.cases.len()).sum();
         Ok(Measured {
-            name: scenario.name.clone(),
-            rules: scenario.rules,
-            answers_checked: 2 * scenario.cases.len() as u64,
-            decisions: (effort.rounds * scenario.cases.len()) as u64,
+            group: suite.group,
+            size,
+            answers_checked: 2 * answers as u64,
             loads: effort.loads as u64,
             bundle_bytes: bundle.len(),
-            engine_us,
-            decision_us: filter.decision_us,
-            request_us: filter.request_us,
-            host_calls: filter.host_calls,
             memory_bytes,
             transfer_ms: transfer.percentile_us(50) / 1e3,
             verify_ms: verify.percentile_us(50) / 1e3,
             sections_ms: sections.percentile_us(50) / 1e3,
             last_chunk_ms: last_chunk.percentile_us(50) / 1e3,
+            streams: streams.collect::<Result<_>>()?,
         })
     }
-}
-
-struct FilterTimes {
-    decision_us: Percentiles,
-    request_us: Percentiles,
-    host_calls: f64,
 }
 
 impl Percentiles {
     fn of(mut samples: Samples) -> Percentiles {
         Percentiles {
+            p10: samples.percentile_us(10),
             p50: samples.percentile_us(50),
             p99: samples.percentile_us(99),
         }
     }
-}
-
-fn time_engine(probe: &mut ProbeVm, cases: &[Case], effort: Effort) -> Result<Percentiles> {
-    let indices = 0_u32..;
-    for (index, case) in indices.clone().zip(cases) {
-        probe.add_request(&case.item)?;
-        let (matched, _) = probe.decide(index)?;
-        ensure!(
-            matched as usize == case.matched.len(),
-            "{matched} rules match in the engine, not {:?}",
-            case.matched
-        );
-    }
-    let mut samples = Samples::default();
-    for _ in 0..effort.rounds {
-        for (index, _) in indices.clone().zip(cases) {
-            samples.push(probe.decide(index)?.1);
-        }
-    }
-    Ok(Percentiles::of(samples))
-}
-
-fn time_filter(vm: &mut FilterVm, cases: &[Case], effort: Effort) -> Result<FilterTimes> {
-    let wires = cases.iter().map(|case| Wire::of(&case.item));
-    let mut wires = wires.collect::<Result<Vec<_>>>()?;
-    for (case, wire) in cases.iter().zip(&mut wires) {
-        vm.decide(wire)?;
-        check_answer(vm, case)?;
-    }
-    let calls_before = vm.proxy().calls;
-    let (mut decision, mut whole) = (Samples::default(), Samples::default());
-    for _ in 0..effort.rounds {
-        for wire in &mut wires {
-            let times = vm.decide(wire)?;
-            decision.push(times.decision);
-            whole.push(times.whole);
-        }
-    }
-    let calls = vm.proxy().calls - calls_before;
-    Ok(FilterTimes {
-        decision_us: Percentiles::of(decision),
-        request_us: Percentiles::of(whole),
-        host_calls: calls as f64 / (effort.rounds * cases.len()) as f64,
-    })
-}
-
-/// Every generated rule denies with 403.
-fn check_answer(vm: &FilterVm, case: &Case) -> Result<()> {
-    let proxy = vm.proxy();
-    let matched = String::from_utf8_lossy(proxy.state(b"riskgate.matched"));
-    let status = if case.matched.is_empty() { 0 } else { 403 };
-    ensure!(
-        matched == case.matched.join(",") && proxy.reply_status == status,
-        "`{matched}` match and status {} came, not {:?}: {:?}",
-        proxy.reply_status,
-        case.matched,
-        case.item
-    );
-    Ok(())
 }
 
 /// The module that `variable` names, or else the one that cargo builds now, as it is shipped.

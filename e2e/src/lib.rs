@@ -40,7 +40,7 @@ pub use certificates::Certificates;
 pub use corpus::Planned;
 pub use envoy::{Envoy, VMS, WORKERS, client, client_at};
 pub use http::{Connection, Request, Response, Source, Tls};
-pub use locate::{root, target_dir};
+pub use locate::{envoy as envoy_program, root, target_dir, wasm_module};
 pub use process::stop_all;
 pub use pusher::{Addresses, Pusher};
 pub use rogue::{Report, RoguePusher};

@@ -15,7 +15,7 @@ pub fn root() -> &'static Path {
 }
 
 /// The Envoy to run: `$ENVOY`, or what `cargo xtask setup` unpacked.
-pub(crate) fn envoy() -> Result<PathBuf> {
+pub fn envoy() -> Result<PathBuf> {
     if let Some(named) = std::env::var_os("ENVOY").filter(|named| !named.is_empty()) {
         return Ok(named.into());
     }
@@ -36,18 +36,29 @@ pub(crate) fn envoy() -> Result<PathBuf> {
 
 /// The filter as Envoy loads it.
 pub(crate) fn filter() -> Result<PathBuf> {
-    built("wasm32-wasip1/wasm/riskgate_filter.wasm")
+    wasm_module("riskgate_filter")
+}
+
+/// A wasm module of the workspace, as it is shipped.
+pub fn wasm_module(name: &str) -> Result<PathBuf> {
+    built(
+        &format!("wasm32-wasip1/wasm/{name}.wasm"),
+        &format!(
+            "cargo build -p {} --target wasm32-wasip1 --profile wasm",
+            name.replace('_', "-")
+        ),
+    )
 }
 
 /// A program of the workspace.
 pub(crate) fn program(name: &str) -> Result<PathBuf> {
-    built(&format!("debug/{name}"))
+    built(&format!("debug/{name}"), "cargo xtask build")
 }
 
-fn built(path: &str) -> Result<PathBuf> {
+fn built(path: &str, command: &str) -> Result<PathBuf> {
     let built = target_dir()?.join(path);
     if !built.is_file() {
-        bail!("there is no {}: run `cargo xtask build`", built.display());
+        bail!("there is no {}: run `{command}`", built.display());
     }
     Ok(built)
 }

@@ -301,14 +301,14 @@ impl Exact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::atoms::{Atom, Targets, View};
-    use crate::attributes::{Attribute, Attributes, Base, NO_KEY};
+    use crate::atoms::{Atom, View};
+    use crate::attributes::Base;
+    use crate::fixture;
     use crate::strings::StringsWriter;
 
     #[test]
     fn values_find_their_atoms_by_attribute() {
-        let mut strings = StringsWriter::default();
-        let transforms = strings.intern(b"");
+        let mut texts = StringsWriter::default();
         let mut exact = ExactWriter::default();
         // Attribute, value, atom; atoms 0 and 1 test attribute 0, atom 2 attribute 1.
         let truths = [
@@ -321,36 +321,14 @@ mod tests {
         for (attribute, value, atom) in truths {
             exact.add(
                 attribute,
-                strings.intern(value.as_bytes()),
+                texts.intern(value.as_bytes()),
                 value.as_bytes(),
                 atom,
             );
         }
-        let strings = Strings::read(&strings.write().as_slice().into()).unwrap();
-        let attribute = |base| Attribute {
-            base,
-            key: NO_KEY,
-            transforms,
-        };
-        let attributes = crate::attributes::write(&[attribute(Base::Path), attribute(Base::Host)]);
-        let attributes = Attributes::read(&attributes.as_slice().into(), &strings).unwrap();
-        let targets = Targets {
-            attributes: &attributes,
-            strings: strings.count(),
-            list_is_addresses: &|_| None,
-            prefix_sets: 0,
-            dfas: 0,
-            rules: 0,
-            counters: 0,
-        };
-        let atom = |attribute| Atom {
-            attribute,
-            view: View::Value,
-            test: Test::OneOf,
-            postings: (0, 0),
-        };
-        let atoms = crate::atoms::write(&[atom(0), atom(0), atom(1)], &[]);
-        let atoms = Atoms::read(&atoms.as_slice().into(), &targets).unwrap();
+        let atom = |attribute| fixture::atom(attribute, View::Value, Test::OneOf);
+        let mut read = |atoms: &[Atom]| fixture::read(&mut texts, &[Base::Path, Base::Host], atoms);
+        let (strings, atoms) = read(&[atom(0), atom(0), atom(1)]);
         let section = Exact::read(&exact.write().as_slice().into(), &strings, &atoms).unwrap();
         let found = |attribute, value: &str| -> Vec<AtomId> {
             let mut seen = Seen::default();
@@ -391,17 +369,13 @@ mod tests {
         assert!(shared > 0, "no two values share a bucket; add some");
         // The same table over atoms that test another attribute, or otherwise.
         let mut wrong = [atom(1), atom(0), atom(1)];
-        let refused = |atoms: &[Atom]| {
-            let atoms =
-                Atoms::read(&crate::atoms::write(atoms, &[]).as_slice().into(), &targets).unwrap();
+        let mut refused = |atoms: &[Atom]| {
+            let (strings, atoms) = read(atoms);
             Exact::read(&exact.write().as_slice().into(), &strings, &atoms).is_err()
         };
         assert!(refused(&wrong));
         wrong = [
-            Atom {
-                test: Test::Present,
-                ..atom(0)
-            },
+            fixture::atom(0, View::Value, Test::Present),
             atom(0),
             atom(1),
         ];

@@ -48,6 +48,8 @@ pub mod dfa;
 mod evaluate;
 pub mod exact;
 mod fields;
+#[cfg(test)]
+mod fixture;
 pub mod lists;
 pub mod literals;
 mod names;

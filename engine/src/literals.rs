@@ -509,8 +509,9 @@ mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::atoms::{Atom, Targets, View};
-    use crate::attributes::{Attribute, Attributes, Base, NO_KEY};
+    use crate::atoms::View;
+    use crate::attributes::Base;
+    use crate::fixture;
     use crate::strings::StringsWriter;
 
     /// The literals of one attribute, each with an atom of its own, in order.
@@ -523,7 +524,6 @@ mod tests {
 
     fn fixture(literals: &[(Place, &[u8])]) -> Fixture {
         let mut strings = StringsWriter::default();
-        let transforms = strings.intern(b"");
         let mut writer = LiteralsWriter::default();
         let mut all = Vec::new();
         for (atom, (place, text)) in (0..).zip(literals) {
@@ -534,34 +534,14 @@ mod tests {
                 literal,
             };
             writer.add(new, text, atom);
-            all.push(Atom {
-                attribute: 0,
-                view: View::Value,
-                test: match place {
-                    Place::Anywhere => Test::Contains(literal),
-                    Place::Start => Test::StartsWith(literal),
-                    Place::End => Test::EndsWith(literal),
-                },
-                postings: (0, 0),
-            });
+            let test = match place {
+                Place::Anywhere => Test::Contains(literal),
+                Place::Start => Test::StartsWith(literal),
+                Place::End => Test::EndsWith(literal),
+            };
+            all.push(fixture::atom(0, View::Value, test));
         }
-        let strings = Strings::read(&strings.write().as_slice().into()).unwrap();
-        let attributes = crate::attributes::write(&[Attribute {
-            base: Base::Path,
-            key: NO_KEY,
-            transforms,
-        }]);
-        let targets = Targets {
-            attributes: &Attributes::read(&attributes.as_slice().into(), &strings).unwrap(),
-            strings: strings.count(),
-            list_is_addresses: &|_| None,
-            prefix_sets: 0,
-            dfas: 0,
-            rules: 0,
-            counters: 0,
-        };
-        let atoms = crate::atoms::write(&all, &[]);
-        let atoms = Atoms::read(&atoms.as_slice().into(), &targets).unwrap();
+        let (strings, atoms) = fixture::read(&mut strings, &[Base::Path], &all);
         let (section, unfiled) = writer.write();
         Fixture {
             strings,

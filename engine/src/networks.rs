@@ -347,37 +347,14 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::atoms::{Atom, Targets, View};
-    use crate::attributes::{Attribute, Attributes, Base, NO_KEY};
-    use crate::strings::{Strings, StringsWriter};
+    use crate::atoms::View;
+    use crate::attributes::Base;
+    use crate::fixture;
 
     /// Three atoms over one address attribute.
     fn atoms() -> Atoms {
-        let mut strings = StringsWriter::default();
-        let transforms = strings.intern(b"");
-        let strings = Strings::read(&strings.write().as_slice().into()).unwrap();
-        let attributes = crate::attributes::write(&[Attribute {
-            base: Base::SourceIp,
-            key: NO_KEY,
-            transforms,
-        }]);
-        let targets = Targets {
-            attributes: &Attributes::read(&attributes.as_slice().into(), &strings).unwrap(),
-            strings: strings.count(),
-            list_is_addresses: &|_| None,
-            prefix_sets: 3,
-            dfas: 0,
-            rules: 0,
-            counters: 0,
-        };
-        let atom = |set| Atom {
-            attribute: 0,
-            view: View::Value,
-            test: Test::InPrefixes(set),
-            postings: (0, 0),
-        };
-        let atoms = crate::atoms::write(&[atom(0), atom(1), atom(2)], &[]);
-        Atoms::read(&atoms.as_slice().into(), &targets).unwrap()
+        let all = [0, 1, 2].map(|set| fixture::atom(0, View::Value, Test::InPrefixes(set)));
+        fixture::atoms(Base::SourceIp, &all)
     }
 
     /// 0.0.0.16/28 with atom 0 and in it 0.0.0.20/30 with atoms 1 and 2; ::2/127 with atom 0.

@@ -161,36 +161,13 @@ mod tests {
     use alloc::vec;
 
     use super::*;
-    use crate::atoms::{Atom, Targets, Test, View};
-    use crate::attributes::{Attribute, Attributes, Base, NO_KEY};
-    use crate::strings::{Strings, StringsWriter};
+    use crate::atoms::{Test, View};
+    use crate::attributes::Base;
+    use crate::fixture;
 
     fn atoms(count: usize) -> Atoms {
-        let mut strings = StringsWriter::default();
-        let transforms = strings.intern(b"");
-        let strings = Strings::read(&strings.write().as_slice().into()).unwrap();
-        let attributes = crate::attributes::write(&[Attribute {
-            base: Base::Path,
-            key: NO_KEY,
-            transforms,
-        }]);
-        let targets = Targets {
-            attributes: &Attributes::read(&attributes.as_slice().into(), &strings).unwrap(),
-            strings: strings.count(),
-            list_is_addresses: &|_| None,
-            prefix_sets: 0,
-            dfas: 0,
-            rules: 0,
-            counters: 0,
-        };
-        let atom = Atom {
-            attribute: 0,
-            view: View::Value,
-            test: Test::Present,
-            postings: (0, 0),
-        };
-        let atoms = crate::atoms::write(&vec![atom; count], &[]);
-        Atoms::read(&atoms.as_slice().into(), &targets).unwrap()
+        let atom = fixture::atom(0, View::Value, Test::Present);
+        fixture::atoms(Base::Path, &vec![atom; count])
     }
 
     fn filed(atom: AtomId, start: u32, length: u32) -> Filed {

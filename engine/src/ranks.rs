@@ -236,9 +236,9 @@ fn first_not_below(own: &[u8], value: Number) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::atoms::{Atom, Targets};
-    use crate::attributes::{Attribute, Attributes, Base, NO_KEY};
-    use crate::strings::{Strings, StringsWriter};
+    use crate::atoms::Atom;
+    use crate::attributes::Base;
+    use crate::fixture;
     use Number::{Double, Int};
 
     const NUMBERS: [Number; 6] = [
@@ -252,33 +252,12 @@ mod tests {
 
     /// An atom for each comparison with each number, number by number.
     fn atoms() -> Atoms {
-        let mut strings = StringsWriter::default();
-        let transforms = strings.intern(b"");
-        let strings = Strings::read(&strings.write().as_slice().into()).unwrap();
-        let attributes = crate::attributes::write(&[Attribute {
-            base: Base::Path,
-            key: NO_KEY,
-            transforms,
-        }]);
-        let targets = Targets {
-            attributes: &Attributes::read(&attributes.as_slice().into(), &strings).unwrap(),
-            strings: strings.count(),
-            list_is_addresses: &|_| None,
-            prefix_sets: 0,
-            dfas: 0,
-            rules: 0,
-            counters: 0,
-        };
         let compare = |number| {
-            Comparison::ALL.map(|comparison| Atom {
-                attribute: 0,
-                view: View::Int,
-                test: Test::Compare(comparison, number),
-                postings: (0, 0),
-            })
+            Comparison::ALL
+                .map(|comparison| fixture::atom(0, View::Int, Test::Compare(comparison, number)))
         };
         let all: Vec<Atom> = NUMBERS.into_iter().flat_map(compare).collect();
-        Atoms::read(&crate::atoms::write(&all, &[]).as_slice().into(), &targets).unwrap()
+        fixture::atoms(Base::Path, &all)
     }
 
     fn tables() -> (Vec<Table>, Vec<Threshold>) {

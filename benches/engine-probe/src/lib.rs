@@ -88,16 +88,14 @@ pub extern "C" fn add_request() {
     });
 }
 
-/// Decides a request: how many rules match.
+/// Decides a request: how many rules match, enforced or not.
 #[unsafe(no_mangle)]
 pub extern "C" fn decide(index: usize) -> usize {
     with(|probe| {
         let ruleset = probe.ruleset.as_ref().expect("a ruleset was loaded");
         let request = &probe.requests[index];
-        ruleset
-            .decide(request, &mut probe.scratch)
-            .matched()
-            .count()
+        let verdict = ruleset.decide(request, &mut probe.scratch);
+        verdict.matched().count() + verdict.shadowed().count()
     })
 }
 

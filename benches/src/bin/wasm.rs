@@ -10,10 +10,12 @@ use riskgate_benches::wasm::{Effort, Modules};
 const WASMTIME: &str = "48";
 
 /// What a reader of the figures must know.
-const NOTES: [&str; 5] = [
+const NOTES: [&str; 7] = [
     "wasmtime runs the module that is shipped; Envoy has V8, and what its calls cost is in the part `envoy`.",
     "The engine alone is a module with nothing but the engine, which has taken the request apart before; the headers callback \
      is the filter's, with all that it asks of a proxy that answers from memory.",
+    "Rulesets, requests and expected answers are those of the part `engine`; the column `rules` of a list is its length.",
+    "A time is the median of single requests, and in brackets their 10th and 99th percentile.",
     "Each sample includes reading a clock twice, some 20 to 50 ns.",
     "Linear memory never shrinks, so what it has grown to after the first load is also its peak; it grows by pages of 64 KiB.",
     "Each load is the first of a new VM: its memory has to grow.",

@@ -1,9 +1,9 @@
 //! What is compared: the same Envoy with one filter or another before the same route.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
-use riskgate_e2e::target_dir;
+use anyhow::{Context as _, Result};
+use riskgate_e2e::wasm_module;
 use serde_json::{Value, json};
 
 use super::supply::Supply;
@@ -110,8 +110,8 @@ impl Filters<'_> {
     ) -> Result<Option<Value>> {
         Ok(Some(match contender {
             Contender::None => return Ok(None),
-            Contender::Empty => wasm(&built("riskgate_empty_filter")?, ""),
-            Contender::Ours => self.riskgate(&built("riskgate_filter")?, rules),
+            Contender::Empty => wasm(&wasm_module("riskgate_empty_filter")?, ""),
+            Contender::Ours => self.riskgate(&wasm_module("riskgate_filter")?, rules),
             Contender::OtherBuild => {
                 let path = self.other_build.context("give the other build's path")?;
                 self.riskgate(path, rules)
@@ -148,19 +148,4 @@ fn wasm(module: &Path, configuration: &str) -> Value {
             },
         },
     })
-}
-
-/// A wasm module of the workspace.
-fn built(module: &str) -> Result<PathBuf> {
-    let package = module.replace('_', "-");
-    let path = target_dir()?
-        .join("wasm32-wasip1/wasm")
-        .join(format!("{module}.wasm"));
-    if !path.is_file() {
-        bail!(
-            "there is no {}: run `cargo build -p {package} --target wasm32-wasip1 --profile wasm`",
-            path.display()
-        );
-    }
-    Ok(path)
 }

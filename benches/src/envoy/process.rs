@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
-use riskgate_e2e::{Connection, Request, target_dir, until};
+use riskgate_e2e::{Connection, Request, envoy_program, until};
 use serde_json::Value;
 
 use super::usage::{CpuTime, Memory};
@@ -28,7 +28,7 @@ impl Envoy {
         let admin_file = folder.join("admin.address");
         let log = folder.join("envoy.log");
         let output = File::create(&log).with_context(|| log.display().to_string())?;
-        let child = Command::new(binary()?)
+        let child = Command::new(envoy_program()?)
             .arg("--config-path")
             .arg(&config)
             .arg("--admin-address-path")
@@ -147,7 +147,7 @@ impl Drop for Envoy {
 
 /// What it says its version is.
 pub(super) fn version() -> Result<String> {
-    let output = Command::new(binary()?)
+    let output = Command::new(envoy_program()?)
         .arg("--version")
         .output()
         .context("start Envoy")?;
@@ -158,23 +158,4 @@ pub(super) fn version() -> Result<String> {
         .context("Envoy tells no version")?;
     let version = facts.split('/').nth(1).context("Envoy tells no version")?;
     Ok(version.to_owned())
-}
-
-/// The Envoy to run: `$ENVOY`, or what `cargo xtask setup` unpacked.
-fn binary() -> Result<PathBuf> {
-    if let Some(named) = std::env::var_os("ENVOY").filter(|named| !named.is_empty()) {
-        return Ok(named.into());
-    }
-    let versions = target_dir()?.join("envoy");
-    let mut unpacked = fs::read_dir(&versions).into_iter().flatten().flatten();
-    unpacked
-        .find_map(|version| {
-            Some(version.path().join("envoy")).filter(|candidate| candidate.is_file())
-        })
-        .with_context(|| {
-            format!(
-                "there is no Envoy below {}: run `cargo xtask setup`, or set ENVOY to the path of one",
-                versions.display()
-            )
-        })
 }

@@ -2,13 +2,10 @@
 
 use crate::record::{Measurement, Record};
 
-use super::{Measured, ModuleSize};
+use super::{Measured, MeasuredStream, ModuleSize, Percentiles};
 
 const MIB: f64 = (1 << 20) as f64;
 const KIB: f64 = (1 << 10) as f64;
-
-/// Where the large lists are: no line in a plot over numbers of rules.
-const LISTS: &str = "lists of a million";
 
 impl ModuleSize {
     /// Adds the figures to a record.
@@ -37,79 +34,67 @@ impl Measured {
     /// Adds the figures to a record.
     pub fn add_to(&self, record: &mut Record) {
         record.answers_checked += self.answers_checked;
-        let decision_p50 = [
-            ("engine alone", self.engine_us.p50),
-            ("headers callback", self.decision_us.p50),
-            ("all callbacks", self.request_us.p50),
-        ];
-        let decision_p99 = [
-            ("engine alone", self.engine_us.p99),
-            ("headers callback", self.decision_us.p99),
-            ("all callbacks", self.request_us.p99),
-        ];
-        self.add_all(
-            record,
-            "decision, median",
-            "µs",
-            &decision_p50,
-            self.decisions,
-        );
-        self.add_all(
-            record,
-            "decision, 99th percentile",
-            "µs",
-            &decision_p99,
-            self.decisions,
-        );
-        let calls = [("headers callback", self.host_calls)];
-        self.add_all(
-            record,
-            "calls to the proxy a request",
-            "calls",
-            &calls,
-            self.decisions,
-        );
-        let memory = [
+        let figures = [
+            (
+                "bundle as it is sent",
+                "MiB",
+                self.bundle_bytes as f64 / MIB,
+            ),
             (
                 "linear memory over no rules",
+                "MiB",
                 self.memory_bytes as f64 / MIB,
             ),
-            ("bundle as it is sent", self.bundle_bytes as f64 / MIB),
+            ("transfer, all chunks but the last", "ms", self.transfer_ms),
+            ("verify, in the engine", "ms", self.verify_ms),
+            ("check sections, in the engine", "ms", self.sections_ms),
+            ("last chunk: verify, check, swap", "ms", self.last_chunk_ms),
         ];
-        self.add_all(record, "memory", "MiB", &memory, self.loads);
-        let load = [
-            ("transfer, all chunks but the last", self.transfer_ms),
-            ("verify, in the engine", self.verify_ms),
-            ("check sections, in the engine", self.sections_ms),
-            ("last chunk: verify, check, swap", self.last_chunk_ms),
-        ];
-        self.add_all(record, "load, median", "ms", &load, self.loads);
-    }
-
-    fn add_all(
-        &self,
-        record: &mut Record,
-        metric: &str,
-        unit: &str,
-        figures: &[(&str, f64)],
-        samples: u64,
-    ) {
-        for (series, value) in figures {
-            let (group, series, rules) = match self.rules {
-                0 => (LISTS, format!("{}: {series}", self.name), 0),
-                rules => (self.name.as_str(), (*series).to_owned(), rules as u64),
-            };
+        for (metric, unit, value) in figures {
             record.add(Measurement {
-                group: group.to_owned(),
+                group: "memory and load".to_owned(),
                 metric: metric.to_owned(),
                 unit: unit.to_owned(),
-                series,
-                rules,
-                value: *value,
+                series: self.group.to_owned(),
+                rules: self.size as u64,
+                value,
                 low: None,
                 high: None,
-                samples,
+                samples: self.loads,
             });
         }
+        for stream in &self.streams {
+            self.add_stream(stream, record);
+        }
+    }
+
+    fn add_stream(&self, stream: &MeasuredStream, record: &mut Record) {
+        let times = [
+            ("engine alone", stream.engine_us),
+            ("headers callback", stream.decision_us),
+            ("all callbacks", stream.request_us),
+        ];
+        let calls = Measurement {
+            group: self.group.to_owned(),
+            metric: "calls to the proxy".to_owned(),
+            unit: "calls".to_owned(),
+            series: stream.name.clone(),
+            rules: self.size as u64,
+            value: stream.host_calls,
+            low: None,
+            high: None,
+            samples: stream.decisions,
+        };
+        for (metric, Percentiles { p10, p50, p99 }) in times {
+            record.add(Measurement {
+                metric: metric.to_owned(),
+                unit: "µs".to_owned(),
+                value: p50,
+                low: Some(p10),
+                high: Some(p99),
+                ..calls.clone()
+            });
+        }
+        record.add(calls);
     }
 }

@@ -11,9 +11,9 @@ use riskgate_push_protocol::limits::CHUNK_LEN_MAX;
 use riskgate_push_protocol::{BundleChunk, BundleId, BundleStart, Digest, PusherMessage};
 use wasmtime::{Engine, Instance, Module, Store, TypedFunc, WasmParams, WasmResults};
 
-use super::bundles::{NOW_S, public_key};
 use super::host::{self, Proxy, STREAM};
 use crate::model::{RULESET_NAME, TrafficItem};
+use crate::{NOW_S, public_key};
 
 const ROOT: u32 = 1;
 const WASM_PAGE: usize = 64 << 10;

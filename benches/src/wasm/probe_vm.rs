@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use wasmtime::{Engine, Instance, Memory, Module, Store, TypedFunc, WasmParams, WasmResults};
 
-use super::bundles::{NOW_S, public_key};
 use super::filter_vm::Wire;
 use super::host::{self, Proxy};
 use crate::model::TrafficItem;
+use crate::{NOW_S, public_key};
 
 /// `riskgate-engine-probe` in a VM.
 pub(super) struct ProbeVm {
@@ -16,6 +16,7 @@ pub(super) struct ProbeVm {
     instance: Instance,
     memory: Memory,
     decide: TypedFunc<u32, u32>,
+    requests: u32,
 }
 
 /// How long the engine took for the steps of a load.
@@ -33,6 +34,7 @@ impl ProbeVm {
         let mut vm = ProbeVm {
             memory: memory.context("the module exports no memory")?,
             decide: instance.get_typed_func(&mut store, "decide")?,
+            requests: 0,
             store,
             instance,
         };
@@ -51,18 +53,23 @@ impl ProbeVm {
         })
     }
 
-    pub(super) fn add_request(&mut self, item: &TrafficItem) -> Result<()> {
+    /// Hands a request over, and returns its number.
+    pub(super) fn add_request(&mut self, item: &TrafficItem) -> Result<u32> {
         let wire = Wire::of(item)?;
         let address = format!("{}\0", item.source);
         self.give(&[address.as_bytes(), &wire.headers].concat())?;
-        self.call("add_request", ())
+        self.call::<_, ()>("add_request", ())?;
+        let index = self.requests;
+        self.requests += 1;
+        Ok(index)
     }
 
-    /// How many rules match the request that was added as number `index`, and how long that took to find out.
-    pub(super) fn decide(&mut self, index: u32) -> Result<(u32, Duration)> {
+    /// How many rules match, enforced or not, the request that was added as number `index`, and how long that took to find out.
+    pub(super) fn decide(&mut self, index: u32) -> Result<(usize, Duration)> {
         let start = Instant::now();
         let matched = self.decide.call(&mut self.store, index)?;
-        Ok((matched, start.elapsed()))
+        let elapsed = start.elapsed();
+        Ok((usize::try_from(matched)?, elapsed))
     }
 
     fn timed(&mut self, name: &str) -> Result<Duration> {
