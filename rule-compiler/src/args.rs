@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Make a signing key.
     Keygen(KeygenArgs),
+    /// Run the tests of a ruleset folder.
+    Test(TestArgs),
     /// Tell whether a filter would load a bundle.
     Verify(VerifyArgs),
 }
@@ -141,6 +143,15 @@ pub(crate) struct KeygenArgs {
     /// Where the private key goes, mode 0600; the public one goes beside it as NAME.pub.pem.
     #[arg(short, long, value_name = "KEY.pem")]
     pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct TestArgs {
+    /// The folder that holds ruleset.yaml, and the tests in tests/*.test.yaml.
+    pub(crate) ruleset: PathBuf,
+    /// Run only tests whose name holds this text.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) only: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -37,12 +37,15 @@ mod reply;
 mod rule;
 mod sources;
 mod suppress;
+mod test_file;
 mod text;
 mod when;
 mod yaml;
 
 pub use analysis::{Analysis, analyse};
-pub use sources::{ReadError, Sources, read_ruleset};
+pub use sources::{ReadError, Sources, read_ruleset, read_tests};
+pub use test_file::{TestAnalysis, analyse_tests};
+pub(crate) use text::did_you_mean;
 
 #[cfg(doc)]
 use crate::ir;

@@ -37,4 +37,5 @@ pub mod lower;
 pub mod report;
 pub mod request_json;
 pub mod session;
+pub mod testing;
 pub mod verdict_json;

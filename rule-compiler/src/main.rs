@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => commands::explain::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Keygen(args) => commands::keygen::run(&args),
+        Command::Test(args) => commands::test::run(&args),
         Command::Verify(args) => commands::verify::run(&args),
     };
     match result {

@@ -1,5 +1,7 @@
 //! A request as JSON: one a line in request files. docs/rule-language.md describes the shape.
 
+mod shape;
+
 use std::net::IpAddr;
 
 use base64::Engine as _;
@@ -8,14 +10,44 @@ use riskgate_engine::request::Request;
 use riskgate_engine::response::Response;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 use thiserror::Error;
 
+pub use shape::{KEYS, Kind};
+
 /// What is wrong with a request.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RequestError {
-    /// Not JSON, or not of the shape.
-    #[error("{0}")]
-    Json(#[from] serde_json::Error),
+    /// Not JSON.
+    #[error("not JSON at {place}: {what}; write an object such as {{\"path\":\"/\"}}")]
+    Syntax {
+        /// Line and column.
+        place: String,
+        /// In the parser's words.
+        what: String,
+    },
+    /// JSON, but no object.
+    #[error("a request is an object such as {{\"path\":\"/\"}}")]
+    NotAnObject,
+    /// A key that requests do not have.
+    #[error("a request has no key `{key}`; {help}")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// What to write instead.
+        help: String,
+    },
+    /// A value that its key cannot have.
+    #[error("`{key}` is {expected}")]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// What it can have.
+        expected: &'static str,
+    },
+    /// Not of the shape in another way, such as a key that stands twice.
+    #[error("{0}; write each key once")]
+    Other(String),
     /// Neither or both of a text and its base64 form.
     #[error("give exactly one of `{name}` and `{name}_b64`")]
     OneOf {
@@ -29,14 +61,28 @@ pub enum RequestError {
         name: &'static str,
     },
     /// Not base64.
-    #[error("`{name}` is not base64 in the standard alphabet with padding")]
+    #[error("`{name}` is not base64; use the standard alphabet with padding")]
     Base64 {
         /// The key.
         name: &'static str,
     },
-    /// Not a time.
-    #[error("`time` is not an RFC 3339 time such as 2026-11-23T10:00:00Z")]
-    Time,
+}
+
+impl RequestError {
+    /// The key that it is about, if it is about one.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            RequestError::UnknownKey { key, .. } => Some(key),
+            RequestError::Value { key, .. } => Some(key),
+            RequestError::OneOf { name }
+            | RequestError::Both { name }
+            | RequestError::Base64 { name } => Some(name),
+            RequestError::Syntax { .. } | RequestError::NotAnObject | RequestError::Other(_) => {
+                None
+            }
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,9 +142,26 @@ pub struct OwnedRequest {
 ///
 /// # Errors
 ///
-/// Says what is wrong with it; JSON errors carry line and column.
+/// Says what is wrong with it and how to mend it; JSON errors carry the place.
 pub fn parse(json: &str) -> Result<OwnedRequest, RequestError> {
-    let wire: Wire = serde_json::from_str(json)?;
+    let wire = serde_json::from_str(json).map_err(|error| shape::explain(json, &error))?;
+    from_wire(wire)
+}
+
+/// The request that a JSON value is.
+///
+/// # Errors
+///
+/// As [`parse`].
+pub fn from_value(value: Value) -> Result<OwnedRequest, RequestError> {
+    if let Some(fault) = shape::explain_value(&value) {
+        return Err(fault);
+    }
+    let wire = serde_json::from_value(value);
+    from_wire(wire.map_err(|error| RequestError::Other(error.to_string()))?)
+}
+
+fn from_wire(wire: Wire) -> Result<OwnedRequest, RequestError> {
     let path = match (wire.path, wire.path_b64) {
         (Some(path), None) => path.into_bytes(),
         (None, Some(path)) => decode(&path, "path_b64")?,
@@ -111,7 +174,10 @@ pub fn parse(json: &str) -> Result<OwnedRequest, RequestError> {
         (_, None) => {}
     }
     let time_us = match wire.time {
-        Some(time) => Some(parse_time(&time).ok_or(RequestError::Time)?),
+        Some(time) => Some(parse_time(&time).ok_or(RequestError::Value {
+            key: "time",
+            expected: Kind::Time.describe(),
+        })?),
         None => None,
     };
     let text = |value: Option<String>, default: &str| {

@@ -8,9 +8,11 @@
     reason = "a test may stop where it fails"
 )]
 
+use std::path::Path;
+
 use riskgate_compiler::{
     diagnostic::{Code, render},
-    front::{Sources, analyse},
+    front::{Sources, analyse, analyse_tests},
 };
 
 const PAGES: &str = include_str!("../src/diagnostic/code.rs");
@@ -78,20 +80,38 @@ fn the_example_of_each_page_shows_its_code() {
     assert_eq!(examples.len(), Code::ALL.len());
     for ((name, example), code) in examples.iter().zip(Code::ALL) {
         assert_eq!(*name, format!("{code:?}"));
-        let (manifest, rules) = completed(&example.replace('…', &"x".repeat(300)));
-        let found = analyse(&Sources::from_texts([
-            ("ruleset.yaml", manifest.as_str()),
-            ("a.rules.yaml", &rules),
-        ]));
-        let codes: Vec<Code> = found
-            .diagnostics
-            .iter()
-            .map(|diagnostic| diagnostic.code)
-            .collect();
+        let (codes, shown) = diagnose(&example.replace('…', &"x".repeat(300)));
         assert!(
             codes.contains(code) && codes.iter().all(|found| found == code),
-            "{name}\n{manifest}---\n{rules}\n{}",
-            render(&found.diagnostics, &found.sources, false)
+            "{name}\n{example}---\n{shown}",
         );
     }
+}
+
+/// What is wrong with an example: its codes, and the whole text.
+fn diagnose(example: &str) -> (Vec<Code>, String) {
+    let (manifest, rules, tests) = match example.starts_with("tests:") {
+        true => (
+            "language: 1\nruleset: example\n".to_owned(),
+            "rules: [{ id: example, when: connection.mtls, then: deny }]".to_owned(),
+            vec![("tests/a.test.yaml".to_owned(), example.into())],
+        ),
+        false => {
+            let (manifest, rules) = completed(example);
+            (manifest, rules, Vec::new())
+        }
+    };
+    let found = analyse(&Sources::from_texts([
+        ("ruleset.yaml", manifest.as_str()),
+        ("a.rules.yaml", &rules),
+    ]));
+    let mut text = render(&found.diagnostics, &found.sources, false);
+    let mut diagnostics = found.diagnostics;
+    if let Some(ruleset) = &found.ruleset {
+        let tests = analyse_tests(&tests, ruleset, Path::new(""));
+        text += &tests.report(false);
+        diagnostics.extend(tests.diagnostics);
+    }
+    let codes = diagnostics.iter().map(|diagnostic| diagnostic.code);
+    (codes.collect(), format!("{manifest}---\n{rules}\n{text}"))
 }

@@ -18,7 +18,7 @@ use std::{
 
 use riskgate_compiler::{
     diagnostic::{Code, Diagnostic, render},
-    front::{Analysis, analyse, read_ruleset},
+    front::{Analysis, analyse, analyse_tests, read_ruleset, read_tests},
 };
 
 const EXPECTED: &str = "expected.txt";
@@ -38,13 +38,26 @@ fn analysis(case: &Path) -> Analysis {
     analyse(&read_ruleset(case).unwrap_or_else(|error| panic!("{}: {error}", case.display())))
 }
 
+/// Of the ruleset, and of its tests if it has any.
+fn diagnostics(case: &Path) -> (Vec<Diagnostic>, String) {
+    let analysis = analysis(case);
+    let mut text = render(&analysis.diagnostics, &analysis.sources, false);
+    let mut diagnostics = analysis.diagnostics;
+    if let Some(ruleset) = &analysis.ruleset {
+        let files = read_tests(case).unwrap_or_else(|error| panic!("{}: {error}", case.display()));
+        let tests = analyse_tests(&files, ruleset, Path::new(""));
+        text += &render(&tests.diagnostics, &tests.sources, false);
+        diagnostics.extend(tests.diagnostics);
+    }
+    (diagnostics, text)
+}
+
 #[test]
 fn every_case_says_what_it_should() {
     let update = env::var_os("UPDATE_EXPECT").is_some();
     let mut wrong = Vec::new();
     for case in cases() {
-        let analysis = analysis(&case);
-        let found = render(&analysis.diagnostics, &analysis.sources, false);
+        let (_, found) = diagnostics(&case);
         let path = case.join(EXPECTED);
         if update {
             fs::write(&path, &found).expect("writes the expected text");
@@ -68,8 +81,8 @@ fn every_case_is_about_the_code_in_its_name() {
             .expect("a name")
             .to_string_lossy()
             .to_uppercase();
-        let codes: Vec<String> = analysis(&case)
-            .diagnostics
+        let codes: Vec<String> = diagnostics(&case)
+            .0
             .iter()
             .map(|found| found.code.to_string())
             .collect();
@@ -84,7 +97,7 @@ fn every_case_is_about_the_code_in_its_name() {
 fn every_code_has_a_case() {
     let covered: BTreeSet<Code> = cases()
         .iter()
-        .flat_map(|case| analysis(case).diagnostics)
+        .flat_map(|case| diagnostics(case).0)
         .map(|found| found.code)
         .collect();
     let missing: Vec<&Code> = Code::ALL
@@ -118,7 +131,7 @@ fn a_ruleset_is_built_only_without_errors() {
 #[test]
 fn every_diagnostic_has_a_remedy() {
     for case in cases() {
-        for found in analysis(&case).diagnostics {
+        for found in diagnostics(&case).0 {
             assert!(
                 found.help.is_some(),
                 "{}: {}",

@@ -108,7 +108,7 @@ fn print(text: &str) -> Result<(), Failure> {
     flush(&mut out)
 }
 
-fn is_colourful() -> bool {
+pub(crate) fn is_colourful() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 

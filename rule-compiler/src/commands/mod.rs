@@ -7,4 +7,5 @@ pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
+pub(crate) mod test;
 pub(crate) mod verify;

@@ -404,6 +404,77 @@ codes! {
     /// Only warnings can be suppressed, by their code: `suppress: [{ code: R0105, reason: "it is meant for every request" }]`.
     /// Errors have to be mended.
     InvalidSuppression = 38 Error,
+    /// Two tests of one file with the same name: reports and `rulec test --only` know tests by it.
+    ///
+    /// ```yaml
+    /// tests:
+    ///   - { name: refused, request: { path: /a }, expect: { action: deny } }
+    ///   - { name: refused, request: { path: /b }, expect: { action: deny } }
+    /// ```
+    ///
+    /// Say in each name what sets the test apart.
+    DuplicateTest = 60 Error,
+    /// A test that has neither a `request` nor a `sequence`, or both, or an `expect` in the wrong place.
+    ///
+    /// ```yaml
+    /// tests:
+    ///   - name: refused
+    ///     expect: { action: deny }
+    /// ```
+    ///
+    /// Give one request as `request` with `expect` beside it, or several as the steps of a `sequence`, each with its own `expect`.
+    InvalidTest = 61 Error,
+    /// A request of a test that is none: it has no path, an address that is none, and the like.
+    ///
+    /// ```yaml
+    /// tests:
+    ///   - name: refused
+    ///     request: { path: /, source_ip: 10.0.0 }
+    ///     expect: { action: deny }
+    /// ```
+    ///
+    /// A request has the keys of a request as JSON; only `path` has to be there.
+    InvalidRequest = 62 Error,
+    /// A test that no verdict can fail.
+    ///
+    /// ```yaml
+    /// tests:
+    ///   - { name: refused, request: { path: / } }
+    /// ```
+    ///
+    /// Say what is expected: `expect: { action: deny }`. In a sequence at least one step has to.
+    ChecksNothing = 63 Error,
+    /// A test that names a rule that the ruleset does not have.
+    ///
+    /// ```yaml
+    /// tests:
+    ///   - { name: refused, request: { path: / }, expect: { rule: exampel } }
+    /// ```
+    ///
+    /// Write the rule's `id` as it stands in the rule file.
+    UnknownRule = 64 Error,
+    /// An expectation that no verdict of this ruleset can meet: a band that there is not, a rule that never decides, or two
+    /// keys that exclude each other.
+    ///
+    /// ```yaml
+    /// tests:
+    ///   - { name: refused, request: { path: / }, expect: { action: allow, status: 403 } }
+    /// ```
+    ///
+    /// Leave one of the keys out. That a rule without a terminal action matches is checked with `matched`.
+    ImpossibleExpectation = 65 Error,
+    /// A step of a test that happens before the one that it follows.
+    ///
+    /// ```yaml
+    /// tests:
+    ///   - name: refused
+    ///     sequence:
+    ///       - { request: { path: /, time: 2026-11-11T10:00:00Z } }
+    ///       - { request: { path: /, time: 2026-11-11T09:00:00Z }, expect: { action: deny } }
+    /// ```
+    ///
+    /// Time never runs backwards in a test. Put the steps in order, or leave `time` out and let `every` move the clock.
+    TimeRunsBackwards = 66 Error,
     /// A list that no rule uses. It costs nothing in a bundle, but may be a rule's typo.
     ///
     /// ```yaml

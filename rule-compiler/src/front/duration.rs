@@ -28,6 +28,35 @@ impl Context<'_> {
         }
         Some(seconds)
     }
+
+    /// `every: 1s`, in microseconds.
+    pub(crate) fn every(&mut self, node: &Node) -> Option<i64> {
+        let text = &self.scalar(node, "`every`")?.text;
+        let found = match text.strip_suffix("ms") {
+            Some(digits) => whole(digits).and_then(|count| count.checked_mul(1_000)),
+            None => parse(text).and_then(|seconds| seconds.checked_mul(1_000_000)),
+        };
+        let Some(micros) = found else {
+            let message = format!("{} is no length of time", quoted(text));
+            let diagnostic = self.diagnostic(Code::InvalidDuration, &node.range, message);
+            self.report(diagnostic.help(
+                "write a whole number and one of the units `ms`, `s`, `m`, `h` and `d`, such as `1s`",
+            ));
+            return None;
+        };
+        if micros > MAX_TTL_S * 1_000_000 {
+            let message = "`every` goes up to 366 days";
+            let diagnostic = self.diagnostic(Code::OutOfRange, &node.range, message);
+            self.report(diagnostic.help("give later requests a `time` of their own"));
+            return None;
+        }
+        i64::try_from(micros).ok()
+    }
+}
+
+fn whole(digits: &str) -> Option<u64> {
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_whole)
 }
 
 fn parse(text: &str) -> Option<u64> {
@@ -39,10 +68,7 @@ fn parse(text: &str) -> Option<u64> {
         "d" => 24 * 3600,
         _ => return None,
     };
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse::<u64>().ok()?.checked_mul(unit_s)
+    whole(digits)?.checked_mul(unit_s)
 }
 
 #[cfg(test)]

@@ -29,6 +29,11 @@ impl<'n> Fields<'n> {
         self.entry(key).map(|entry| &entry.value)
     }
 
+    /// Whether an unknown key was most likely meant to be this one.
+    pub(crate) fn is_misspelt(&self, key: &str) -> bool {
+        self.misspelt.contains(&key)
+    }
+
     /// A key with its value.
     pub(crate) fn entry(&self, key: &str) -> Option<&'n Entry> {
         self.entries.iter().find(|entry| entry.key == key)

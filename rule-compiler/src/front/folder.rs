@@ -8,11 +8,11 @@ use std::{
 };
 
 use super::{
-    limits::{MAX_FILE_LEN, MAX_RULE_FILES},
-    sources::{MANIFEST, RULES_SUFFIX, ReadError},
+    limits::{MAX_FILE_LEN, MAX_RULE_FILES, MAX_TEST_FILES},
+    sources::{MANIFEST, RULES_SUFFIX, ReadError, TESTS_SUFFIX},
 };
 
-/// Where the tests of a ruleset are. This version does not read them.
+/// Where the tests of a ruleset are.
 const TESTS: &str = "tests";
 
 /// A file of the folder.
@@ -95,6 +95,34 @@ impl Folder {
             });
         }
         self.refuse_rules_below(folders, lists)?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// The names of the test files, with `tests/`, in byte order. Another YAML file beside them is an error.
+    pub(crate) fn test_files(&self) -> Result<Vec<String>, ReadError> {
+        let path = self.path(TESTS);
+        if matches!(fs::metadata(&path), Err(error) if is_missing(&error)) {
+            return Ok(Vec::new());
+        }
+        let mut names = Vec::new();
+        for entry in entries(&path)? {
+            let path = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if kind(&entry)? != Kind::File {
+                continue;
+            }
+            if !name.ends_with(TESTS_SUFFIX) {
+                if looks_like_rules(&name) {
+                    return Err(ReadError::MisnamedTest { path });
+                }
+            } else if !name.starts_with('.') {
+                names.push(format!("{TESTS}/{name}"));
+            }
+        }
+        if names.len() > MAX_TEST_FILES {
+            return Err(ReadError::TooManyFiles { path });
+        }
         names.sort();
         Ok(names)
     }

@@ -63,6 +63,10 @@ pub(crate) const MAX_BAND: i64 = 1_000_000_000_000;
 pub(crate) const MIN_TTL_S: u64 = 60;
 /// The longest validity of a bundle, in seconds.
 pub(crate) const MAX_TTL_S: u64 = 366 * 24 * 3600;
+/// Test files of one ruleset.
+pub(crate) const MAX_TEST_FILES: usize = 10_000;
+/// How often a step of a test is repeated.
+pub(crate) const MAX_REPEAT: i64 = 100_000;
 /// Bad values shown of one list: more do not help.
 pub(crate) const MAX_REPORTED_VALUES: usize = 20;
 

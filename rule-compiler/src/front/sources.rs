@@ -20,6 +20,9 @@ pub(crate) const MANIFEST: &str = "ruleset.yaml";
 /// How the names of rule files end.
 pub(crate) const RULES_SUFFIX: &str = ".rules.yaml";
 
+/// How the names of test files end.
+pub(crate) const TESTS_SUFFIX: &str = ".test.yaml";
+
 /// What is in a ruleset folder.
 #[derive(Debug, Clone)]
 pub struct Sources {
@@ -71,7 +74,7 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// A folder has too many rule files.
-    #[error("{} has more than {MAX_RULE_FILES} rule files; join some", path.display())]
+    #[error("{} has more than {MAX_RULE_FILES} files of rules or of tests; join some", path.display())]
     TooManyFiles {
         /// The folder.
         path: PathBuf,
@@ -86,6 +89,12 @@ pub enum ReadError {
     #[error("{} is not read; put rule files beside {MANIFEST}, and a folder in place of a link to one", path.display())]
     Misplaced {
         /// The file or the link.
+        path: PathBuf,
+    },
+    /// A file that looks like tests and would be left out.
+    #[error("{} is not read; name it X{TESTS_SUFFIX} if it holds tests, and move it out of `tests` if not", path.display())]
+    MisnamedTest {
+        /// The file.
         path: PathBuf,
     },
     /// A link leads out of the folder.
@@ -161,6 +170,24 @@ pub fn read_ruleset(dir: &Path) -> Result<Sources, ReadError> {
         rules,
         lists,
     })
+}
+
+/// Reads `tests/*.test.yaml` of a ruleset folder: names with `tests/` and texts, in byte order of their names. Without a folder
+/// `tests` there are none.
+///
+/// # Errors
+///
+/// If a file cannot be read as text, or a YAML file in `tests` would be left out.
+pub fn read_tests(dir: &Path) -> Result<Vec<(String, Arc<str>)>, ReadError> {
+    let folder = Folder::open(dir)?;
+    let names = folder.test_files()?;
+    names
+        .into_iter()
+        .map(|name| {
+            let text = text_of(folder.text(&name)?, &folder, &name)?;
+            Ok((name, text))
+        })
+        .collect()
 }
 
 /// The text of a file that must be there.

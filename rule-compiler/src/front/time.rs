@@ -37,6 +37,15 @@ pub fn parse(text: &str) -> Result<i64, TimeError> {
         .map_err(|_| TimeError::Range)
 }
 
+/// An RFC 3339 time in UTC.
+#[must_use]
+pub fn format(time_us: i64) -> String {
+    Timestamp::from_microsecond(time_us).map_or_else(
+        |_| format!("{time_us} microseconds since 1970"),
+        |time| time.to_string(),
+    )
+}
+
 /// How many digits follow the seconds' point, if the text looks like a time.
 fn shape(text: &str) -> Option<usize> {
     const SECONDS: &str = "0000-00-00T00:00:00";

@@ -17,4 +17,5 @@ mod keygen;
 mod output;
 mod report;
 mod rulec;
+mod test;
 mod verify;

@@ -45,11 +45,17 @@ impl Workshop {
         }
     }
 
-    /// A folder with a ruleset `shop`, keys `signer` and `other`, and a bundle `shop.bundle` signed by the first.
-    pub(crate) fn furnished() -> Workshop {
+    /// A folder with a ruleset `shop`.
+    pub(crate) fn with_ruleset() -> Workshop {
         let workshop = Workshop::empty();
         workshop.write("shop/ruleset.yaml", "language: 1\nruleset: shop\nttl: 7d\n");
         workshop.write("shop/main.rules.yaml", RULES);
+        workshop
+    }
+
+    /// A folder with a ruleset `shop`, keys `signer` and `other`, and a bundle `shop.bundle` signed by the first.
+    pub(crate) fn furnished() -> Workshop {
+        let workshop = Workshop::with_ruleset();
         workshop
             .run("keygen --out signer.pem")
             .expect(0, "signer.pub.pem");

@@ -63,6 +63,14 @@ impl Node {
         matches!(&self.kind, Kind::Scalar(Scalar { text, style: Style::Plain }) if matches!(text.as_str(), "" | "~" | "null"))
     }
 
+    /// The text of a scalar.
+    pub(crate) fn scalar_text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Scalar(scalar) => Some(&scalar.text),
+            _ => None,
+        }
+    }
+
     /// What it is, in an author's words.
     pub(crate) fn describe(&self) -> &'static str {
         match &self.kind {

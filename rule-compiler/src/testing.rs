@@ -1,0 +1,14 @@
+//! Tests of a ruleset: what they are, and how they are run.
+//!
+//! [`front::analyse_tests`](crate::front::analyse_tests) reads them, [`run()`] asks the engine for the verdict of each
+//! request under a clock of the test's own, and a [`Report`] says which expectations failed and why.
+
+mod human;
+mod model;
+mod report;
+mod run;
+
+pub use human::human;
+pub use model::{Case, Check, Expectation, Key, Place, START_US, Step};
+pub use report::{CaseReport, FailedStep, Mismatch, Report, Why};
+pub use run::{Decider, Known, Native, run};

@@ -1,0 +1,154 @@
+use crate::rulec::{Outcome, Workshop};
+
+/// The ruleset `shop` with these tests.
+fn with_tests(tests: &str) -> Workshop {
+    let workshop = Workshop::with_ruleset();
+    workshop.write("shop/tests/shop.test.yaml", tests);
+    workshop
+}
+
+fn test(tests: &str) -> Outcome {
+    with_tests(tests).run("test shop")
+}
+
+#[test]
+fn every_key_of_a_verdict_can_be_checked() {
+    let tests = r#"
+tests:
+  - name: a file of secrets
+    request: { path: /.env }
+    expect: { action: deny, status: 403, rule: env, band: null, score: 0, tags: {}, matched: [env], shadowed: [], would: deny }
+  - name: a scanner
+    request: { path: /, headers: { user-agent: sqlmap/1.8 } }
+    expect: { action: allow, status: null, rule: null, score: 10, tags: { client: scanner, beta: 2, alpha: 1 }, matched: [agent] }
+  - name: repeated headers
+    request: { path: /, headers: [[x-many, a], { name: x-many, value_b64: /w== }] }
+    expect: { action: allow, shadowed: [many], would: challenge }
+"#;
+    assert_eq!(test(tests).expect(0, ""), "shop: 3 tests, all passed\n");
+}
+
+#[test]
+fn a_failure_says_where_what_and_why() {
+    let tests = r#"tests:
+  - name: passes
+    request: { path: /.env }
+    expect: { rule: env }
+  - name: secrets
+    request: { path: /.env }
+    expect:
+      action: allow
+      status: null
+      matched: [agent]
+  - name: a scanner
+    request: { path: /, headers: { user-agent: sqlmap/1.8 } }
+    expect: { rule: env, tags: { client: scanner }, score: 5 }
+"#;
+    let expected = "\
+FAILED shop/tests/shop.test.yaml:5: secrets
+  shop/tests/shop.test.yaml:8: at 2026-01-01T00:00:00Z
+    action: expected allow, got deny
+    status: expected none, got 403
+    matched: expected [agent], got [env]
+    rule `env` (main.rules.yaml:3) decided
+    `agent` (main.rules.yaml:9) did not match
+
+FAILED shop/tests/shop.test.yaml:11: a scanner
+  shop/tests/shop.test.yaml:13: at 2026-01-01T00:00:00Z
+    rule: expected env, got none
+    score: expected 5, got 10
+    tags: expected { client: scanner }, got { alpha: 1, beta: 2, client: scanner }
+    no rule and no score band decided, with a score of 10: the default holds
+    `env` (main.rules.yaml:3) did not match
+
+shop: 3 tests, 1 passed, 2 failed
+";
+    assert_eq!(test(tests).expect(1, ""), expected);
+}
+
+/// The rule `evening` is active from 20:00 until 22:00.
+#[test]
+fn the_clock_of_a_sequence_is_its_own() {
+    let tests = r#"
+tests:
+  - name: into the window and out of it
+    sequence:
+      - { every: 1s, request: { path: /sale, time: 2026-11-05T19:59:59Z }, expect: { matched: [] } }
+      - { repeat: 2, every: 1h, request: { path: /sale }, expect: { matched: [evening] } }
+      - { request: { path: /sale }, expect: { matched: [] } }
+  - name: a test begins anew
+    sequence:
+      - { every: 500ms, request: { path: /sale }, expect: { matched: [] } }
+      - { request: { path: /sale, time: 2026-11-05T21:59:59.999Z }, expect: { matched: [evening] } }
+  - name: the fixed start
+    request: { path: /sale }
+    expect: { matched: [] }
+"#;
+    assert_eq!(test(tests).expect(0, ""), "shop: 3 tests, all passed\n");
+}
+
+#[test]
+fn a_failed_step_is_told_once() {
+    let tests = r#"tests:
+  - name: out of the window
+    sequence:
+      - repeat: 4
+        every: 1h
+        request: { path: /sale, time: 2026-11-05T20:30:00Z }
+        expect: { score: 1 }
+"#;
+    let stdout = test(tests).expect(1, "");
+    let heading = "  shop/tests/shop.test.yaml:7: step 1, request 3 of 4, the first of 2 that failed, at 2026-11-05T22:30:00Z\n";
+    assert!(stdout.contains(heading), "{stdout}");
+    assert_eq!(stdout.matches("expected 1, got 0").count(), 1, "{stdout}");
+    let tests = "tests: [{ name: a, request: { path: /sale }, expect: { matched: [evening] } }]";
+    let stdout = test(tests).expect(1, "");
+    assert!(
+        stdout.contains("`evening` (main.rules.yaml:16) was not `active` then"),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn a_run_of_nothing_is_a_finding() {
+    let workshop = Workshop::with_ruleset();
+    let words = "no tests in shop/tests; write one into a file there";
+    assert_eq!(workshop.run("test shop").expect(1, words), "");
+    workshop.write("shop/tests/shop.test.yaml", "tests: []");
+    assert_eq!(workshop.run("test shop").expect(1, words), "");
+    let tests = "tests: [{ name: one two, request: { path: / }, expect: { action: allow } }]";
+    workshop.write("shop/tests/shop.test.yaml", tests);
+    let run = |more: &str| workshop.run(&format!("test shop {more}"));
+    assert_eq!(
+        run("--only two").expect(0, ""),
+        "shop: 1 test, all passed\n"
+    );
+    assert_eq!(
+        run("--only three").expect(1, "no test has `three` in its name"),
+        ""
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_its_place() {
+    let workshop =
+        with_tests("tests:\n  - { name: a, request: { path: / }, expect: { rule: evn } }\n");
+    workshop
+        .run("test shop")
+        .expect(1, "--> shop/tests/shop.test.yaml:2:54");
+    workshop.run("test shop").expect(1, "did you mean `env`?");
+    workshop.write("shop/tests/shop.test.yaml", "");
+    workshop
+        .run("test shop")
+        .expect(1, "error[R0007]: the file is empty");
+    workshop.write("shop/tests/more.yaml", "");
+    workshop
+        .run("test shop")
+        .expect(2, "shop/tests/more.yaml is not read; name it X.test.yaml");
+    workshop.write(
+        "shop/broken.rules.yaml",
+        "rules: [{ id: x, when: nonsense, then: deny }]",
+    );
+    workshop.run("test shop").expect(1, "broken.rules.yaml:1:");
+    workshop.run("test missing").expect(2, "missing");
+}
