@@ -3,10 +3,17 @@
 //! The engine says what is counted and what a rule reads; where the counts are kept is a [`CounterStore`]'s business. A
 //! command line keeps them exactly, a proxy in a fixed amount of memory.
 
+mod counts;
+mod distinct;
 pub(crate) mod keys;
 mod pending;
+mod registers;
 mod section;
 mod sides;
+mod sketch;
+mod slices;
+mod table;
+mod values;
 
 pub use pending::Pending;
 pub(crate) use pending::PendingCount;
@@ -16,6 +23,7 @@ pub use section::{
 };
 pub(crate) use section::{Counters, Targets, count};
 pub(crate) use sides::Ways;
+pub use table::{BLOCK_LEN_MAX, ForeignBlock, Losses, Table};
 
 /// How many keys or distinct values of one request are counted; the rest of its combinations is left out.
 pub const MAX_COMBINATIONS: usize = 16;
@@ -78,12 +86,7 @@ impl CounterDefinition {
     /// How much memory a proxy's worker takes for it.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        /// An entry of the worker's own counts, and one of what the others counted.
-        const OF_KEY: u64 = 44 + 40;
-        /// A byte for each register of the estimator, which every slice has.
-        const OF_DISTINCT: u64 = 512 * SLICES;
-        let of_key = OF_KEY + if self.is_distinct { OF_DISTINCT } else { 0 };
-        u64::from(self.max_keys) * of_key
+        Table::memory_bytes(self)
     }
 }
 
