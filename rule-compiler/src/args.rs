@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Keygen(KeygenArgs),
     /// Run the tests of a ruleset folder.
     Test(TestArgs),
+    /// Decide recorded traffic, and tell what a bundle does with it, or does otherwise than another.
+    Replay(ReplayArgs),
     /// Tell whether a filter would load a bundle.
     Verify(VerifyArgs),
 }
@@ -155,6 +157,61 @@ pub(crate) struct TestArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct ReplayArgs {
+    /// The bundle.
+    pub(crate) bundle: PathBuf,
+    /// Recorded requests, one a line; `-` for standard input.
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) traffic: PathBuf,
+    /// Tell what changes against this bundle.
+    #[arg(long, value_name = "OLD.bundle")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// How a line is written: as `rulec eval` takes it, or as Envoy's access log in JSON.
+    #[arg(long, value_enum, default_value_t = Traffic::Requests)]
+    pub(crate) from: Traffic,
+    /// The field of the access log that holds an attribute, such as request.path=uri; repeatable.
+    #[arg(long, value_name = "ATTRIBUTE=FIELD")]
+    pub(crate) map: Vec<String>,
+    /// A file of such mappings, one a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) map_file: Option<PathBuf>,
+    /// What to do with a line that is no request.
+    #[arg(long, value_enum, default_value_t = OnBadLine::Fail)]
+    pub(crate) on_bad_line: OnBadLine,
+    /// Fail if more of the requests are denied.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub(crate) max_deny_rate: Option<f64>,
+    /// Fail if the action or status of more of the requests changes.
+    #[arg(long, value_name = "PERCENT", value_parser = percent, requires = "baseline")]
+    pub(crate) max_change: Option<f64>,
+    /// How many requests to show for each kind of change.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub(crate) examples: u16,
+    /// Judge the bundles' validity at this time, and let requests without a time happen then.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// For people or for machines.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Traffic {
+    /// Request JSON.
+    Requests,
+    /// Envoy's access log in JSON.
+    EnvoyLog,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnBadLine {
+    /// Stop, and name it.
+    Fail,
+    /// Count it.
+    Skip,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct VerifyArgs {
     /// The bundle.
     pub(crate) bundle: PathBuf,
@@ -194,4 +251,12 @@ fn deny(text: &str) -> Result<Deny, String> {
         Severity::Error => Err(format!("{code} is an error anyway")),
         Severity::Warning => Ok(Deny::Code(code)),
     }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let percent = text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>();
+    percent
+        .ok()
+        .filter(|percent| (0.0..=100.0).contains(percent))
+        .ok_or_else(|| "a number from 0 to 100, such as 2.5".to_owned())
 }

@@ -34,6 +34,7 @@ pub mod front;
 pub mod ir;
 pub mod keys;
 pub mod lower;
+pub mod replay;
 pub mod report;
 pub mod request_json;
 pub mod session;

@@ -1,6 +1,8 @@
 //! A request as JSON: one a line in request files. docs/rule-language.md describes the shape.
 
+pub mod access_log;
 mod shape;
+mod write;
 
 use std::net::IpAddr;
 
@@ -85,7 +87,7 @@ impl RequestError {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
     method: Option<String>,

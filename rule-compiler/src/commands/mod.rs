@@ -7,5 +7,6 @@ pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
+pub(crate) mod replay;
 pub(crate) mod test;
 pub(crate) mod verify;

@@ -15,6 +15,7 @@ mod explain;
 mod inspect;
 mod keygen;
 mod output;
+mod replay;
 mod report;
 mod rulec;
 mod test;
