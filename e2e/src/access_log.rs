@@ -1,6 +1,9 @@
 //! Envoy's access log, as the shipped bootstraps write it: a JSON object a line.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -34,6 +37,11 @@ impl LogLine {
 impl AccessLog {
     pub(crate) fn at(path: PathBuf) -> Self {
         AccessLog { path }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Waits for the line of the request that came from this source. Envoy writes a line a moment after its answer.

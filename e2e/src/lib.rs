@@ -44,7 +44,7 @@ pub use locate::{envoy as envoy_program, root, target_dir, wasm_module};
 pub use process::stop_all;
 pub use pusher::{Addresses, Pusher};
 pub use rogue::{Report, RoguePusher};
-pub use rulec::{Build, Bundle, Keys, eval};
+pub use rulec::{Build, Bundle, Keys, eval, replay};
 pub use scenario::Scenario;
 pub use stage::Stage;
 pub use upstream::{Seen, Upstream};

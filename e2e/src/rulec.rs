@@ -121,6 +121,16 @@ pub fn eval(bundle: &Bundle, requests: &str) -> Result<Vec<Value>> {
         .collect()
 }
 
+/// Runs `rulec replay` over a file of traffic, with these options more, and returns its report.
+pub fn replay(bundle: &Bundle, traffic: &Path, options: &[&str]) -> Result<Value> {
+    let mut command = rulec()?;
+    command.arg("replay").arg(&bundle.path);
+    command.arg("--traffic").arg(traffic);
+    command.args(["--format", "json"]).args(options);
+    let report = run(&mut command)?;
+    serde_json::from_str(&report).with_context(|| format!("`{report}` is not JSON"))
+}
+
 fn rulec() -> Result<Command> {
     Ok(Command::new(locate::program("rulec")?))
 }

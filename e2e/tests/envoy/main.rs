@@ -13,6 +13,7 @@ mod listeners;
 mod load;
 mod reconfigure;
 mod refuse;
+mod replay;
 mod requests;
 mod storefront;
 mod swap;
