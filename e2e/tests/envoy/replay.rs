@@ -41,6 +41,7 @@ fn a_line_of_the_access_log_is_the_request_that_was_sent() {
         "path": "/admin/x?q=%22a%22&b=\\",
         "protocol": "HTTP/1.1",
         "source_ip": "203.0.113.9",
+        "response_code": 403,
         "headers": [
             ["user-agent", "curl/8 \"quoted\""],
             ["x-forwarded-for", "192.0.2.1,203.0.113.9"],
