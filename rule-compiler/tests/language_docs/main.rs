@@ -8,6 +8,7 @@
     reason = "a test may stop where it fails"
 )]
 
+mod bounds;
 mod examples;
 mod page;
 
