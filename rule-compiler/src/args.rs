@@ -154,6 +154,16 @@ pub(crate) struct TestArgs {
     /// Run only tests whose name holds this text.
     #[arg(long, value_name = "TEXT")]
     pub(crate) only: Option<String>,
+    /// For people, for CI servers, or for programs.
+    #[arg(long, value_enum, default_value_t = TestFormat::Human)]
+    pub(crate) format: TestFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TestFormat {
+    Human,
+    Junit,
+    Json,
 }
 
 #[derive(Debug, ClapArgs)]

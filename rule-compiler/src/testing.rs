@@ -4,11 +4,15 @@
 //! request under a clock of the test's own, and a [`Report`] says which expectations failed and why.
 
 mod human;
+mod json;
+mod junit;
 mod model;
 mod report;
 mod run;
 
 pub use human::human;
+pub use json::json;
+pub use junit::junit;
 pub use model::{Case, Check, Expectation, Key, Place, START_US, Step};
 pub use report::{CaseReport, FailedStep, Mismatch, Report, Why};
 pub use run::{Decider, Known, Native, run};

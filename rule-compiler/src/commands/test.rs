@@ -7,7 +7,7 @@ use riskgate_compiler::testing::{self, Case, Native};
 use riskgate_compiler::{front, ir};
 
 use super::check::{analyse, is_colourful};
-use crate::args::TestArgs;
+use crate::args::{TestArgs, TestFormat};
 use crate::failure::Failure;
 use crate::output::{flush, print_line, tell};
 
@@ -18,7 +18,12 @@ pub(crate) fn run(args: &TestArgs) -> Result<(), Failure> {
     let loaded = ruleset_in_memory(&ruleset).map_err(Failure::finding)?;
     let report =
         testing::run(&cases, &ruleset, &mut Native::new(&loaded)).map_err(Failure::unable)?;
-    print(&testing::human(&report, folder))?;
+    print(&match args.format {
+        TestFormat::Human => testing::human(&report, folder),
+        TestFormat::Junit => testing::junit(&report, folder),
+        TestFormat::Json => serde_json::to_string_pretty(&testing::json(&report, folder))
+            .map_err(Failure::unable)?,
+    })?;
     match report.failed_count() {
         0 => Ok(()),
         _ => Err(Failure::findings()),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::report::{CaseReport, FailedStep, Report};
+use super::report::{CaseReport, FailedStep, Mismatch, Report};
 use crate::front::time;
 
 /// The failed tests, with what was expected and what came, and one line for all. Files are shown as they are found through
@@ -13,32 +13,44 @@ use crate::front::time;
 #[must_use]
 pub fn human(report: &Report, folder: &Path) -> String {
     let mut text = String::new();
-    for case in report.cases.iter().filter(|case| !case.passed()) {
-        describe(case, folder, &mut text);
+    for failed in report.cases.iter().filter(|case| !case.passed()) {
+        text += &case(failed, folder);
+        text.push('\n');
     }
     text + &report.summary() + "\n"
 }
 
-fn describe(case: &CaseReport, folder: &Path, text: &mut String) {
+/// What is wrong with a test, in short.
+pub(super) fn first_mismatch(case: &CaseReport) -> String {
+    let mismatches = case.failures.iter().flat_map(|failure| &failure.mismatches);
+    mismatches.map(compared).next().unwrap_or_default()
+}
+
+fn compared(mismatch: &Mismatch) -> String {
+    format!(
+        "{}: expected {}, got {}",
+        mismatch.key.name(),
+        shown(&mismatch.expected),
+        shown(&mismatch.actual)
+    )
+}
+
+/// What is wrong with a test, in full.
+pub(super) fn case(case: &CaseReport, folder: &Path) -> String {
+    let mut text = String::new();
     let place = folder.join(case.place.to_string());
     // Writing to a string cannot fail.
     let _ = writeln!(text, "FAILED {}: {}", place.display(), case.name);
     for failure in &case.failures {
         let _ = writeln!(text, "  {}", heading(failure, folder));
         for mismatch in &failure.mismatches {
-            let _ = writeln!(
-                text,
-                "    {}: expected {}, got {}",
-                mismatch.key.name(),
-                shown(&mismatch.expected),
-                shown(&mismatch.actual)
-            );
+            let _ = writeln!(text, "    {}", compared(mismatch));
         }
-        for sentence in failure.why.decided.iter().chain(&failure.why.rules) {
+        for sentence in failure.why.sentences() {
             let _ = writeln!(text, "    {sentence}");
         }
     }
-    text.push('\n');
+    text
 }
 
 /// Which request it was.

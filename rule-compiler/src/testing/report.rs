@@ -120,6 +120,11 @@ impl Report {
 }
 
 impl Why {
+    /// All of them.
+    pub fn sentences(&self) -> impl Iterator<Item = &str> {
+        self.decided.iter().chain(&self.rules).map(String::as_str)
+    }
+
     pub(super) fn new(
         known: &Known,
         mismatches: &[Mismatch],

@@ -1,3 +1,5 @@
+use serde_json::{Value, json};
+
 use crate::rulec::{Outcome, Workshop};
 
 /// The ruleset `shop` with these tests.
@@ -151,4 +153,70 @@ fn what_cannot_be_read_is_told_with_its_place() {
     );
     workshop.run("test shop").expect(1, "broken.rules.yaml:1:");
     workshop.run("test missing").expect(2, "missing");
+}
+
+const TWO: &str = r#"tests:
+  - { name: 'passes & stays "good"', request: { path: /.env }, expect: { rule: env } }
+  - { name: fails, request: { path: /.env }, expect: { action: allow, score: 1 } }
+"#;
+
+#[test]
+fn a_report_for_ci_servers() {
+    let expected = r#"<?xml version="1.0" encoding="UTF-8"?>
+<testsuites name="shop" tests="2" failures="1" errors="0" skipped="0">
+  <testsuite name="tests/shop.test.yaml" tests="2" failures="1" errors="0" skipped="0">
+    <testcase name="passes &amp; stays &quot;good&quot;" classname="shop.tests/shop.test.yaml" file="shop/tests/shop.test.yaml" line="2"/>
+    <testcase name="fails" classname="shop.tests/shop.test.yaml" file="shop/tests/shop.test.yaml" line="3">
+      <failure type="expectation" message="action: expected allow, got deny">FAILED shop/tests/shop.test.yaml:3: fails
+  shop/tests/shop.test.yaml:3: at 2026-01-01T00:00:00Z
+    action: expected allow, got deny
+    score: expected 1, got 0
+    rule `env` (main.rules.yaml:3) decided
+</failure>
+    </testcase>
+  </testsuite>
+</testsuites>
+"#;
+    let workshop = with_tests(TWO);
+    let found = workshop.run("test shop --format junit").expect(1, "");
+    assert_eq!(found, expected);
+    let passed = workshop
+        .run("test shop --format junit --only passes")
+        .expect(0, "");
+    assert!(passed.contains(r#"tests="1" failures="0""#), "{passed}");
+}
+
+#[test]
+fn a_report_for_programs() {
+    let stdout = with_tests(TWO).run("test shop --format json").expect(1, "");
+    let found: Value = serde_json::from_str(&stdout).unwrap();
+    let expected = json!({
+        "version": 1,
+        "ruleset": "shop",
+        "tests": [
+            {
+                "name": "passes & stays \"good\"", "file": "shop/tests/shop.test.yaml", "line": 2,
+                "passed": true, "requests": 1, "failures": []
+            },
+            {
+                "name": "fails", "file": "shop/tests/shop.test.yaml", "line": 3,
+                "passed": false, "requests": 1,
+                "failures": [{
+                    "file": "shop/tests/shop.test.yaml", "line": 3, "step": null, "repetition": 1, "repeat": 1,
+                    "failed": 1, "at": "2026-01-01T00:00:00Z", "request": { "path": "/.env" },
+                    "mismatches": [
+                        { "key": "action", "expected": "allow", "actual": "deny", "file": "shop/tests/shop.test.yaml", "line": 3 },
+                        { "key": "score", "expected": 1, "actual": 0, "file": "shop/tests/shop.test.yaml", "line": 3 }
+                    ],
+                    "verdict": {
+                        "action": "deny", "status": 403, "rule": "env", "band": null, "score": 0, "tags": {},
+                        "matched": ["env"], "shadowed": [], "would": "deny"
+                    },
+                    "why": ["rule `env` (main.rules.yaml:3) decided"]
+                }]
+            }
+        ],
+        "summary": { "tests": 2, "passed": 1, "failed": 1, "requests": 2 }
+    });
+    assert_eq!(found, expected);
 }
