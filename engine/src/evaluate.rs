@@ -43,7 +43,7 @@ enum Truth {
 /// once it has seen requests as large as they come.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    values: Values,
+    pub(crate) values: Values,
     known: Known,
     seen_values: Seen,
     seen_literals: Seen,
@@ -180,11 +180,11 @@ pub(crate) fn evaluate(
     evaluation.collect_tags();
 }
 
-struct Evaluation<'a> {
-    sections: &'a Sections,
-    from: Inputs<'a>,
-    store: Option<&'a mut dyn CounterStore>,
-    scratch: &'a mut Scratch,
+pub(crate) struct Evaluation<'a> {
+    pub(crate) sections: &'a Sections,
+    pub(crate) from: Inputs<'a>,
+    pub(crate) store: Option<&'a mut dyn CounterStore>,
+    pub(crate) scratch: &'a mut Scratch,
 }
 
 impl Evaluation<'_> {
@@ -391,7 +391,7 @@ impl Evaluation<'_> {
         tags.sort_unstable_by_key(|(_, place, _)| *place);
     }
 
-    fn is_true(&mut self, id: AtomId) -> bool {
+    pub(crate) fn is_true(&mut self, id: AtomId) -> bool {
         match self.scratch.known.truth(id) {
             Truth::True => return true,
             Truth::False => return false,
@@ -486,7 +486,7 @@ impl Evaluation<'_> {
             .is_some_and(|address| self.holds_address(atom.test, address))
     }
 
-    fn address(&self, base: Base) -> Option<IpAddr> {
+    pub(crate) fn address(&self, base: Base) -> Option<IpAddr> {
         match base {
             Base::SourceIp => self.from.request.source_ip,
             _ => self.from.request.client_ip,

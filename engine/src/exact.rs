@@ -204,6 +204,19 @@ impl Exact {
         records(slice::<u32>(self.atoms.view(&self.bytes), start, length))
     }
 
+    /// Every atom with every value that makes it true.
+    pub(crate) fn values<'a>(
+        &'a self,
+        strings: &'a Strings,
+    ) -> impl Iterator<Item = (AtomId, &'a [u8])> {
+        let entries = records::<Entry>(self.entries.view(&self.bytes));
+        entries.flat_map(move |entry| {
+            let (start, length) = entry.atoms;
+            let atoms = slice::<u32>(self.atoms.view(&self.bytes), start, length);
+            records::<u32>(atoms).map(move |atom| (atom, strings.get(entry.string)))
+        })
+    }
+
     fn may_have(&self, hash: u64) -> bool {
         let bitmap = self.bitmap.view(&self.bytes);
         let bit = bit_of(hash, bitmap.len() / 4);

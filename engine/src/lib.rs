@@ -67,6 +67,7 @@ pub mod ruleset;
 mod seen;
 mod sources;
 pub mod strings;
+pub mod trace;
 mod transform;
 pub mod trust;
 pub mod verdict;

@@ -212,7 +212,7 @@ pub struct Ruleset {
     expires_at_s: u64,
     on_expired: OnExpired,
     needs: Needs,
-    sections: Sections,
+    pub(crate) sections: Sections,
 }
 
 impl Ruleset {

@@ -25,7 +25,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Print the verdict of each request in a file.
     Eval(EvalArgs),
-    /// Tell what a diagnostic means and what to do about it.
+    /// Tell why a request gets its verdict, or what a diagnostic means and what to do about it.
     Explain(ExplainArgs),
     /// Show what a bundle holds, without asking who signed it.
     Inspect(InspectArgs),
@@ -91,15 +91,30 @@ pub(crate) struct EvalArgs {
     /// Judge the bundle's validity at this time, and let requests without `time` happen then.
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
+    /// Add the reply to each verdict as `reply`: status, headers with a redirect's location, and body; null for allow.
+    #[arg(long)]
+    pub(crate) replies: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(crate) struct ExplainArgs {
-    /// A code of a diagnostic, such as R0105 [default: all, a line each]
+    /// A code of a diagnostic, such as R0105 [default: all, a line each]; or, with `--request`, a bundle or a ruleset folder.
     pub(crate) subject: Option<String>,
     /// Print all codes, a line each.
     #[arg(long, conflicts_with = "subject")]
     pub(crate) list: bool,
+    /// Tell why this request gets its verdict: a file with one request as JSON; `-` for standard input.
+    #[arg(long, value_name = "FILE.json|-", requires = "subject")]
+    pub(crate) request: Option<PathBuf>,
+    /// Tell only what becomes of this rule.
+    #[arg(long, value_name = "ID", requires = "request")]
+    pub(crate) rule: Option<String>,
+    /// Let a request without `time` happen at this time [default: now]
+    #[arg(long, value_name = "TIME", requires = "request")]
+    pub(crate) at: Option<String>,
+    /// For people or for machines.
+    #[arg(long, value_enum, default_value_t = Format::Human, requires = "request")]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -2,6 +2,7 @@
 
 use ed25519_dalek::{Signer as _, SigningKey};
 use riskgate_engine::admission::{Admission, Refusal};
+use riskgate_engine::atoms::AtomId;
 use riskgate_engine::bundle::writer::{NewSection, UnsignedBundle};
 use riskgate_engine::bundle::{
     Bundle, BundleError, MAX_BUNDLE_LEN, Manifest, OnExpired, SectionKind, Signature,
@@ -11,7 +12,7 @@ use riskgate_engine::trust::{KeyError, TrustedKeys, key_id, signing_payload};
 use thiserror::Error;
 
 use crate::ir::{self, Ruleset};
-use crate::lower::{LowerError, lower, min_engine};
+use crate::lower::{LowerError, lower, lower_traced, min_engine};
 
 /// What a bundle says beside its rules.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +101,18 @@ pub fn ruleset_in_memory(ruleset: &Ruleset) -> Result<LoadedRuleset, BuildError>
     };
     let bytes = write(ruleset, &options, &key)?;
     Ok(load_as_signed_by(&key, &bytes, None)?)
+}
+
+/// As [`ruleset_in_memory`], with for each rule the index of every atom of its condition, in the order in which they stand.
+///
+/// # Errors
+///
+/// See [`BuildError`].
+pub fn traced_in_memory(
+    ruleset: &Ruleset,
+) -> Result<(LoadedRuleset, Vec<Vec<AtomId>>), BuildError> {
+    let (_, atoms) = lower_traced(ruleset)?;
+    Ok((ruleset_in_memory(ruleset)?, atoms))
 }
 
 /// Loads a bundle without asking who signed it: for tools that look into bundles, never for serving. Its times count only

@@ -45,7 +45,7 @@ mod yaml;
 pub use analysis::{Analysis, analyse};
 pub use sources::{ReadError, Sources, read_ruleset, read_tests};
 pub use test_file::{TestAnalysis, analyse_tests};
-pub(crate) use text::did_you_mean;
+pub(crate) use text::{closest, did_you_mean};
 
 #[cfg(doc)]
 use crate::ir;

@@ -217,6 +217,26 @@ pub enum Condition {
     Any(Vec<Condition>),
 }
 
+impl Condition {
+    /// Its atoms, in the order in which they stand in it.
+    pub fn atoms(&self) -> impl Iterator<Item = &Atom> {
+        let mut atoms = Vec::new();
+        self.collect_atoms(&mut atoms);
+        atoms.into_iter()
+    }
+
+    fn collect_atoms<'a>(&'a self, atoms: &mut Vec<&'a Atom>) {
+        match self {
+            Condition::Constant(_) => {}
+            Condition::Atom(atom) => atoms.push(atom),
+            Condition::Not(inner) => inner.collect_atoms(atoms),
+            Condition::All(parts) | Condition::Any(parts) => {
+                parts.iter().for_each(|part| part.collect_atoms(atoms));
+            }
+        }
+    }
+}
+
 /// A test of one attribute: true if any of its values satisfies it, false if there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Atom {

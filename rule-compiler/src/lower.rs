@@ -14,6 +14,7 @@ pub(crate) mod plan;
 mod provenance;
 mod rules;
 
+use riskgate_engine::atoms::AtomId;
 use riskgate_engine::attributes::{MAX_ATTRIBUTES, MAX_CHAINS};
 use riskgate_engine::bundle::SectionKind;
 use riskgate_engine::bundle::writer::NewSection;
@@ -49,6 +50,29 @@ pub enum LowerError {
 ///
 /// When the rules are more than the engine takes.
 pub fn lower(ruleset: &Ruleset) -> Result<Vec<NewSection>, LowerError> {
+    lower_with(ruleset, |_| ())
+}
+
+/// The sections of a bundle, and for each rule the index of every atom of its condition, in the order in which they stand.
+///
+/// # Errors
+///
+/// As [`lower`].
+pub fn lower_traced(ruleset: &Ruleset) -> Result<(Vec<NewSection>, Vec<Vec<AtomId>>), LowerError> {
+    let mut ids = Vec::new();
+    let sections = lower_with(ruleset, |interner| {
+        let conditions = ruleset.rules.iter().map(|rule| &rule.when);
+        // Each atom has its index by now; to ask for it changes nothing.
+        let atoms = conditions.map(|when| when.atoms().map(|atom| interner.atom(atom)).collect());
+        ids.extend(atoms.collect::<Vec<_>>());
+    })?;
+    Ok((sections, ids))
+}
+
+fn lower_with<'r>(
+    ruleset: &'r Ruleset,
+    look: impl FnOnce(&mut Interner<'r>),
+) -> Result<Vec<NewSection>, LowerError> {
     let mut interner = Interner::new(&ruleset.lists);
     let actions = actions::lower(ruleset, &mut interner.strings);
     let rules = rules::lower(ruleset, &actions, &mut interner);
@@ -89,6 +113,7 @@ pub fn lower(ruleset: &Ruleset) -> Result<Vec<NewSection>, LowerError> {
     sections.extend(lists.map(|bytes| section(SectionKind::List, bytes)));
     sections.extend(canaries.map(|bytes| section(SectionKind::Canaries, bytes)));
     sections.push(section(SectionKind::Provenance, provenance::write(ruleset)));
+    look(&mut interner);
     Ok(sections)
 }
 

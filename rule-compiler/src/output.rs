@@ -22,6 +22,20 @@ pub(crate) fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
     })
 }
 
+/// Reads a text, from standard input for `-`; `what` is in it.
+pub(crate) fn read_text(path: &Path, what: &str) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        io::stdin().lock().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    read.map_err(|error| {
+        Failure::unable(format!("cannot read {what} `{}`: {error}", path.display()))
+    })?;
+    Ok(text)
+}
+
 /// Writes to standard error. Where that fails there is nobody left to tell, and the exit code still says how it went.
 pub(crate) fn tell(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());

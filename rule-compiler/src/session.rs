@@ -5,6 +5,7 @@ mod exact;
 use riskgate_engine::counters::Pending;
 use riskgate_engine::request::Request;
 use riskgate_engine::ruleset::{Ruleset, Scratch};
+use riskgate_engine::trace::Trace;
 use riskgate_engine::verdict::Verdict;
 
 use crate::request_json::OwnedRequest;
@@ -71,6 +72,34 @@ impl<'a> Session<'a> {
         let result = request.with(self.clock_us, |request| {
             let verdict = ruleset.decide_counted(request, store, pending, scratch);
             read(&verdict, request)
+        });
+        request.with_response(|response| {
+            ruleset.count_response(pending, response, self.clock_us, store, scratch);
+        });
+        result
+    }
+
+    /// As [`Session::decide_at`], and what the request made of every atom.
+    pub fn trace_at<R>(
+        &mut self,
+        request: &OwnedRequest,
+        time_us: i64,
+        read: impl FnOnce(&Verdict<'_>, &Request<'_>) -> R,
+    ) -> (R, Trace) {
+        self.clock_us = self.clock_us.max(time_us);
+        let Session {
+            ruleset,
+            store,
+            pending,
+            scratch,
+            ..
+        } = self;
+        let result = request.with(self.clock_us, |request| {
+            let result = {
+                let verdict = ruleset.decide_counted(request, store, pending, scratch);
+                read(&verdict, request)
+            };
+            (result, ruleset.trace(request, store, scratch))
         });
         request.with_response(|response| {
             ruleset.count_response(pending, response, self.clock_us, store, scratch);

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use riskgate_engine::verdict::Verdict;
+use riskgate_engine::verdict::{LocalReply, Verdict};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// A verdict that owns what it says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,4 +45,19 @@ impl From<&Verdict<'_>> for VerdictJson {
             would: verdict.would().to_string(),
         }
     }
+}
+
+/// A reply: status, headers as pairs, and the body, with bytes that are not UTF-8 replaced.
+#[must_use]
+pub fn reply(reply: &LocalReply) -> Value {
+    let headers: Vec<Value> = reply
+        .headers
+        .iter()
+        .map(|(name, value)| json!([name, String::from_utf8_lossy(value)]))
+        .collect();
+    json!({
+        "status": reply.status,
+        "headers": headers,
+        "body": String::from_utf8_lossy(&reply.body),
+    })
 }

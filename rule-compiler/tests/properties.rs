@@ -29,12 +29,15 @@ use oracle::generate::{
     Bytes, Case, Damage, Dice, RequestCase, case, crowded_prefixes, crowded_strings, damage,
     derivation, number_comparisons, pattern, text,
 };
-use oracle::{OracleVerdict, values};
+use oracle::{Facts, OracleVerdict, atom_holds, holds, values};
 use proptest::collection::vec;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use proptest::{prop_assert, prop_assert_eq};
+use riskgate_compiler::build::traced_in_memory;
+use riskgate_compiler::explain::Clause;
 use riskgate_compiler::ir::{Attribute, Base, Condition, Prefix, Ruleset, Test};
+use riskgate_compiler::session::ExactStore;
 use riskgate_engine::ruleset::Scratch;
 
 #[test]
@@ -95,6 +98,39 @@ fn attributes_have_the_same_values() {
         Ok(())
     };
     hold(runner(3000), &derivation(), same);
+}
+
+/// A trace tells of every atom what the oracle says of it, and conditions that were read back from a bundle mean what they
+/// meant.
+#[test]
+fn traces_tell_the_truth() {
+    let same = |case: Case| {
+        let (ruleset, atoms) = traced_in_memory(&case.ruleset).unwrap();
+        let mut scratch = Scratch::default();
+        case.requests.iter().try_for_each(|request| {
+            request.with(|request| {
+                let mut store = ExactStore::default();
+                ruleset.decide(request, &mut scratch);
+                let found = ruleset.trace(request, &mut store, &mut scratch).atoms;
+                let facts = Facts::new(request);
+                for (index, (rule, ids)) in (0..).zip(case.ruleset.rules.iter().zip(&atoms)) {
+                    let truths: Vec<bool> = ids.iter().map(|id| found[*id as usize]).collect();
+                    let own = rule.when.atoms();
+                    let expected: Vec<bool> = own
+                        .map(|atom| atom_holds(&case.ruleset, atom, &facts))
+                        .collect();
+                    prop_assert_eq!(truths, expected, "{:?}", rule.when);
+                    let entry = ruleset.rule(index).unwrap().entry;
+                    let clause = Clause::of(&ruleset, entry);
+                    let expected = holds(&case.ruleset, &rule.when, &facts);
+                    let truth = |atom: u32| found[atom as usize];
+                    prop_assert_eq!(clause.holds(&truth), expected, "{:?}", clause);
+                }
+                Ok(())
+            })
+        })
+    };
+    hold(runner(200), &case(), same);
 }
 
 #[test]

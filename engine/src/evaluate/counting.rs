@@ -169,7 +169,7 @@ impl Evaluation<'_> {
     }
 
     /// The greatest value of the request's keys; 0 if it has none, or nothing is kept.
-    pub(super) fn read_counter(&mut self, index: CounterIndex) -> u64 {
+    pub(crate) fn read_counter(&mut self, index: CounterIndex) -> u64 {
         let known = self.scratch.counting.reads.get(index as usize);
         if let Some(value) = known.copied().flatten() {
             return value;

@@ -1,15 +1,18 @@
 //! `rulec eval`: print the verdict of each request in a file.
 
-use std::io::{self, BufWriter, Read as _};
+use std::io::{self, BufWriter};
 use std::path::Path;
 
 use riskgate_compiler::build::load_unverified;
 use riskgate_compiler::request_json::{self, OwnedRequest};
 use riskgate_compiler::session::Session;
+use riskgate_compiler::verdict_json::{self, VerdictJson};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::args::EvalArgs;
 use crate::failure::Failure;
-use crate::output::{flush, print_line, read_bundle};
+use crate::output::{flush, print_line, read_bundle, read_text};
 use crate::time::{now_s, parse_time_s};
 
 pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
@@ -28,27 +31,31 @@ pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
         .saturating_mul(1_000_000);
     let mut session = Session::new(&ruleset, default_us);
     for request in &requests {
-        let verdict = session.decide(request);
-        let line = serde_json::to_string(&verdict).map_err(Failure::unable)?;
+        let line = session.decide_with(request, |verdict, request| {
+            let reply = args.replies.then(|| verdict.reply(request));
+            serde_json::to_string(&Line {
+                verdict: VerdictJson::from(verdict),
+                reply: reply.map(|reply| reply.as_ref().map(verdict_json::reply)),
+            })
+        });
+        let line = line.map_err(Failure::unable)?;
         print_line(&mut out, &line)?;
     }
     flush(&mut out)
 }
 
+/// What is printed of a request.
+#[derive(Serialize)]
+struct Line {
+    #[serde(flatten)]
+    verdict: VerdictJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<Option<Value>>,
+}
+
 /// All requests, before any verdict is printed: a bad line must not leave half an answer.
 fn read_requests(path: &Path) -> Result<Vec<OwnedRequest>, Failure> {
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        io::stdin().lock().read_to_string(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
-    };
-    read.map_err(|error| {
-        Failure::unable(format!(
-            "cannot read requests `{}`: {error}",
-            path.display()
-        ))
-    })?;
+    let text = read_text(path, "requests")?;
     let lines = text
         .lines()
         .enumerate()

@@ -1,4 +1,8 @@
-//! `rulec explain`: what a diagnostic means and what to do about it.
+//! `rulec explain`: why a request gets its verdict, or what a diagnostic means and what to do about it.
+
+mod verdict;
+
+use std::path::Path;
 
 use riskgate_compiler::diagnostic::Code;
 
@@ -7,9 +11,10 @@ use crate::failure::Failure;
 use crate::output::{flush, print_line};
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
-    match args.subject.as_deref() {
-        None => print(&list()),
-        Some(subject) => print(&page(subject)?),
+    match (args.subject.as_deref(), &args.request) {
+        (None, _) => print(&list()),
+        (Some(subject), Some(request)) => print(&verdict::text(subject.as_ref(), request, args)?),
+        (Some(subject), None) => print(&page(subject)?),
     }
 }
 
@@ -25,10 +30,14 @@ fn list() -> String {
 }
 
 fn page(subject: &str) -> Result<String, Failure> {
-    let code: Code = subject
-        .to_ascii_uppercase()
-        .parse()
-        .map_err(|unknown| Failure::unable(format!("`{subject}`: {unknown}")))?;
+    let code: Code = subject.to_ascii_uppercase().parse().map_err(|unknown| {
+        match Path::new(subject).exists() {
+            true => Failure::unable(format!(
+                "`{subject}` is no code; add `--request FILE` to explain a verdict of it"
+            )),
+            false => Failure::unable(format!("`{subject}`: {unknown}")),
+        }
+    })?;
     Ok(format!(
         "# {code}: {} ({})\n\n{}",
         code.name(),

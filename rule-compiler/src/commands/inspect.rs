@@ -170,7 +170,7 @@ impl Report {
 }
 
 /// `None` when it was left out for sending.
-fn provenance(bundle: &Bundle<'_>) -> Result<Option<Provenance>, String> {
+pub(crate) fn provenance(bundle: &Bundle<'_>) -> Result<Option<Provenance>, String> {
     let section = bundle
         .sections()
         .iter()

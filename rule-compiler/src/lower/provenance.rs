@@ -33,13 +33,20 @@ pub struct RuleProvenance {
     pub tags: Vec<String>,
 }
 
+impl Provenance {
+    /// Of a ruleset.
+    #[must_use]
+    pub fn new(ruleset: &Ruleset) -> Provenance {
+        Provenance {
+            lists: ruleset.lists.iter().map(|list| list.name.clone()).collect(),
+            rules: ruleset.rules.iter().map(describe).collect(),
+        }
+    }
+}
+
 pub(super) fn write(ruleset: &Ruleset) -> Vec<u8> {
-    let provenance = Provenance {
-        lists: ruleset.lists.iter().map(|list| list.name.clone()).collect(),
-        rules: ruleset.rules.iter().map(describe).collect(),
-    };
     // Strings, numbers and lists of them always have a JSON form.
-    serde_json::to_vec(&provenance).unwrap_or_default()
+    serde_json::to_vec(&Provenance::new(ruleset)).unwrap_or_default()
 }
 
 fn describe(rule: &ir::Rule) -> RuleProvenance {

@@ -225,6 +225,40 @@ fn eval_and_verify_agree_about_times() {
     }
 }
 
+/// The keys of a verdict stay as they are.
+#[test]
+fn replies_are_shown_on_demand() {
+    let workshop = Workshop::furnished();
+    let rules = r#"rules:
+  - { id: ask, when: request.method == "PUT", then: { challenge: { redirect: "https://v.example.com/?r={request.path}" } } }
+  - { id: slow, when: request.method == "POST", then: { deny: { status: 429, headers: { retry-after: "10" }, body: wait } } }
+"#;
+    workshop.write("shop/main.rules.yaml", rules);
+    workshop.build("shop.bundle", "--revision 4").expect(0, "");
+    let requests = r#"{"path":"/a?b","method":"PUT"}
+{"path":"/","method":"POST"}
+{"path":"/"}
+"#;
+    let run = |args: &str| {
+        let stdout = workshop.run_with(args, requests, &[]).expect(0, "");
+        stdout.lines().map(str::to_owned).collect::<Vec<String>>()
+    };
+    let plain = run("eval shop.bundle --requests -");
+    let replies = [
+        r#""reply":{"body":"","headers":[["location","https://v.example.com/?r=%2Fa%3Fb"]],"status":302}}"#,
+        r#""reply":{"body":"wait","headers":[["retry-after","10"]],"status":429}}"#,
+        r#""reply":null}"#,
+    ];
+    for ((found, plain), reply) in run("eval shop.bundle --requests - --replies")
+        .iter()
+        .zip(&plain)
+        .zip(replies)
+    {
+        let verdict = plain.strip_suffix('}').unwrap();
+        assert_eq!(*found, format!("{verdict},{reply}"));
+    }
+}
+
 #[test]
 fn errors() {
     let workshop = Workshop::furnished();
