@@ -22,6 +22,7 @@ mod canary;
 mod cel;
 mod check;
 mod context;
+mod counter;
 mod duration;
 mod environment;
 mod fields;

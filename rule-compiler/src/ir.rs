@@ -5,6 +5,8 @@
 
 use core::net::IpAddr;
 
+use riskgate_engine::counters::CounterDefinition;
+
 use crate::automaton::Pattern;
 
 /// A whole ruleset.
@@ -22,6 +24,8 @@ pub struct Ruleset {
     pub bands: Vec<Band>,
     /// Named lists; [`Test::InList`] holds an index into it.
     pub lists: Vec<List>,
+    /// In source order; [`Base::Counter`] holds an index into it.
+    pub counters: Vec<Counter>,
     /// In source order: by file name, then by position.
     pub rules: Vec<Rule>,
 }
@@ -73,6 +77,44 @@ pub struct Prefix {
     pub address: IpAddr,
     /// Length in bits, at most 32 or 128.
     pub length: u8,
+}
+
+/// Counts the requests of each of its keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counter {
+    /// Its name.
+    pub name: String,
+    /// What keys consist of, not empty: strings and addresses.
+    pub key: Vec<Attribute>,
+    /// Which requests count.
+    pub count_when: Condition,
+    /// Counts the different values of this attribute instead of requests.
+    pub distinct: Option<Attribute>,
+    /// Length of the window.
+    pub window_ms: u32,
+    /// How many keys are kept apart.
+    pub max_keys: u32,
+}
+
+impl Counter {
+    /// Whether it counts a request when the response is known.
+    #[must_use]
+    pub fn waits_for_response(&self) -> bool {
+        let mut atoms = self.count_when.atoms();
+        atoms.any(|atom| atom.attribute.base.is_of_response())
+    }
+
+    /// How much memory a filter takes for it.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let definition = CounterDefinition {
+            identity: [0; 16],
+            window_ms: self.window_ms,
+            is_distinct: self.distinct.is_some(),
+            max_keys: self.max_keys,
+        };
+        definition.memory_bytes()
+    }
 }
 
 /// One rule.
@@ -282,6 +324,24 @@ pub enum Base {
     ServerName,
     TlsVersion,
     Claim(String),
+    /// What a counter has counted for the request's key: an int that is never absent. Index into [`Ruleset::counters`].
+    Counter(usize),
+    ResponseCode,
+    ResponseHeader(String),
+}
+
+impl Base {
+    /// Whether its values are there only once the request was answered.
+    #[must_use]
+    pub fn is_of_response(&self) -> bool {
+        matches!(self, Base::ResponseCode | Base::ResponseHeader(_))
+    }
+
+    /// Whether it is what was counted, and no part of the request.
+    #[must_use]
+    pub fn is_counter(&self) -> bool {
+        matches!(self, Base::Counter(_))
+    }
 }
 
 /// A transform of a string.

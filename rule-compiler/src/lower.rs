@@ -6,7 +6,9 @@
 mod access;
 mod actions;
 mod condition;
+mod counters;
 mod filing;
+mod identity;
 mod intern;
 mod lists;
 mod networks;
@@ -73,9 +75,10 @@ fn lower_with<'r>(
     ruleset: &'r Ruleset,
     look: impl FnOnce(&mut Interner<'r>),
 ) -> Result<Vec<NewSection>, LowerError> {
-    let mut interner = Interner::new(&ruleset.lists);
+    let mut interner = Interner::new(&ruleset.lists, &ruleset.counters);
     let actions = actions::lower(ruleset, &mut interner.strings);
-    let rules = rules::lower(ruleset, &actions, &mut interner);
+    let mut rules = rules::lower(ruleset, &actions, &mut interner);
+    let counters = counters::lower(&mut interner, &mut rules.nodes);
     interner.check_chains()?;
     let mut policy = actions.policy;
     let filed = filing::file(&rules.access_atoms(), &mut interner);
@@ -112,6 +115,7 @@ fn lower_with<'r>(
         .map(|list| lists::lower(list, &ruleset.name));
     sections.extend(lists.map(|bytes| section(SectionKind::List, bytes)));
     sections.extend(canaries.map(|bytes| section(SectionKind::Canaries, bytes)));
+    sections.extend(counters.map(|bytes| section(SectionKind::Counters, bytes)));
     sections.push(section(SectionKind::Provenance, provenance::write(ruleset)));
     look(&mut interner);
     Ok(sections)
@@ -121,7 +125,7 @@ fn lower_with<'r>(
 #[must_use]
 pub fn min_engine(ruleset: &Ruleset) -> u16 {
     let is_canary = |rule: &Rule| matches!(rule.stage, Stage::Canary(_));
-    if ruleset.rules.iter().any(is_canary) {
+    if ruleset.rules.iter().any(is_canary) || !ruleset.counters.is_empty() {
         2
     } else {
         1

@@ -22,12 +22,12 @@ use std::cell::Cell;
 use std::net::IpAddr;
 
 use oracle::builder::{atom, matches, rules, ruleset, value_of, with_x, x_header};
-use oracle::check::{Both, decide_damaged};
+use oracle::check::{Both, Counting, decide_damaged};
 use oracle::coverage::Coverage;
 use oracle::exactly::exactly;
 use oracle::generate::{
-    Bytes, Case, Damage, Dice, RequestCase, case, crowded_prefixes, crowded_strings, damage,
-    derivation, number_comparisons, pattern, text,
+    Bytes, Case, Counted, Damage, Dice, RequestCase, case, counted, crowded_prefixes,
+    crowded_strings, damage, derivation, number_comparisons, pattern, text,
 };
 use oracle::{Facts, OracleVerdict, atom_holds, holds, values};
 use proptest::collection::vec;
@@ -52,6 +52,30 @@ fn engine_and_oracle_give_the_same_verdict() {
         })
     };
     hold(runner(400), &case(), same);
+}
+
+/// Over a while, with requests that count each other.
+#[test]
+fn engine_and_oracle_count_alike() {
+    let matches = Cell::new(0);
+    let same = |Counted { ruleset, requests }: Counted| {
+        let both = Both::new(&ruleset);
+        let mut counting = Counting::default();
+        requests.iter().try_for_each(|request| {
+            let (oracle, engine) = both.counted(request, &mut counting);
+            let is_high = |id: &String| id.starts_with("reads-") && id.ends_with("-5");
+            let high = oracle.matched.iter().filter(|id| is_high(id)).count();
+            matches.set(matches.get() + high);
+            prop_assert_eq!(engine, oracle, "{:#?}", request);
+            Ok(())
+        })
+    };
+    hold(runner(400), &counted(), same);
+    let matches = matches.get();
+    assert!(
+        matches > 1_000,
+        "too little is counted to prove much: {matches}"
+    );
 }
 
 /// Nothing of one request or ruleset shows in the verdict of the next.

@@ -57,6 +57,7 @@ fn what_is_left_out_has_a_default() {
         default: Terminal::Allow,
         bands: vec![],
         lists: vec![],
+        counters: Vec::new(),
         rules: vec![],
     };
     assert_eq!(found, expected);

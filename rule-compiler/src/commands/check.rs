@@ -50,7 +50,7 @@ pub(crate) fn analyse(folder: &Path) -> Result<ir::Ruleset, Failure> {
         tell(&format!("{}\n", report.summary()));
     }
     let ruleset = analysis.ruleset.ok_or_else(Failure::findings)?;
-    tell(&approximations(&ruleset));
+    tell(&notes(&ruleset));
     Ok(ruleset)
 }
 
@@ -90,7 +90,7 @@ fn compile(analysis: &Analysis, args: &CheckArgs) -> (Vec<String>, Option<reckon
 fn human(report: &Report<'_>) -> Result<(), Failure> {
     tell(&report.analysis.report(is_colourful()));
     if let Some(ruleset) = &report.analysis.ruleset {
-        tell(&approximations(ruleset));
+        tell(&notes(ruleset));
     }
     if let Some(cost) = report.cost {
         print(&cost::table(cost))?;
@@ -110,6 +110,24 @@ fn print(text: &str) -> Result<(), Failure> {
 
 pub(crate) fn is_colourful() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// What is no mistake, but good to know.
+fn notes(ruleset: &ir::Ruleset) -> String {
+    approximations(ruleset) + &counters(ruleset)
+}
+
+/// What counters take of a filter's memory, a line for each.
+fn counters(ruleset: &ir::Ruleset) -> String {
+    let note = |counter: &ir::Counter| {
+        format!(
+            "note: counter `{}` keeps {} keys apart, in at most {:.1} MiB of each worker's memory\n",
+            counter.name,
+            counter.max_keys,
+            counter.memory_bytes() as f64 / f64::from(1 << 20),
+        )
+    };
+    ruleset.counters.iter().map(note).collect()
 }
 
 /// What authors of approximate lists agreed to, a line for each.

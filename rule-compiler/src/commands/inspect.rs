@@ -6,6 +6,8 @@ use riskgate_compiler::build::load_unverified;
 use riskgate_compiler::lower::Provenance;
 use riskgate_engine::bundle::Digest;
 use riskgate_engine::bundle::{Bundle, OnExpired, SectionKind};
+use riskgate_engine::counters::CounterDefinition;
+use riskgate_engine::ruleset::Ruleset;
 use serde::Serialize;
 
 use crate::args::{Format, InspectArgs};
@@ -48,6 +50,7 @@ struct Report {
     atom_count: u32,
     always_checked_count: u32,
     canaries: Vec<CanaryReport>,
+    counters: Vec<CounterReport>,
     provenance: Option<Provenance>,
 }
 
@@ -56,6 +59,47 @@ struct Report {
 struct CanaryReport {
     rule: String,
     percent: f64,
+}
+
+/// A counter, and what it takes of each worker's memory.
+#[derive(Debug, Serialize)]
+struct CounterReport {
+    name: String,
+    identity: String,
+    window_ms: u32,
+    distinct: bool,
+    max_keys: u32,
+    memory_bytes: u64,
+}
+
+impl CounterReport {
+    fn all(ruleset: &Ruleset) -> Vec<CounterReport> {
+        let counters = ruleset.counter_names().zip(ruleset.counters());
+        let report = |(name, counter): (&str, &CounterDefinition)| CounterReport {
+            name: name.to_owned(),
+            identity: format!("{:032x}", u128::from_be_bytes(counter.identity)),
+            window_ms: counter.window_ms,
+            distinct: counter.is_distinct,
+            max_keys: counter.max_keys,
+            memory_bytes: counter.memory_bytes(),
+        };
+        counters.map(report).collect()
+    }
+
+    fn human(&self) -> String {
+        let what = if self.distinct {
+            "different values"
+        } else {
+            "requests"
+        };
+        format!(
+            "{}: {what} of {} s, {} keys in at most {} bytes",
+            self.name,
+            self.window_ms / 1_000,
+            self.max_keys,
+            self.memory_bytes
+        )
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -110,6 +154,7 @@ impl Report {
                     percent: f64::from(share) / 100.0,
                 })
                 .collect(),
+            counters: CounterReport::all(&ruleset),
             provenance: provenance(&bundle)?,
         })
     }
@@ -148,6 +193,9 @@ impl Report {
         );
         for CanaryReport { rule, percent } in &self.canaries {
             field("canary", &format!("{rule}, {percent} % of its matches"));
+        }
+        for counter in &self.counters {
+            field("counter", &counter.human());
         }
         field("atoms", &self.atom_count.to_string());
         field("length", &format!("{} bytes", self.length));

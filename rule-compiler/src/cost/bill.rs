@@ -218,7 +218,14 @@ impl Parts {
                     parts.certificate.push(steps);
                 }
                 Base::Protocol | Base::TlsVersion => parts.versions = parts.versions.plus(steps),
-                Base::Time | Base::SourceIp | Base::ClientIp | Base::Mtls => {
+                Base::Time
+                | Base::SourceIp
+                | Base::ClientIp
+                | Base::Mtls
+                | Base::Counter(_)
+                // Of a response, which is not there when a request is decided.
+                | Base::ResponseCode
+                | Base::ResponseHeader(_) => {
                     parts.others = parts.others.plus(steps);
                 }
             }

@@ -160,7 +160,7 @@ codes! {
     /// since a rule without it would do something else.
     ///
     /// ```yaml
-    /// when: response.code == 401
+    /// when: request.body.json["/amount"] == "0"
     /// ```
     ///
     /// Leave it out, or use a version that has it.
@@ -369,6 +369,52 @@ codes! {
     ///
     /// Use smaller counts or `*`, or split the pattern into several conditions joined with `&&` or `||`.
     PatternTooLarge = 37 Error,
+    /// A counter that `ruleset.yaml` does not define.
+    ///
+    /// ```yaml
+    /// when: counters.taps_by_devise > 5
+    /// ```
+    ///
+    /// The remedy names the closest one.
+    UnknownCounter = 40 Error,
+    /// A counter where none can be: in the definition of a counter, or where something else is asked of it than how much it
+    /// has counted.
+    ///
+    /// ```yaml
+    /// counters:
+    ///   taps_by_device: { key: ['request.headers["x-device-id"]'], window: 10s }
+    /// rules:
+    ///   - { id: burst, when: has(counters.taps_by_device), then: deny }
+    /// ```
+    ///
+    /// Compare it with a number: `counters.taps_by_device > 5`. A counter that has seen nothing of a request's key is 0.
+    MisplacedCounter = 41 Error,
+    /// What a request was answered with, where the answer is not there yet: anywhere but in a counter's `count_when`.
+    ///
+    /// ```yaml
+    /// when: response.code == 401
+    /// ```
+    ///
+    /// Count such responses, and let a rule compare the counter: `count_when: response.code == 401`.
+    MisplacedResponse = 42 Error,
+    /// Counters that together take more memory than a filter has for them.
+    ///
+    /// ```yaml
+    /// counters:
+    ///   device: { key: [client.ip], distinct: 'request.headers["x-device"]', window: 1h, max_keys: 8192 }
+    ///   account: { key: [client.ip], distinct: 'request.headers["x-account"]', window: 1h, max_keys: 8192 }
+    ///   card: { key: [client.ip], distinct: 'request.headers["x-card"]', window: 1h, max_keys: 8192 }
+    ///   coupon: { key: [client.ip], distinct: 'request.headers["x-coupon"]', window: 1h, max_keys: 8192 }
+    ///   phone: { key: [client.ip], distinct: 'request.headers["x-phone"]', window: 1h, max_keys: 8192 }
+    ///   address: { key: [client.ip], distinct: 'request.headers["x-address"]', window: 1h, max_keys: 8192 }
+    /// rules:
+    ///   - id: many
+    ///     when: request.url_path == "/pay" && (counters.device > 9 || counters.account > 9 || counters.card > 9 || counters.coupon > 9 || counters.phone > 9 || counters.address > 9)
+    ///     then: deny
+    /// ```
+    ///
+    /// Give them fewer `max_keys`, or use one for several rules. `rulec check` prints what each of them takes.
+    CounterMemory = 43 Error,
     /// `stage: canary` without `canary`, or the reverse.
     ///
     /// ```yaml
@@ -534,6 +580,17 @@ codes! {
     ///
     /// Delete it. A rule's `suppress` is about that rule, the one in `ruleset.yaml` about what stands in `ruleset.yaml`.
     UnusedSuppression = 106 Warning,
+    /// A counter that no rule compares. Filters count for it all the same, in memory of its own.
+    ///
+    /// ```yaml
+    /// counters:
+    ///   requests_by_ip: { key: [client.ip], window: 10s }
+    /// rules:
+    ///   - { id: no-trace, when: request.method == "TRACE", then: deny }
+    /// ```
+    ///
+    /// Use it or delete it.
+    UnusedCounter = 130 Warning,
 }
 
 impl Code {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{
     context::Context,
+    counter,
     environment::Environment,
     folder::FileText,
     limits::MAX_RULES,
     lint,
     list::{self, ListFiles, Lists},
-    manifest::{self, Manifest},
+    manifest::{self, Manifest, Named},
     rule::Scope,
     sources::{MANIFEST, Sources},
     yaml,
@@ -57,36 +58,19 @@ impl Analysis {
 pub fn analyse(sources: &Sources) -> Analysis {
     let files = Files::new(sources);
     let mut diagnostics = Diagnostics::default();
-    let (manifest, lists) = read_manifest(&files, &mut diagnostics);
-    let mut scope = Scope::new(Environment::new(lists));
+    let (manifest, environment) = read_manifest(&files, &mut diagnostics);
+    let mut scope = Scope::new(environment);
     let rules = read_rules(&files, &mut scope, &mut diagnostics);
     let complete = !diagnostics.has_errors();
     if complete {
         lint::no_rules(files.manifest, &rules, &mut diagnostics);
         lint::unused_lists(&scope.environment.lists, &mut diagnostics);
+        lint::unused_counters(&scope.environment.counters, &mut diagnostics);
         lint::unused_suppressions(&mut diagnostics);
     }
     let ruleset = manifest
-        .zip(scope.environment.lists.finish())
         .filter(|_| complete)
-        .map(|(manifest, lists)| {
-            let Manifest {
-                name,
-                ttl_s,
-                on_expired,
-                default,
-                bands,
-            } = manifest;
-            ir::Ruleset {
-                name,
-                ttl_s,
-                on_expired,
-                default,
-                bands,
-                lists,
-                rules,
-            }
-        });
+        .and_then(|manifest| ruleset(manifest, scope.environment, rules));
     let Findings {
         diagnostics,
         suppressed,
@@ -101,6 +85,30 @@ pub fn analyse(sources: &Sources) -> Analysis {
         omitted_warnings,
         sources: files.sources,
     }
+}
+
+fn ruleset(
+    manifest: Manifest,
+    environment: Environment,
+    rules: Vec<ir::Rule>,
+) -> Option<ir::Ruleset> {
+    let Manifest {
+        name,
+        ttl_s,
+        on_expired,
+        default,
+        bands,
+    } = manifest;
+    Some(ir::Ruleset {
+        name,
+        ttl_s,
+        on_expired,
+        default,
+        bands,
+        lists: environment.lists.finish()?,
+        counters: environment.counters.finish()?,
+        rules,
+    })
 }
 
 /// The files by their part in the ruleset.
@@ -137,16 +145,20 @@ impl Files {
     }
 }
 
-fn read_manifest(files: &Files, diagnostics: &mut Diagnostics) -> (Option<Manifest>, Lists) {
+fn read_manifest(files: &Files, diagnostics: &mut Diagnostics) -> (Option<Manifest>, Environment) {
     let mut cx = Context::new(&files.sources, files.manifest, diagnostics);
     let Some(root) = document(&mut cx, "`language: 1` and `ruleset: name`") else {
-        return (None, Lists::default());
+        return (None, Environment::default());
     };
-    let (manifest, lists) = manifest::read(&mut cx, &root);
+    let (manifest, Named { lists, counters }) = manifest::read(&mut cx, &root);
     let lists = lists.map_or_else(Lists::default, |node| {
         list::read(&mut cx, node, &files.lists)
     });
-    (manifest, lists)
+    let mut environment = Environment::new(lists);
+    if let Some(node) = counters {
+        counter::read(&mut cx, node, &mut environment);
+    }
+    (manifest, environment)
 }
 
 fn read_rules(files: &Files, scope: &mut Scope, diagnostics: &mut Diagnostics) -> Vec<ir::Rule> {

@@ -7,6 +7,7 @@ mod condition;
 mod function;
 mod key;
 mod membership;
+mod placement;
 mod predicate;
 mod scope;
 
@@ -22,6 +23,7 @@ use crate::{
     diagnostic::Code,
     ir::{Atom, Attribute, Condition, Test},
 };
+pub(crate) use placement::Placement;
 use scope::Typed;
 pub(crate) use scope::is_many_valued;
 

@@ -2,7 +2,7 @@
 
 use super::{
     context::Context,
-    limits::{MAX_TTL_S, MIN_TTL_S},
+    limits::{MAX_TTL_S, MAX_WINDOW_MS, MIN_TTL_S, MIN_WINDOW_MS},
     text::quoted,
     yaml::Node,
 };
@@ -11,15 +11,7 @@ use crate::diagnostic::Code;
 impl Context<'_> {
     /// `ttl: 24h`, in seconds.
     pub(crate) fn ttl(&mut self, node: &Node) -> Option<u64> {
-        let text = &self.scalar(node, "`ttl`")?.text;
-        let Some(seconds) = parse(text) else {
-            let message = format!("{} is no length of time", quoted(text));
-            let diagnostic = self.diagnostic(Code::InvalidDuration, &node.range, message);
-            self.report(diagnostic.help(
-                "write a whole number and one of the units `s`, `m`, `h` and `d`, such as `24h`",
-            ));
-            return None;
-        };
+        let seconds = self.duration(node, "`ttl`", "24h")?;
         if !(MIN_TTL_S..=MAX_TTL_S).contains(&seconds) {
             let message = "`ttl` goes from 1 minute to 366 days";
             let diagnostic = self.diagnostic(Code::OutOfRange, &node.range, message);
@@ -51,6 +43,35 @@ impl Context<'_> {
             return None;
         }
         i64::try_from(micros).ok()
+    }
+
+    /// `window: 10s`, in milliseconds.
+    pub(crate) fn window(&mut self, node: &Node) -> Option<u32> {
+        let seconds = self.duration(node, "`window`", "10m")?;
+        let milliseconds = seconds.saturating_mul(1_000);
+        let window = u32::try_from(milliseconds).ok();
+        let window = window.filter(|window| (MIN_WINDOW_MS..=MAX_WINDOW_MS).contains(window));
+        if window.is_none() {
+            let message = "`window` goes from 1 second to 24 hours";
+            let diagnostic = self.diagnostic(Code::OutOfRange, &node.range, message);
+            self.report(diagnostic.help("write `10s` or `5m`, say"));
+        }
+        window
+    }
+
+    /// In seconds.
+    fn duration(&mut self, node: &Node, what: &str, example: &str) -> Option<u64> {
+        let text = &self.scalar(node, what)?.text;
+        let seconds = parse(text);
+        if seconds.is_none() {
+            let message = format!("{} is no length of time", quoted(text));
+            let diagnostic = self.diagnostic(Code::InvalidDuration, &node.range, message);
+            let help = format!(
+                "write a whole number and one of the units `s`, `m`, `h` and `d`, such as `{example}`"
+            );
+            self.report(diagnostic.help(help));
+        }
+        seconds
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use super::{
+    check::Placement,
+    counter::Counters,
     list::Lists,
     pattern::{self, PatternError},
 };
@@ -13,6 +15,10 @@ use crate::automaton::{Pattern, TooLarge};
 pub(crate) struct Environment {
     /// The lists and which of them are in use.
     pub(crate) lists: Lists,
+    /// The counters and which of them are in use.
+    pub(crate) counters: Counters,
+    /// What the expressions that are read are for.
+    pub(crate) placement: Placement,
     patterns: HashMap<String, Result<Pattern, TooLarge>>,
 }
 
@@ -30,7 +36,7 @@ impl Environment {
     pub(crate) fn new(lists: Lists) -> Self {
         Self {
             lists,
-            patterns: HashMap::new(),
+            ..Self::default()
         }
     }
 

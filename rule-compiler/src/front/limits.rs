@@ -7,6 +7,10 @@ use riskgate_engine::{actions, canaries, strings};
 pub(crate) use riskgate_engine::{
     actions::MAX_BODY_LEN,
     attributes::{MAX_KEY_LEN, MAX_TRANSFORMS},
+    counters::{
+        MAX_COUNTERS, MAX_MEMORY as MAX_COUNTER_MEMORY, MAX_NAME_LEN as MAX_COUNTER_NAME_LEN,
+        MAX_PARTS as MAX_COUNTER_PARTS, MAX_REQUEST_ATOMS, MAX_WINDOW_MS, MIN_WINDOW_MS,
+    },
     rules::MAX_ID_LEN,
     strings::{MAX_HEADER_LEN as MAX_HEADER_VALUE_LEN, MAX_HEADER_NAME_LEN},
 };

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::{
     check::{Place, is_many_valued},
     context::Context,
+    counter::Counters,
     list::Lists,
     when::When,
     yaml::Node,
@@ -35,6 +36,17 @@ pub(crate) fn unused_lists(lists: &Lists, diagnostics: &mut Diagnostics) {
         diagnostics.push(
             Diagnostic::new(Code::UnusedList, list.name_span.clone(), message)
                 .help("use it or delete it"),
+        );
+    }
+}
+
+/// Counters that no condition compares.
+pub(crate) fn unused_counters(counters: &Counters, diagnostics: &mut Diagnostics) {
+    for counter in counters.definitions.iter().filter(|counter| !counter.used) {
+        let message = format!("no rule uses the counter `{}`", counter.name);
+        diagnostics.push(
+            Diagnostic::new(Code::UnusedCounter, counter.name_span.clone(), message)
+                .help("use it or delete it: filters count all the same, in memory of its own"),
         );
     }
 }
@@ -124,7 +136,8 @@ pub(crate) fn always_checked(cx: &mut Context<'_>, node: &Node, condition: &Cond
 fn holds_without_any(condition: &Condition, wanted: bool) -> bool {
     match condition {
         Condition::Constant(value) => *value == wanted,
-        Condition::Atom(_) => !wanted,
+        // What was counted is known only once the rule is looked at.
+        Condition::Atom(atom) => !wanted || atom.attribute.base.is_counter(),
         Condition::Not(inner) => holds_without_any(inner, !wanted),
         Condition::All(parts) | Condition::Any(parts) => {
             let mut holds = parts.iter().map(|part| holds_without_any(part, wanted));

@@ -26,7 +26,7 @@ const KEYS: [&str; 10] = [
 ];
 const DEFAULT_TTL_S: u64 = 24 * 3600;
 
-/// What `ruleset.yaml` says, but for its lists.
+/// What `ruleset.yaml` says, but for its lists and counters.
 pub(crate) struct Manifest {
     pub(crate) name: String,
     pub(crate) ttl_s: u64,
@@ -35,13 +35,17 @@ pub(crate) struct Manifest {
     pub(crate) bands: Vec<Band>,
 }
 
-/// The manifest, if it has no errors, and its `lists`, which are read even if it has.
-pub(crate) fn read<'n>(
-    cx: &mut Context<'_>,
-    node: &'n Node,
-) -> (Option<Manifest>, Option<&'n Node>) {
+/// What names are given to, which is read even if the rest has errors.
+#[derive(Default)]
+pub(crate) struct Named<'n> {
+    pub(crate) lists: Option<&'n Node>,
+    pub(crate) counters: Option<&'n Node>,
+}
+
+/// The manifest, if it has no errors, and what it names.
+pub(crate) fn read<'n>(cx: &mut Context<'_>, node: &'n Node) -> (Option<Manifest>, Named<'n>) {
     let Some(fields) = cx.fields(node, "`ruleset.yaml`", &KEYS) else {
-        return (None, None);
+        return (None, Named::default());
     };
     let suppressions = cx.suppressions(&fields);
     let language = fields
@@ -58,9 +62,6 @@ pub(crate) fn read<'n>(
         cx.terminal(node, "`default`")
     });
     let bands = optional(fields.get("score_bands"), Vec::new(), |node| cx.bands(node));
-    if let Some(counters) = fields.entry("counters") {
-        cx.not_supported(&counters.key_range, "counters are");
-    }
     if let Some(body) = fields.entry("on_unreadable_body") {
         cx.not_supported(&body.key_range, "body attributes are");
     }
@@ -75,7 +76,11 @@ pub(crate) fn read<'n>(
             bands: bands?,
         })
     };
-    (manifest(), fields.get("lists"))
+    let named = Named {
+        lists: fields.get("lists"),
+        counters: fields.get("counters"),
+    };
+    (manifest(), named)
 }
 
 impl Context<'_> {

@@ -1,6 +1,11 @@
 //! Names that authors give: of rulesets, rules, lists and tags.
 
-use super::{context::Context, limits::MAX_ID_LEN, text::quoted, yaml::Node};
+use super::{
+    context::Context,
+    limits::{MAX_COUNTER_NAME_LEN, MAX_ID_LEN},
+    text::quoted,
+    yaml::Node,
+};
 use crate::diagnostic::Code;
 use core::ops::Range;
 
@@ -39,6 +44,13 @@ pub(crate) const LIST: NameRule = NameRule {
     limit: 64,
     first: |byte| byte.is_ascii_lowercase() || byte == b'_',
     rest: |byte| alphanumeric(byte) || byte == b'_',
+};
+
+/// A key of `counters`.
+pub(crate) const COUNTER: NameRule = NameRule {
+    what: "a counter's name",
+    limit: MAX_COUNTER_NAME_LEN,
+    ..LIST
 };
 
 /// A key of `tag`.

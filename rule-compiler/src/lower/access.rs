@@ -107,7 +107,8 @@ fn is_crowded(access: &Access, loads: &[u32]) -> bool {
 /// Pairs are made for atoms that are crowded by `loads`.
 fn choose_one(formula: &Formula, weights: &Weights, loads: &[u32]) -> Option<Access> {
     match formula {
-        Formula::Constant(true) | Formula::Literal(Literal { negated: true, .. }) => None,
+        Formula::Constant(true)
+        | Formula::Literal(Literal { negated: true, .. } | Literal { is_late: true, .. }) => None,
         Formula::Constant(false) => Some(Access {
             keys: Vec::new(),
             score: 0,
@@ -181,6 +182,7 @@ mod tests {
         Formula::Literal(Literal {
             atom,
             negated: false,
+            is_late: false,
             cost: 1,
         })
     }
@@ -189,6 +191,7 @@ mod tests {
         Formula::Literal(Literal {
             atom,
             negated: true,
+            is_late: false,
             cost: 1,
         })
     }

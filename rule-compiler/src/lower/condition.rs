@@ -20,6 +20,8 @@ pub(super) enum Formula {
 pub(super) struct Literal {
     pub(super) atom: AtomId,
     pub(super) negated: bool,
+    /// Whether it is what was counted, which is known only once rules are looked at.
+    pub(super) is_late: bool,
     /// What it costs to find out, in rough units of one comparison.
     pub(super) cost: u32,
 }
@@ -57,6 +59,7 @@ fn build(condition: &Condition, negated: bool, interner: &mut Interner<'_>) -> F
         Condition::Atom(atom) => Formula::Literal(Literal {
             atom: interner.atom(atom),
             negated,
+            is_late: atom.attribute.base.is_counter(),
             cost: cost(atom),
         }),
         Condition::Not(inner) => build(inner, !negated, interner),
@@ -141,6 +144,10 @@ fn emit_reversed(formula: &Formula, on_true: u32, on_false: u32, out: &mut Vec<N
 /// What it costs to test an atom.
 fn cost(atom: &Atom) -> u32 {
     match (&atom.test, atom.attribute.view) {
+        // Whatever the request rules out needs no response.
+        _ if atom.attribute.base.is_of_response() => 10_000,
+        // To hash the key and to read what is kept of it.
+        _ if atom.attribute.base.is_counter() => 400,
         (_, View::Int | View::Double | View::Length | View::Size) => 8,
         (Test::OneOf(_) | Test::Present | Test::IsTrue | Test::IsFalse, _) => 1,
         (Test::StartsWith(_) | Test::EndsWith(_) | Test::Compare(..), _) => 2,

@@ -11,10 +11,13 @@ use riskgate_engine::strings::{StringId, StringsWriter};
 use super::LowerError;
 use super::access::{Weight, Weights};
 use super::condition::{Formula, commonness};
+use super::counters::Counters;
 use super::filing::{Filing, small_list, small_networks};
 use super::lists::prefix_set;
 use crate::automaton::Pattern;
-use crate::ir::{Atom, Attribute, Base, Comparison, List, Number, Prefix, Test, Transform, View};
+use crate::ir::{
+    Atom, Attribute, Base, Comparison, Counter, List, Number, Prefix, Test, Transform, View,
+};
 
 /// What makes two atoms one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -34,6 +37,7 @@ const INLINED_VALUES: usize = 65_536;
 #[derive(Debug)]
 pub(super) struct Interner<'a> {
     lists: &'a [List],
+    pub(super) counters: Counters<'a>,
     pub(super) strings: StringsWriter,
     pub(super) exact: ExactWriter,
     pub(super) prefix_sets: Vec<Vec<u8>>,
@@ -52,9 +56,10 @@ pub(super) struct Interner<'a> {
 }
 
 impl<'a> Interner<'a> {
-    pub(super) fn new(lists: &'a [List]) -> Interner<'a> {
+    pub(super) fn new(lists: &'a [List], counters: &'a [Counter]) -> Interner<'a> {
         Interner {
             lists,
+            counters: Counters::new(counters, lists),
             strings: StringsWriter::default(),
             exact: ExactWriter::default(),
             prefix_sets: Vec::new(),
@@ -102,7 +107,12 @@ impl<'a> Interner<'a> {
         };
         let test = match one_of {
             Some(_) => atoms::Test::OneOf,
-            None => self.test(&atom.test),
+            None => match self.test(&atom.test) {
+                atoms::Test::Compare(comparison, number) if atom.attribute.base.is_counter() => {
+                    atoms::Test::Counter(comparison, number)
+                }
+                test => test,
+            },
         };
         let one_of = one_of.unwrap_or_default();
         let values: Vec<StringId> = one_of
@@ -211,9 +221,12 @@ impl<'a> Interner<'a> {
         (atoms, all)
     }
 
-    /// The index of an attribute, whatever is tested of its values.
+    /// The index of an attribute, whatever is tested of its values; that of a counter among the counters.
     pub(super) fn attribute(&mut self, attribute: &Attribute) -> AttributeId {
-        let (base, key) = lower_base(&attribute.base);
+        let (base, key) = match lower_base(&attribute.base) {
+            LoweredBase::Attribute(base, key) => (base, key),
+            LoweredBase::Counter(counter) => return self.counters.index(counter),
+        };
         let key = key.map_or(NO_KEY, |key| self.strings.intern(key));
         let codes: Vec<u8> = attribute
             .transforms
@@ -279,9 +292,15 @@ pub(super) fn index(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
 }
 
-fn lower_base(base: &Base) -> (attributes::Base, Option<&[u8]>) {
+/// Where values come from, in the bundle.
+pub(super) enum LoweredBase<'b> {
+    Attribute(attributes::Base, Option<&'b [u8]>),
+    Counter(usize),
+}
+
+pub(super) fn lower_base(base: &Base) -> LoweredBase<'_> {
     use attributes::Base as Lowered;
-    match base {
+    let (base, key) = match base {
         Base::Method => (Lowered::Method, None),
         Base::Scheme => (Lowered::Scheme, None),
         Base::Host => (Lowered::Host, None),
@@ -291,9 +310,9 @@ fn lower_base(base: &Base) -> (attributes::Base, Option<&[u8]>) {
         Base::Path => (Lowered::Path, None),
         Base::UrlPath => (Lowered::UrlPath, None),
         Base::Query => (Lowered::Query, None),
-        Base::Param(name) => (Lowered::Param, Some(name)),
+        Base::Param(name) => (Lowered::Param, Some(name.as_slice())),
         Base::Header(name) => (Lowered::Header, Some(name.as_bytes())),
-        Base::Cookie(name) => (Lowered::Cookie, Some(name)),
+        Base::Cookie(name) => (Lowered::Cookie, Some(name.as_slice())),
         Base::Time => (Lowered::Time, None),
         Base::SourceIp => (Lowered::SourceIp, None),
         Base::ClientIp => (Lowered::ClientIp, None),
@@ -303,10 +322,14 @@ fn lower_base(base: &Base) -> (attributes::Base, Option<&[u8]>) {
         Base::ServerName => (Lowered::ServerName, None),
         Base::TlsVersion => (Lowered::TlsVersion, None),
         Base::Claim(name) => (Lowered::Claim, Some(name.as_bytes())),
-    }
+        Base::ResponseCode => (Lowered::ResponseCode, None),
+        Base::ResponseHeader(name) => (Lowered::ResponseHeader, Some(name.as_bytes())),
+        Base::Counter(counter) => return LoweredBase::Counter(*counter),
+    };
+    LoweredBase::Attribute(base, key)
 }
 
-fn transform_code(transform: Transform) -> u8 {
+pub(super) fn transform_code(transform: Transform) -> u8 {
     match transform {
         Transform::LowerAscii => 0,
         Transform::Trim => 1,
@@ -320,7 +343,7 @@ fn transform_code(transform: Transform) -> u8 {
     }
 }
 
-fn lower_view(view: View) -> atoms::View {
+pub(super) fn lower_view(view: View) -> atoms::View {
     match view {
         View::Value => atoms::View::Value,
         View::Int => atoms::View::Int,
@@ -330,7 +353,7 @@ fn lower_view(view: View) -> atoms::View {
     }
 }
 
-fn lower_comparison(comparison: Comparison) -> atoms::Comparison {
+pub(super) fn lower_comparison(comparison: Comparison) -> atoms::Comparison {
     match comparison {
         Comparison::Equal => atoms::Comparison::Equal,
         Comparison::Less => atoms::Comparison::Less,
@@ -353,7 +376,7 @@ mod tests {
 
     /// `count` atoms over one attribute, each with a chain of its own.
     fn intern_chains(count: usize) -> Interner<'static> {
-        let mut interner = Interner::new(&[]);
+        let mut interner = Interner::new(&[], &[]);
         for number in 0..count {
             let bits = (0..7).map(|bit| number >> bit & 1);
             let transforms = bits.map(|bit| [Transform::Trim, Transform::LowerAscii][bit]);
@@ -372,7 +395,7 @@ mod tests {
 
     #[test]
     fn more_attributes_than_the_engine_keeps_are_refused() {
-        let mut interner = Interner::new(&[]);
+        let mut interner = Interner::new(&[], &[]);
         let add = |interner: &mut Interner<'_>, number: usize| {
             let attribute = Attribute {
                 base: Base::Param(number.to_string().into_bytes()),

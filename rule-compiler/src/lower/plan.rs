@@ -64,7 +64,7 @@ pub(crate) enum Access {
 
 /// Plans a ruleset as [`lower`](super::lower) would lower it.
 pub(crate) fn plan(ruleset: &Ruleset) -> Result<Plan<'_>, LowerError> {
-    let mut interner = Interner::new(&ruleset.lists);
+    let mut interner = Interner::new(&ruleset.lists, &ruleset.counters);
     let mut atoms = BTreeMap::new();
     let of_rules: Vec<Vec<AtomId>> = ruleset
         .rules

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{Counts, Report, cost_json::CostReport};
 use crate::{
     diagnostic::{Diagnostic, SourceMap, Span},
+    ir::Counter,
     lower::approximate_lists,
 };
 
@@ -30,6 +31,7 @@ struct Document<'a> {
     suppressed: Vec<Answered<'a>>,
     failures: &'a [String],
     approximate_lists: Vec<ListNote<'a>>,
+    counters: Vec<CounterNote<'a>>,
     cost: Option<CostReport<'a>>,
 }
 
@@ -90,6 +92,25 @@ struct ListNote<'a> {
     false_positives_one_in: u32,
 }
 
+#[derive(Serialize)]
+struct CounterNote<'a> {
+    name: &'a str,
+    window_ms: u32,
+    max_keys: u32,
+    memory_bytes: u64,
+}
+
+impl<'a> CounterNote<'a> {
+    fn new(counter: &'a Counter) -> Self {
+        Self {
+            name: &counter.name,
+            window_ms: counter.window_ms,
+            max_keys: counter.max_keys,
+            memory_bytes: counter.memory_bytes(),
+        }
+    }
+}
+
 impl<'a> Document<'a> {
     fn new(report: &'a Report<'_>) -> Self {
         let analysis = report.analysis;
@@ -100,6 +121,7 @@ impl<'a> Document<'a> {
         } = report.counts();
         let finding = |found: &'a Diagnostic| Finding::new(found, &analysis.sources);
         let lists = analysis.ruleset.iter().flat_map(approximate_lists);
+        let counters = analysis.ruleset.iter().flat_map(|it| &it.counters);
         Self {
             version: VERSION,
             ruleset: analysis.ruleset.as_ref().map(|ruleset| &*ruleset.name),
@@ -128,6 +150,7 @@ impl<'a> Document<'a> {
                     false_positives_one_in: list.false_positives_one_in,
                 })
                 .collect(),
+            counters: counters.map(CounterNote::new).collect(),
             cost: report.cost.map(CostReport::new),
         }
     }

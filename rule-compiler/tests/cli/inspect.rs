@@ -42,6 +42,7 @@ fn the_keys_of_the_json_form() {
         "atom_count",
         "always_checked_count",
         "canaries",
+        "counters",
         "provenance",
     ];
     expected.sort_unstable();

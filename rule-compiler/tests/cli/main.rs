@@ -10,6 +10,7 @@
 mod build;
 mod check;
 mod cost;
+mod counters;
 mod eval;
 mod explain;
 mod inspect;

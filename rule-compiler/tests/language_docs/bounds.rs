@@ -54,6 +54,49 @@ fn id(id: &str) -> String {
     format!("id: {id}, when: connection.mtls, then: deny")
 }
 
+fn counter(key: &str, more: &str) -> String {
+    format!("counters: {{ taps: {{ key: {key}, {more} }} }}")
+}
+
+#[test]
+fn counters() {
+    let window = |window: &str| counter("[client.ip]", &format!("window: {window}"));
+    manifest(
+        &["1s", "10m", "24h", "1d"].map(window),
+        &["0s", "500ms", "86401s", "2d", "10"].map(window),
+    );
+    let keys = |keys: u32| counter("[client.ip]", &format!("window: 1s, max_keys: {keys}"));
+    manifest(&[keys(1), keys(262_144)], &[keys(0), keys(262_145)]);
+    let keys = |keys: u32| {
+        let more = format!("window: 1s, distinct: request.path, max_keys: {keys}");
+        counter("[client.ip]", &more)
+    };
+    manifest(&[keys(1), keys(8_192)], &[keys(0), keys(8_193)]);
+    let parts = |count: usize| {
+        counter(
+            &format!("[{}]", vec!["client.ip"; count].join(", ")),
+            "window: 1s",
+        )
+    };
+    manifest(&[parts(1), parts(8)], &[parts(0), parts(9)]);
+    let many = |count: usize| {
+        let one = |at: usize| {
+            format!(
+                "c{at}: {{ key: [client.ip], window: {}s, max_keys: 100 }}",
+                at + 1
+            )
+        };
+        let all: Vec<String> = (0..count).map(one).collect();
+        format!("counters: {{ {} }}", all.join(", "))
+    };
+    manifest(&[many(64)], &[many(65)]);
+    let name = |name: &str| format!("counters: {{ {name}: {{ key: [client.ip], window: 1s }} }}");
+    manifest(
+        &[name("a"), name(&"a".repeat(64)), name("_0")],
+        &[name(&"a".repeat(65)), name("0a"), name("a-b"), name("A")],
+    );
+}
+
 #[test]
 fn names() {
     let ruleset = |name: &str| format!("ruleset: {name}");

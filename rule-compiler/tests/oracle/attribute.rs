@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use riskgate_compiler::ir::{Attribute, Base, Number, View};
 use riskgate_engine::request::Request;
+use riskgate_engine::response::Response;
 
 use super::number::{parse_double, parse_int};
 use super::transform::{transform, trim, url_decode};
@@ -36,6 +37,21 @@ pub(crate) fn values(attribute: &Attribute, request: &Request<'_>) -> Vec<Value>
             attribute.view,
             transformed(attribute, strings(base, request)),
         ),
+    }
+}
+
+/// As [`values`], of what a request was answered with.
+pub(crate) fn response_values(attribute: &Attribute, response: &Response<'_>) -> Vec<Value> {
+    match &attribute.base {
+        Base::ResponseCode => {
+            let code = response.code.map(|code| Number::Int(code.into()));
+            code.map(Value::Number).into_iter().collect()
+        }
+        Base::ResponseHeader(name) => {
+            let headers = values_of(name.as_bytes(), owned(response.headers));
+            view(attribute.view, transformed(attribute, headers))
+        }
+        other => panic!("{other:?} is of no response"),
     }
 }
 

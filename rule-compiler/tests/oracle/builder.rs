@@ -21,6 +21,7 @@ pub(crate) fn ruleset(rules: Vec<Rule>) -> Ruleset {
         default: Terminal::Allow,
         bands: Vec::new(),
         lists: Vec::new(),
+        counters: Vec::new(),
         rules,
     }
 }

@@ -5,14 +5,17 @@ use std::collections::BTreeSet;
 use riskgate_compiler::build::{BuildError, load_unverified, ruleset_in_memory};
 use riskgate_compiler::ir;
 use riskgate_compiler::lower::lower;
+use riskgate_compiler::session::ExactStore;
 use riskgate_engine::bundle::writer::{NewSection, UnsignedBundle};
 use riskgate_engine::bundle::{ENGINE_VERSION, Manifest, OnExpired, Signature};
+use riskgate_engine::counters::Pending;
 use riskgate_engine::request::Request;
+use riskgate_engine::response::Response;
 use riskgate_engine::ruleset::{Ruleset, Scratch};
 use riskgate_engine::verdict::{LocalReply, Verdict};
 
-use super::generate::{Damage, RequestCase};
-use super::{OracleReply, OracleVerdict, decide};
+use super::generate::{Damage, RequestCase, ResponseCase};
+use super::{Ledger, OracleReply, OracleVerdict, decide};
 
 /// A ruleset as both see it.
 pub(crate) struct Both<'a> {
@@ -44,6 +47,36 @@ impl<'a> Both<'a> {
             let names: BTreeSet<&str> = verdict.tags().map(|(name, _)| name).collect();
             assert_eq!(names.len(), verdict.tags().count(), "a tag stands twice");
             (decide(self.ir, request), plain(&verdict, request))
+        })
+    }
+
+    /// What the oracle says and what the engine says of a request that is counted, and of its response.
+    pub(crate) fn counted(
+        &self,
+        (request, response): &(RequestCase, Option<ResponseCase>),
+        counting: &mut Counting,
+    ) -> (OracleVerdict, OracleVerdict) {
+        let Counting {
+            ledger,
+            store,
+            pending,
+            scratch,
+        } = counting;
+        let mut decide = |request: &Request<'_>, response: Option<&Response<'_>>| {
+            let verdict = self
+                .compiled
+                .decide_counted(request, store, pending, scratch);
+            let engine = plain(&verdict, request);
+            if let Some(response) = response {
+                let time_us = request.time_us;
+                self.compiled
+                    .count_response(pending, response, time_us, store, scratch);
+            }
+            (ledger.decide(self.ir, request, response), engine)
+        };
+        request.with(|request| match response {
+            Some(response) => response.with(|response| decide(request, Some(response))),
+            None => decide(request, None),
         })
     }
 
@@ -104,6 +137,15 @@ impl<'a> Both<'a> {
             claims,
         }
     }
+}
+
+/// What both have counted.
+#[derive(Debug, Default)]
+pub(crate) struct Counting {
+    ledger: Ledger,
+    store: ExactStore,
+    pending: Pending,
+    scratch: Scratch,
 }
 
 /// Decides the requests by a ruleset whose sections have been damaged, if it loads: whatever comes of it, nothing may panic.

@@ -1,6 +1,7 @@
 //! Random rulesets and requests of one small vocabulary, so that rules often match.
 
 mod condition;
+mod counted;
 mod crowd;
 mod damage;
 mod dense;
@@ -19,6 +20,7 @@ use proptest::collection::{SizeRange, vec};
 use proptest::prelude::Strategy;
 use riskgate_compiler::ir::Ruleset;
 
+pub(crate) use counted::{Counted, ResponseCase, counted};
 pub(crate) use crowd::{crowded_prefixes, crowded_strings};
 pub(crate) use damage::{Damage, damage};
 pub(crate) use dense::Dense;

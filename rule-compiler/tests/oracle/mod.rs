@@ -11,6 +11,7 @@ pub(crate) mod coverage;
 pub(crate) mod exactly;
 mod facts;
 pub(crate) mod generate;
+mod ledger;
 mod number;
 mod pattern;
 mod reply;
@@ -25,6 +26,7 @@ use riskgate_engine::request::Request;
 pub(crate) use attribute::{Value, url_path, values};
 pub(crate) use condition::{atom_holds, holds};
 pub(crate) use facts::Facts;
+pub(crate) use ledger::Ledger;
 pub(crate) use reply::OracleReply;
 pub(crate) use transform::transform;
 
@@ -52,11 +54,15 @@ struct Decision<'a> {
 
 /// Decides a request as the rule language says.
 pub(crate) fn decide(ruleset: &Ruleset, request: &Request<'_>) -> OracleVerdict {
-    let facts = Facts::new(request);
+    decide_by(ruleset, &Facts::new(request))
+}
+
+fn decide_by<'a>(ruleset: &'a Ruleset, facts: &Facts<'a>) -> OracleVerdict {
+    let request = facts.request;
     let matches: Vec<&Rule> = ruleset
         .rules
         .iter()
-        .filter(|rule| is_active(rule, request.time_us) && holds(ruleset, &rule.when, &facts))
+        .filter(|rule| is_active(rule, request.time_us) && holds(ruleset, &rule.when, facts))
         .collect();
     let (enforced, shadowed): (Vec<&Rule>, Vec<&Rule>) =
         matches.iter().partition(|rule| is_enforced(rule, request));

@@ -28,7 +28,7 @@ impl Checker<'_, '_, '_> {
                 ty,
                 source: Source::Plain(base),
                 ..
-            }) => Some(typed(base.clone(), *ty, &expr.range)),
+            }) => self.placed(typed(base.clone(), *ty, &expr.range)),
             Some(Spec {
                 ty,
                 source: Source::Header(name),
@@ -46,7 +46,7 @@ impl Checker<'_, '_, '_> {
                     format!("write `{path}[\"name\"]`"),
                 )
             }
-            None => self.unknown_attribute(&path, &expr.range),
+            None => self.other_name(&path, &expr.range),
         }
     }
 
@@ -72,7 +72,7 @@ impl Checker<'_, '_, '_> {
                 ..
             }) => {
                 let base = self.keyed_base(&path, *kind, key)?;
-                Some(typed(base, *ty, range))
+                self.placed(typed(base, *ty, range))
             }
             Some(_) => {
                 let message = format!("`{path}` takes no key");
@@ -83,7 +83,7 @@ impl Checker<'_, '_, '_> {
                     format!("write `{path}`"),
                 )
             }
-            None => self.unknown_attribute(&path, &map.range),
+            None => self.other_name(&path, &map.range),
         }
     }
 
@@ -106,6 +106,7 @@ impl Checker<'_, '_, '_> {
             KeyKind::Param => Some(Base::Param(name.clone().into_bytes())),
             KeyKind::Cookie => Some(Base::Cookie(name.clone().into_bytes())),
             KeyKind::Claim => Some(Base::Claim(name.clone())),
+            KeyKind::ResponseHeader => self.header_name(path, name, key).map(Base::ResponseHeader),
         }
     }
 
@@ -125,7 +126,7 @@ impl Checker<'_, '_, '_> {
                 format!("{} is no name of a header", quoted(name)),
                 "use letters, digits and `-`".to_owned(),
             )
-        } else if name == "host" {
+        } else if name == "host" && path == "request.headers" {
             let message =
                 "the `host` header never reaches the rules: the proxy turns it into the authority";
             (
@@ -161,7 +162,8 @@ impl Checker<'_, '_, '_> {
         )
     }
 
-    fn unknown_attribute<T>(&mut self, path: &str, range: &Range<usize>) -> Option<T> {
+    /// A name that is no attribute's: that of a counter, or none.
+    fn other_name(&mut self, path: &str, range: &Range<usize>) -> Option<Typed> {
         if let Some((_, what)) = LATER
             .iter()
             .find(|(start, _)| starts_with_path(path, start))
@@ -169,6 +171,9 @@ impl Checker<'_, '_, '_> {
             let place = self.place(range);
             self.cx.not_supported(&place, what);
             return None;
+        }
+        if starts_with_path(path, "counters") {
+            return self.counter(path, range);
         }
         if starts_with_path(path, "lists") {
             let message = "a list stands only on the right of `in`";
@@ -191,7 +196,7 @@ impl Checker<'_, '_, '_> {
                 },
                 field,
             )) => {
-                let key = if *kind == KeyKind::Header {
+                let key = if matches!(kind, KeyKind::Header | KeyKind::ResponseHeader) {
                     field.to_ascii_lowercase().replace('_', "-")
                 } else {
                     field.to_owned()
@@ -223,6 +228,7 @@ fn pseudo_header_help(name: &str) -> String {
         "method" => "request.method",
         "path" => "request.path",
         "authority" => "request.host",
+        "status" => "response.code",
         "scheme" => "request.scheme",
         _ => return "use the attributes of `request`".to_owned(),
     };
@@ -251,7 +257,7 @@ fn suggestion(path: &str) -> String {
     }
 }
 
-fn typed(base: Base, ty: Type, range: &Range<usize>) -> Typed {
+pub(super) fn typed(base: Base, ty: Type, range: &Range<usize>) -> Typed {
     Typed {
         attribute: Attribute {
             base,

@@ -186,6 +186,7 @@ impl Checker<'_, '_, '_> {
     fn size(&mut self, name: &Name, arguments: &[Expr], range: &Range<usize>) -> Option<Typed> {
         let argument = self.one_argument(name, arguments)?;
         let value = self.value(argument)?;
+        self.no_counter(&value)?;
         let written = self.written(&value.range);
         if value.attribute.view != View::Value {
             return self.error(

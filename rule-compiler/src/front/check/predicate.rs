@@ -18,6 +18,7 @@ impl Checker<'_, '_, '_> {
     pub(super) fn presence(&mut self, name: &Name, arguments: &[Expr]) -> Option<Condition> {
         let argument = self.one_argument(name, arguments)?;
         let value = self.value(argument)?;
+        self.no_counter(&value)?;
         Some(self.atom(&value, Test::Present))
     }
 

@@ -61,10 +61,11 @@ pub(super) enum KeyKind {
     Param,
     Cookie,
     Claim,
+    ResponseHeader,
 }
 
 /// Every attribute.
-pub(super) static ATTRIBUTES: [Spec; 23] = [
+pub(super) static ATTRIBUTES: [Spec; 25] = [
     plain("request.method", Type::String, Base::Method),
     plain("request.scheme", Type::String, Base::Scheme),
     plain("request.host", Type::String, Base::Host),
@@ -108,14 +109,12 @@ pub(super) static ATTRIBUTES: [Spec; 23] = [
         Base::PeerSubject,
     ),
     keyed("auth.claims", KeyKind::Claim),
+    plain("response.code", Type::Int, Base::ResponseCode),
+    keyed("response.headers", KeyKind::ResponseHeader),
 ];
 
 /// Parts of the language that come later, by the start of their names, with how to say so.
-pub(super) const LATER: [(&str, &str); 3] = [
-    ("request.body", "body attributes are"),
-    ("response", "response attributes are"),
-    ("counters", "counters are"),
-];
+pub(super) const LATER: [(&str, &str); 1] = [("request.body", "body attributes are")];
 
 /// Transforms of strings by their method's name.
 pub(super) const TRANSFORMS: [(&str, Transform); 9] = [
@@ -180,7 +179,7 @@ pub(super) fn methods() -> Vec<&'static str> {
 /// Whether a request can hold several values.
 pub(crate) fn is_many_valued(base: &Base) -> bool {
     match base {
-        Base::Param(_) | Base::Header(_) | Base::Cookie(_) => true,
+        Base::Param(_) | Base::Header(_) | Base::Cookie(_) | Base::ResponseHeader(_) => true,
         Base::Method
         | Base::Scheme
         | Base::Host
@@ -198,6 +197,8 @@ pub(crate) fn is_many_valued(base: &Base) -> bool {
         | Base::PeerSubject
         | Base::ServerName
         | Base::TlsVersion
-        | Base::Claim(_) => false,
+        | Base::Claim(_)
+        | Base::Counter(_)
+        | Base::ResponseCode => false,
     }
 }

@@ -44,8 +44,8 @@ fn atom() -> impl Strategy<Value = Atom> {
     ]
 }
 
-fn string_atom() -> impl Strategy<Value = Atom> {
-    let test = prop_oneof![
+pub(super) fn string_test() -> impl Strategy<Value = Test> {
+    prop_oneof![
         1 => Just(Test::Present),
         4 => vec(literal(), 1..=5).prop_map(|strings| Test::OneOf(sorted(strings))),
         2 => select(&STRING_LISTS[..]).prop_map(Test::InList),
@@ -53,7 +53,11 @@ fn string_atom() -> impl Strategy<Value = Atom> {
         3 => prop_oneof![literal(), piece()].prop_map(Test::EndsWith),
         3 => prop_oneof![literal(), piece()].prop_map(Test::Contains),
         4 => select(&PATTERNS[..]).prop_map(matches),
-    ];
+    ]
+}
+
+fn string_atom() -> impl Strategy<Value = Atom> {
+    let test = string_test();
     (string_base(), transforms(), test).prop_map(|(base, transforms, test)| Atom {
         attribute: Attribute {
             base,

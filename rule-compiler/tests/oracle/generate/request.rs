@@ -102,7 +102,7 @@ fn bytes(value: &Option<Bytes>) -> Option<&[u8]> {
     value.as_ref().map(|bytes| bytes.0.as_slice())
 }
 
-fn pairs(pairs: &[(Bytes, Bytes)]) -> Vec<(&[u8], &[u8])> {
+pub(super) fn pairs(pairs: &[(Bytes, Bytes)]) -> Vec<(&[u8], &[u8])> {
     pairs
         .iter()
         .map(|(name, value)| (name.0.as_slice(), value.0.as_slice()))
@@ -231,7 +231,7 @@ fn query_value() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn header() -> impl Strategy<Value = (Bytes, Bytes)> {
+pub(super) fn header() -> impl Strategy<Value = (Bytes, Bytes)> {
     let named = |name: &str| Just(Bytes(name.as_bytes().to_vec()));
     let name = prop_oneof![3 => named("x-a"), 3 => named("x-n"), 1 => named("x-b"), 2 => named("user-agent"), 2 => named("referer")];
     prop_oneof![

@@ -26,6 +26,7 @@ pub(super) fn ruleset() -> impl Strategy<Value = Ruleset> {
                 default,
                 bands,
                 lists,
+                counters: Vec::new(),
                 rules,
             }
         },

@@ -229,6 +229,9 @@ fn base(base: &Base) -> Said {
         Base::Header(name) => return Ok(format!("request.headers[{}]", literal(name))),
         Base::Cookie(name) => return Ok(format!("request.cookies[{}]", literal(text(name)?))),
         Base::Claim(name) => return Ok(format!("auth.claims[{}]", literal(name))),
+        Base::Counter(_) | Base::ResponseCode | Base::ResponseHeader(_) => {
+            return Err(Unsayable("counters"));
+        }
     };
     Ok(single.to_owned())
 }

@@ -51,6 +51,7 @@ pub(super) fn ruleset(count: usize, stock: &Stock, dice: &mut Dice) -> Ruleset {
         default: Terminal::Allow,
         bands: dice.draw(&bands()),
         lists: lists(stock, dice),
+        counters: Vec::new(),
         rules,
     }
 }

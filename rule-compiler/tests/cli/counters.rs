@@ -1,0 +1,180 @@
+//! Counters from the YAML to the verdicts.
+
+use serde_json::Value;
+
+use crate::rulec::Workshop;
+
+const RULESET: &str = r#"
+language: 1
+ruleset: shop
+ttl: 7d
+counters:
+  taps:
+    key: ['request.headers["x-device-id"]']
+    count_when: request.url_path.startsWith("/api/seckill/")
+    window: 10s
+  cards:
+    key: [client.ip]
+    distinct: request.headers["x-card"].lowerAscii()
+    window: 10m
+    max_keys: 100
+  failures:
+    key: ['request.headers["x-account"]', request.method]
+    count_when:
+      all: [request.url_path == "/login", 'response.code == 401 || response.headers["x-result"] == "bad"']
+    window: 5m
+"#;
+
+const RULES: &str = r#"
+rules:
+  - { id: taps, when: 'request.url_path.startsWith("/api/") && counters.taps > 2', then: { deny: { status: 429 } } }
+  - { id: cards, when: 'request.url_path == "/pay" && counters.cards in [3, 4]', then: { challenge: {} } }
+  - { id: guesses, when: 'request.url_path == "/login" && counters.failures >= 2', then: deny }
+"#;
+
+fn workshop() -> Workshop {
+    let workshop = Workshop::empty();
+    workshop.write("shop/ruleset.yaml", RULESET);
+    workshop.write("shop/main.rules.yaml", RULES);
+    workshop.run("keygen --out signer.pem").expect(0, "");
+    workshop.build("shop.bundle", "--revision 1").expect(0, "");
+    workshop
+}
+
+/// What `eval` decides, request by request.
+fn actions(workshop: &Workshop, requests: &[String]) -> Vec<String> {
+    let requests = requests.join("\n");
+    let found = workshop.run_with("eval shop.bundle --requests -", &requests, &[]);
+    let lines = found.expect(0, "");
+    let action = |line: &str| {
+        let verdict: Value = serde_json::from_str(line).unwrap();
+        verdict["action"].as_str().unwrap().to_owned()
+    };
+    lines.lines().map(action).collect()
+}
+
+fn request(path: &str, headers: &str, second: u32, more: &str) -> String {
+    format!(
+        r#"{{"path":"{path}","headers":{{{headers}}},"time":"2026-11-11T00:00:{second:02}Z"{more}}}"#
+    )
+}
+
+#[test]
+fn a_batch_shares_its_counters() {
+    let tap = |device: &str, second| {
+        let device = format!(r#""x-device-id":"{device}""#);
+        request("/api/seckill/7", &device, second, "")
+    };
+    let found = actions(
+        &workshop(),
+        &[
+            tap("a", 0),
+            tap("a", 3),
+            tap("b", 3),
+            tap("a", 9),
+            // Time never runs backwards: this one comes at the ninth second too.
+            tap("b", 2),
+            tap("b", 9),
+            tap("a", 11),
+            tap("a", 40),
+        ],
+    );
+    let (a, d) = ("allow", "deny");
+    assert_eq!(found, [a, a, a, d, a, d, d, a]);
+}
+
+#[test]
+fn different_values_and_no_others() {
+    let pay = |card: &str| request("/pay", &format!(r#""x-card":"{card}""#), 0, "");
+    let found = actions(&workshop(), &["1", "a", "1", "A", "2", "3", "4"].map(pay));
+    let (a, c) = ("allow", "challenge");
+    assert_eq!(found, [a, a, a, a, c, c, a]);
+}
+
+#[test]
+fn responses_count_for_the_requests_after_them() {
+    let login = |response: &str| request("/login", r#""x-account":"joe""#, 0, response);
+    let bad = r#","response_code":200,"response_headers":{"X-Result":"bad"}"#;
+    let other = r#","method":"POST","response_code":401"#;
+    let found = actions(
+        &workshop(),
+        &[
+            login(r#","response_code":401"#),
+            login(r#","response_code":200"#),
+            login(""),
+            login(other),
+            login(bad),
+            login(""),
+            login(r#","method":"POST""#),
+            request("/login", "", 0, r#","response_code":401"#),
+        ],
+    );
+    let (a, d) = ("allow", "deny");
+    assert_eq!(found, [a, a, a, a, a, d, a, a]);
+}
+
+#[test]
+fn check_and_inspect_say_what_is_counted() {
+    let workshop = workshop();
+    let check = workshop.run("check shop");
+    for (name, keys) in [("taps", 65_536), ("cards", 100), ("failures", 65_536)] {
+        let note = format!("note: counter `{name}` keeps {keys} keys apart, in at most ");
+        assert!(check.stderr.contains(&note), "{}", check.stderr);
+    }
+    check.expect(0, "shop: 3 rules, no errors");
+    let report = workshop.run("check shop --format json").expect(0, "");
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["counters"][2]["window_ms"], 300_000);
+
+    let human = workshop.run("inspect shop.bundle").expect(0, "");
+    assert!(human.contains("counter      cards: different values of 600 s, 100 keys in at most "));
+    assert!(human.contains("engine       version 2 or later"));
+    let report = workshop.run("inspect shop.bundle --format json");
+    let report: Value = serde_json::from_str(&report.expect(0, "")).unwrap();
+    let counters = report["counters"].as_array().unwrap();
+    let keys: Vec<&String> = counters[1].as_object().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        [
+            "distinct",
+            "identity",
+            "max_keys",
+            "memory_bytes",
+            "name",
+            "window_ms"
+        ]
+    );
+    assert_eq!(counters[1]["distinct"], true);
+    assert_eq!(counters[1]["identity"].as_str().unwrap().len(), 32);
+}
+
+/// A filter finds its counts again after a swap by the identity.
+#[test]
+fn a_counter_stays_the_same_until_what_it_counts_changes() {
+    let workshop = workshop();
+    let identities = |manifest: &str| {
+        workshop.write("shop/ruleset.yaml", manifest);
+        workshop.build("new.bundle", "--revision 2").expect(0, "");
+        let report = workshop.run("inspect new.bundle --format json");
+        let report: Value = serde_json::from_str(&report.expect(0, "")).unwrap();
+        let counters = report["counters"].as_array().unwrap().clone();
+        counters
+            .iter()
+            .map(|counter| counter["identity"].clone())
+            .collect::<Vec<Value>>()
+    };
+    let before = identities(RULESET);
+    assert_eq!(before.len(), 3);
+    let spaced = RULESET.replace("window: 10s", "window:   10s # ten");
+    assert_eq!(identities(&spaced), before);
+    let longer = identities(&RULESET.replace("window: 10s", "window: 11s"));
+    assert_ne!(longer[0], before[0]);
+    assert_eq!(longer[1..], before[1..]);
+    let other = identities(&RULESET.replace("seckill", "sale"));
+    assert_ne!(other[0], before[0]);
+    // What counts the same is one.
+    let twice = format!(
+        "{RULESET}  cards_again: {{ key: [client.ip], distinct: 'request.headers[\"x-card\"].lowerAscii()', window: 600s, max_keys: 100 }}\n"
+    );
+    assert_eq!(identities(&twice), before);
+}
