@@ -1,6 +1,7 @@
 //! One request, from the host's header map to the verdict applied.
 
 use crate::config::{Config, OnMissing};
+use crate::counters::Surroundings;
 use crate::host::{Host, Level};
 use crate::load::expiry_line;
 use crate::metrics::{Metric, Metrics};
@@ -100,6 +101,7 @@ impl Decider<'_> {
         let Standing {
             ruleset,
             scratch,
+            counters,
             now_ns,
             ..
         } = standing;
@@ -108,6 +110,7 @@ impl Decider<'_> {
             claims: claim_buffer,
             name,
             value,
+            pending,
             ..
         } = buffers;
         attributes.fetch(self.host, self.config, ruleset, inbound, name);
@@ -116,13 +119,28 @@ impl Decider<'_> {
         }
         let claims = attributes.claims(ruleset, claim_buffer);
         let request = inbound.request(attributes, &claims, now_ns);
-        let verdict = ruleset.decide(&request, scratch);
+        let verdict = if counters.is_empty() {
+            ruleset.decide(&request, scratch)
+        } else {
+            ruleset.decide_counted(&request, counters, pending, scratch)
+        };
         let mut outbound = Outbound {
             decider: self,
             name,
             value,
         };
         let flow = outbound.apply(&verdict, &request, ruleset.revision());
+        if !counters.is_empty() {
+            if scratch.keys_were_dropped() {
+                self.metrics.count(self.host, Metric::CountersDropped);
+            }
+            counters.exchange_urgent(&Surroundings {
+                host: self.host,
+                metrics: self.metrics,
+                config: self.config,
+                time_us: request.time_us,
+            });
+        }
         *claim_buffer = emptied(claims);
         flow
     }

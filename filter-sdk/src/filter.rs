@@ -7,14 +7,18 @@ use crate::load::Loader;
 use crate::metrics::{Metric, Metrics};
 use crate::reply::{RULESET_UNAVAILABLE, refuse};
 use crate::request::Buffers;
+use crate::response::{Ended, count};
 use crate::serving::Serving;
 use crate::subscription::{Subscription, TICK_PERIOD_MS};
 use crate::vm::Vm;
+use riskgate_engine::counters::Pending;
 use std::cell::RefCell;
 use std::rc::Rc;
 
 /// The first tick comes at once: what [`Filter::on_configure`] leaves undone waits for it.
 const FIRST_TICK_MS: u32 = 1;
+/// Requests under way that wait to be counted; memory for more is given back.
+const SPARE_MAX: usize = 256;
 /// How the log calls the bundle of the configuration.
 const ORIGIN: &str = "from the plugin configuration";
 
@@ -29,6 +33,8 @@ pub struct Filter {
     ticking: bool,
     serves_requests: bool,
     buffers: Buffers,
+    /// Memory of requests that were counted.
+    spare: Vec<Pending>,
 }
 
 /// What a readable configuration gives.
@@ -50,6 +56,7 @@ impl Filter {
             ticking: false,
             serves_requests: false,
             buffers: Buffers::default(),
+            spare: Vec::new(),
         }
     }
 
@@ -92,12 +99,21 @@ impl Filter {
         self.with_subscription(host, |subscription, loader| {
             subscription.tick(loader, serves_requests);
         });
+        if self.vm.gets_requests()
+            && let Some(Configured {
+                config, serving, ..
+            }) = &self.configured
+            && let Ok(mut serving) = serving.try_borrow_mut()
+        {
+            serving.exchange_counters(host, &self.metrics, config);
+        }
     }
 
     /// The headers of a request are here.
     pub fn on_request_headers(&mut self, host: &dyn Host) -> Flow {
         self.start(host);
         self.serves_requests = true;
+        self.vm.note_request();
         let Some(Configured {
             config, serving, ..
         }) = &self.configured
@@ -112,6 +128,35 @@ impl Filter {
             }
             .decide(&mut serving, &mut self.buffers),
             Err(_) => Filter::refuse_reentrant(host),
+        }
+    }
+
+    /// What the request whose headers came last leaves to be counted when its response is known, for
+    /// [`Filter::on_response`]; nothing if no counter waits for that.
+    pub fn take_pending(&mut self) -> Option<Pending> {
+        let pending = &mut self.buffers.pending;
+        let spare = &mut self.spare;
+        (!pending.is_empty()).then(|| std::mem::replace(pending, spare.pop().unwrap_or_default()))
+    }
+
+    /// The response to a request that left something to be counted is complete, or there will be none.
+    pub fn on_response(&mut self, host: &dyn Host, mut pending: Pending) {
+        if let Some(Configured {
+            config, serving, ..
+        }) = &self.configured
+            && let Ok(mut serving) = serving.try_borrow_mut()
+        {
+            let ended = Ended {
+                host,
+                config,
+                metrics: &self.metrics,
+            };
+            count(&ended, &pending, &mut serving, &mut self.buffers);
+        }
+        // Its memory serves the next request.
+        if self.spare.len() < SPARE_MAX {
+            pending.clear();
+            self.spare.push(pending);
         }
     }
 
@@ -178,6 +223,7 @@ impl Configured {
         let bundle = self.config.bundle.take();
         let started = self.with_loader(host, metrics, |loader, _| {
             loader.report_adopted();
+            loader.serving.prepare_counters(host, metrics);
             load_configured(loader, bundle.as_deref());
         });
         if !started {

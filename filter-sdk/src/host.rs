@@ -1,6 +1,7 @@
 //! What a filter asks of the proxy it runs in.
 
 use crate::config::Cluster;
+use std::num::NonZeroU32;
 
 /// The gRPC service and method that [`Host::open_stream`] opens.
 pub use riskgate_push_protocol::{PUSH_SERVICE, SUBSCRIBE_METHOD};
@@ -36,6 +37,24 @@ pub enum HostError {
     Buffer,
 }
 
+/// Which version of a value of shared data it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version(NonZeroU32);
+
+impl Version {
+    /// `None` for 0, which stands for any version: writing with that would undo what others wrote.
+    #[must_use]
+    pub fn new(number: u32) -> Option<Version> {
+        NonZeroU32::new(number).map(Version)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self.0.get()
+    }
+}
+
 /// The proxy. No method panics, and none trusts what the proxy hands back.
 ///
 /// What is asked for in each request is put into a buffer of the caller's, in place of what that held: in the steady state
@@ -56,6 +75,20 @@ pub trait Host {
     /// Writes `value` under `key` if nothing is there; `false` if something was.
     fn create_shared_data(&self, key: &str, value: &[u8]) -> Result<bool, HostError>;
 
+    /// Puts the value under `key` into `value`, and says which version of it that is; `None` when nothing is there.
+    fn shared_data_version(
+        &self,
+        key: &str,
+        value: &mut Vec<u8>,
+    ) -> Result<Option<Version>, HostError>;
+    /// Writes `value` under `key` if what is there is still that version; `false` if it is not.
+    fn replace_shared_data(
+        &self,
+        key: &str,
+        value: &[u8],
+        version: Version,
+    ) -> Result<bool, HostError>;
+
     /// Puts a property of the request, the connection or the node into `value`; false when it is absent. The parts of
     /// `path` are joined with zero bytes.
     fn property(&self, path: &str, value: &mut Vec<u8>) -> Result<bool, HostError>;
@@ -64,6 +97,8 @@ pub trait Host {
 
     /// Puts the request's header map into `map`, as the ABI serializes it; see [`crate::headers`].
     fn request_headers(&self, map: &mut Vec<u8>) -> Result<(), HostError>;
+    /// Puts the header map of the request's response into `map`, as [`Host::request_headers`] does.
+    fn response_headers(&self, map: &mut Vec<u8>) -> Result<(), HostError>;
     /// Sets a request header, in place of all values it had.
     fn replace_request_header(&self, name: &[u8], value: &[u8]) -> Result<(), HostError>;
     /// Removes every value of a request header.

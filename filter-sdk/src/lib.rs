@@ -23,6 +23,7 @@
 pub mod backoff;
 pub mod client_ip;
 pub mod config;
+mod counters;
 mod decide;
 mod filter;
 pub mod headers;
@@ -33,6 +34,7 @@ pub mod metrics;
 mod refused;
 mod reply;
 pub mod request;
+mod response;
 mod serving;
 mod subscription;
 mod transfer;
@@ -40,6 +42,7 @@ mod vm;
 
 pub use decide::Flow;
 pub use filter::Filter;
+pub use riskgate_engine::counters::Pending;
 pub use vm::Vm;
 
 const NS_PER_S: u64 = 1_000_000_000;

@@ -82,7 +82,11 @@ impl Loader<'_> {
         let admitted = admission.admit(file)?;
         match mark {
             Some(mark) if mark.digest == admitted.bundle().digest() => Ok(mark),
-            _ => self.serving.swap(&admitted, file),
+            _ => {
+                let mark = self.serving.swap(&admitted, file)?;
+                self.serving.prepare_counters(self.host, self.metrics);
+                Ok(mark)
+            }
         }
     }
 

@@ -23,10 +23,16 @@ pub enum Metric {
     Revision,
     RequestErrors,
     ConfigErrors,
+    CountersEvicted,
+    CountersDropped,
+    CountersTold,
+    CountersUntold,
+    CountersUnshared,
+    CountersFailures,
 }
 
 impl Metric {
-    const ALL: [Metric; 13] = [
+    const ALL: [Metric; 19] = [
         Metric::DecisionsAllow,
         Metric::DecisionsDeny,
         Metric::DecisionsChallenge,
@@ -40,6 +46,12 @@ impl Metric {
         Metric::Revision,
         Metric::RequestErrors,
         Metric::ConfigErrors,
+        Metric::CountersEvicted,
+        Metric::CountersDropped,
+        Metric::CountersTold,
+        Metric::CountersUntold,
+        Metric::CountersUnshared,
+        Metric::CountersFailures,
     ];
 
     /// The name that the host is given.
@@ -58,6 +70,12 @@ impl Metric {
             Metric::Revision => "riskgate.revision",
             Metric::RequestErrors => "riskgate.request_errors",
             Metric::ConfigErrors => "riskgate.config_errors",
+            Metric::CountersEvicted => "riskgate.counters.evicted",
+            Metric::CountersDropped => "riskgate.counters.dropped",
+            Metric::CountersTold => "riskgate.counters.told",
+            Metric::CountersUntold => "riskgate.counters.untold",
+            Metric::CountersUnshared => "riskgate.counters.unshared",
+            Metric::CountersFailures => "riskgate.counters.failures",
         }
     }
 
@@ -87,8 +105,16 @@ impl Metrics {
 
     /// Adds 1 to a counter.
     pub fn count(&self, host: &dyn Host, metric: Metric) {
-        if let Some(id) = self.id(host, metric) {
-            let _ = host.increment_metric(id, 1);
+        self.add(host, metric, 1);
+    }
+
+    /// Adds to a counter; nothing is not worth a call.
+    pub fn add(&self, host: &dyn Host, metric: Metric, number: u64) {
+        let by = i64::try_from(number).unwrap_or(i64::MAX);
+        if by > 0
+            && let Some(id) = self.id(host, metric)
+        {
+            let _ = host.increment_metric(id, by);
         }
     }
 

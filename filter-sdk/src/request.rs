@@ -4,6 +4,8 @@ use crate::client_ip::parse_source_address;
 use crate::config::Config;
 use crate::headers::{self, Header, MalformedHeaders};
 use crate::host::{Host, HostError};
+use crate::serving::time_us;
+use riskgate_engine::counters::Pending;
 use riskgate_engine::request::Request;
 use riskgate_engine::ruleset::Ruleset;
 use std::net::IpAddr;
@@ -22,13 +24,17 @@ pub(crate) struct Buffers {
     /// The header map.
     pub(crate) map: Vec<u8>,
     /// Empty between requests, as is what the host was told.
-    headers: Vec<Header<'static>>,
+    pub(crate) headers: Vec<Header<'static>>,
     forged: Vec<&'static [u8]>,
     pub(crate) claims: Vec<Header<'static>>,
     pub(crate) attributes: Attributes,
+    /// What of the request waits for its response.
+    pub(crate) pending: Pending,
     /// A name and a value that the host is told.
     pub(crate) name: String,
     pub(crate) value: String,
+    /// A property.
+    pub(crate) value_bytes: Vec<u8>,
 }
 
 /// A header map in its parts. Headers that only this filter may set are kept apart: no rule sees a forged one.
@@ -95,7 +101,7 @@ impl<'m> Inbound<'m> {
             headers: &self.headers,
             source_ip: attributes.source_ip,
             client_ip: attributes.client_ip,
-            time_us: i64::try_from(now_ns / 1_000).unwrap_or(i64::MAX),
+            time_us: time_us(now_ns),
             mtls: attributes.mtls,
             peer_uri_san: attributes.peer_uri_san.get(),
             peer_subject: attributes.peer_subject.get(),

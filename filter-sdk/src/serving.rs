@@ -1,5 +1,9 @@
 //! What serves now: a ruleset, an expired one, or nothing.
 
+use crate::config::Config;
+use crate::counters::{NodeCounters, Surroundings};
+use crate::host::Host;
+use crate::metrics::Metrics;
 use riskgate_engine::admission::{Admitted, Mark, Refusal};
 use riskgate_engine::ruleset::{Ruleset, Scratch};
 use riskgate_engine::trust::TrustedKeys;
@@ -11,6 +15,7 @@ pub(crate) struct Serving {
     served: Option<Served>,
     /// Warm for the ruleset that serves.
     scratch: Scratch,
+    counters: NodeCounters,
     /// What the wall clock said when it last said anything.
     wall_ns: u64,
 }
@@ -26,6 +31,7 @@ struct Served {
 pub(crate) struct Standing<'s> {
     pub(crate) ruleset: &'s Ruleset,
     pub(crate) scratch: &'s mut Scratch,
+    pub(crate) counters: &'s mut NodeCounters,
     /// The time that counts for this request.
     pub(crate) now_ns: u64,
     /// The ruleset's `on_expired` decides.
@@ -42,8 +48,8 @@ impl Serving {
         served.ruleset.check_trust(trust).ok()?;
         Some(Serving {
             served: Some(served.clone()),
-            scratch: Scratch::default(),
             wall_ns: self.wall_ns,
+            ..Serving::default()
         })
     }
 
@@ -69,6 +75,33 @@ impl Serving {
         });
         self.scratch = Scratch::default();
         Ok(mark)
+    }
+
+    /// Lets the ruleset that serves count.
+    pub(crate) fn prepare_counters(&mut self, host: &dyn Host, metrics: &Metrics) {
+        if let Some(served) = &self.served {
+            self.counters
+                .adopt(served.ruleset.counters(), host, metrics);
+        }
+    }
+
+    /// Exchanges counts with the proxy's other VMs.
+    pub(crate) fn exchange_counters(
+        &mut self,
+        host: &dyn Host,
+        metrics: &Metrics,
+        config: &Config,
+    ) {
+        if self.counters.is_empty() {
+            return;
+        }
+        let time_us = time_us(self.now_ns(host.now_ns().ok()));
+        self.counters.tick(&Surroundings {
+            host,
+            metrics,
+            config,
+            time_us,
+        });
     }
 
     /// The highest bundle accepted so far.
@@ -107,6 +140,7 @@ impl Serving {
         Some(Standing {
             ruleset: &served.ruleset,
             scratch: &mut self.scratch,
+            counters: &mut self.counters,
             now_ns,
             expired: served.expired,
             expired_just_now,
@@ -121,4 +155,9 @@ impl Served {
         self.expired |= expires;
         expires
     }
+}
+
+/// Microseconds since the Unix epoch, as the engine takes the time.
+pub(crate) fn time_us(now_ns: u64) -> i64 {
+    i64::try_from(now_ns / 1_000).unwrap_or(i64::MAX)
 }

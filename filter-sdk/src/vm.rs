@@ -24,6 +24,8 @@ pub struct Vm(Rc<Shared>);
 #[derive(Default)]
 struct Shared {
     nonce: Cell<Option<Nonce>>,
+    /// A proxy's main thread has a VM too, which never gets any.
+    gets_requests: Cell<bool>,
     slots: Cell<Vec<Slot>>,
 }
 
@@ -41,6 +43,16 @@ impl Vm {
         let nonce = random_nonce(host)?;
         self.0.nonce.set(Some(nonce));
         Ok(nonce)
+    }
+
+    /// A request came.
+    pub(crate) fn note_request(&self) {
+        self.0.gets_requests.set(true);
+    }
+
+    /// Whether any request came so far.
+    pub(crate) fn gets_requests(&self) -> bool {
+        self.0.gets_requests.get()
     }
 
     /// What serves under `key`: that of the other filters with this key, or else what `trust`, which belongs to `key`,

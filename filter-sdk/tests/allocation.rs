@@ -18,7 +18,7 @@ use allocation_counter::measure;
 use bundles::{EPOCH_S, PLAIN, Spec, public_key};
 use riskgate_filter_sdk::config::Cluster;
 use riskgate_filter_sdk::headers::{self, Header};
-use riskgate_filter_sdk::host::{Host, HostError, Level, MetricKind};
+use riskgate_filter_sdk::host::{Host, HostError, Level, MetricKind, Version};
 use riskgate_filter_sdk::{Filter, Flow, Vm};
 use std::cell::Cell;
 
@@ -76,6 +76,23 @@ impl Host for Quiet {
         Ok(true)
     }
 
+    fn shared_data_version(
+        &self,
+        _key: &str,
+        _value: &mut Vec<u8>,
+    ) -> Result<Option<Version>, HostError> {
+        Ok(None)
+    }
+
+    fn replace_shared_data(
+        &self,
+        _key: &str,
+        _value: &[u8],
+        _version: Version,
+    ) -> Result<bool, HostError> {
+        Ok(true)
+    }
+
     fn property(&self, path: &str, value: &mut Vec<u8>) -> Result<bool, HostError> {
         self.done()?;
         let text: &[u8] = match path {
@@ -96,6 +113,10 @@ impl Host for Quiet {
         map.clear();
         map.extend_from_slice(&self.map);
         self.done()
+    }
+
+    fn response_headers(&self, map: &mut Vec<u8>) -> Result<(), HostError> {
+        self.request_headers(map)
     }
 
     fn replace_request_header(&self, _name: &[u8], _value: &[u8]) -> Result<(), HostError> {

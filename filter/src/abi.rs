@@ -11,7 +11,7 @@ use crate::room::{self, Answer};
 use riskgate_filter_sdk::config::Cluster;
 use riskgate_filter_sdk::headers;
 use riskgate_filter_sdk::host::{
-    Host, HostError, Level, MetricKind, PUSH_SERVICE, SUBSCRIBE_METHOD,
+    Host, HostError, Level, MetricKind, PUSH_SERVICE, SUBSCRIBE_METHOD, Version,
 };
 
 const STATUS_OK: u32 = 0;
@@ -19,6 +19,7 @@ const STATUS_NOT_FOUND: u32 = 1;
 const STATUS_CAS_MISMATCH: u32 = 8;
 
 const MAP_REQUEST_HEADERS: u32 = 0;
+const MAP_RESPONSE_HEADERS: u32 = 2;
 const BUFFER_GRPC_MESSAGE: u32 = 5;
 const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
 /// Writes only if nothing is under the key.
@@ -147,39 +148,32 @@ impl Host for Envoy {
     }
 
     fn shared_data(&self, key: &str) -> Result<Option<Vec<u8>>, HostError> {
-        let mut cas = 0;
         let mut value = Vec::new();
-        let found = room::filled(&mut value, |answer: &mut Answer| {
-            // SAFETY: pointer and length are those of a live slice, which the host reads only; the out-values are live.
-            let status = unsafe {
-                proxy_get_shared_data(
-                    key.as_ptr(),
-                    key.len(),
-                    &raw mut answer.data,
-                    &raw mut answer.len,
-                    &raw mut cas,
-                )
-            };
-            unless_not_found(status)
-        })?;
-        Ok(found.then_some(value))
+        Ok(get_shared_data(key, &mut value)?.map(|_| value))
     }
 
     fn create_shared_data(&self, key: &str, value: &[u8]) -> Result<bool, HostError> {
-        // SAFETY: each pointer and length are those of a live slice, which the host reads only.
-        let status = unsafe {
-            proxy_set_shared_data(
-                key.as_ptr(),
-                key.len(),
-                value.as_ptr(),
-                value.len(),
-                CAS_ABSENT,
-            )
-        };
-        match status {
-            STATUS_CAS_MISMATCH => Ok(false),
-            _ => check(status).map(|()| true),
+        set_shared_data(key, value, CAS_ABSENT)
+    }
+
+    fn shared_data_version(
+        &self,
+        key: &str,
+        value: &mut Vec<u8>,
+    ) -> Result<Option<Version>, HostError> {
+        match get_shared_data(key, value)? {
+            None => Ok(None),
+            Some(cas) => Version::new(cas).map(Some).ok_or(HostError::Buffer),
         }
+    }
+
+    fn replace_shared_data(
+        &self,
+        key: &str,
+        value: &[u8],
+        version: Version,
+    ) -> Result<bool, HostError> {
+        set_shared_data(key, value, version.number())
     }
 
     fn property(&self, path: &str, value: &mut Vec<u8>) -> Result<bool, HostError> {
@@ -203,18 +197,11 @@ impl Host for Envoy {
     }
 
     fn request_headers(&self, map: &mut Vec<u8>) -> Result<(), HostError> {
-        room::filled(map, |answer: &mut Answer| {
-            // SAFETY: the out-values are live.
-            check(unsafe {
-                proxy_get_header_map_pairs(
-                    MAP_REQUEST_HEADERS,
-                    &raw mut answer.data,
-                    &raw mut answer.len,
-                )
-            })?;
-            Ok(true)
-        })?;
-        Ok(())
+        header_map(MAP_REQUEST_HEADERS, map)
+    }
+
+    fn response_headers(&self, map: &mut Vec<u8>) -> Result<(), HostError> {
+        header_map(MAP_RESPONSE_HEADERS, map)
     }
 
     fn replace_request_header(&self, name: &[u8], value: &[u8]) -> Result<(), HostError> {
@@ -329,6 +316,47 @@ fn unless_not_found(status: u32) -> Result<bool, HostError> {
         STATUS_NOT_FOUND => Ok(false),
         _ => check(status).map(|()| true),
     }
+}
+
+/// What is under `key`, and its number for compare-and-swap.
+fn get_shared_data(key: &str, value: &mut Vec<u8>) -> Result<Option<u32>, HostError> {
+    let mut cas = 0;
+    let found = room::filled(value, |answer: &mut Answer| {
+        // SAFETY: pointer and length are those of a live slice, which the host reads only; the out-values are live.
+        let status = unsafe {
+            proxy_get_shared_data(
+                key.as_ptr(),
+                key.len(),
+                &raw mut answer.data,
+                &raw mut answer.len,
+                &raw mut cas,
+            )
+        };
+        unless_not_found(status)
+    })?;
+    Ok(found.then_some(cas))
+}
+
+/// Writes if `cas` is the number of what is under `key`.
+fn set_shared_data(key: &str, value: &[u8], cas: u32) -> Result<bool, HostError> {
+    // SAFETY: each pointer and length are those of a live slice, which the host reads only.
+    let status =
+        unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) };
+    match status {
+        STATUS_CAS_MISMATCH => Ok(false),
+        _ => check(status).map(|()| true),
+    }
+}
+
+fn header_map(map: u32, pairs: &mut Vec<u8>) -> Result<(), HostError> {
+    room::filled(pairs, |answer: &mut Answer| {
+        // SAFETY: the out-values are live.
+        check(unsafe {
+            proxy_get_header_map_pairs(map, &raw mut answer.data, &raw mut answer.len)
+        })?;
+        Ok(true)
+    })?;
+    Ok(())
 }
 
 fn buffer(buffer: u32, len: usize) -> Result<Vec<u8>, HostError> {

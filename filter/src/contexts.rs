@@ -1,7 +1,7 @@
 //! The contexts of this VM: each root context is a configured filter, each request belongs to one.
 
 use crate::abi::{self, Envoy};
-use riskgate_filter_sdk::{Filter, Flow, Vm};
+use riskgate_filter_sdk::{Filter, Flow, Pending, Vm};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -13,16 +13,23 @@ thread_local! {
 #[derive(Default)]
 struct Contexts {
     vm: Vm,
-    roots: RefCell<ById>,
+    roots: RefCell<ById<Rc<Root>>>,
     /// By the request's context. A request may outlive its root context.
-    requests: RefCell<ById>,
+    requests: RefCell<ById<Rc<Root>>>,
+    /// What is to be counted when the response of a request is known. Most requests leave nothing.
+    pending: RefCell<ById<Pending>>,
 }
 
-/// Root contexts by the number of a context, ascending. Proxies count up, so a new one comes last, and nothing is allocated
+/// Things by the number of a context, ascending. Proxies count up, so a new one comes last, and nothing is allocated
 /// for it once there were as many at the same time. (A hash map of the standard library traps where a host has no random
 /// numbers.)
-#[derive(Default)]
-struct ById(Vec<(u32, Rc<Root>)>);
+struct ById<T>(Vec<(u32, T)>);
+
+impl<T> Default for ById<T> {
+    fn default() -> ById<T> {
+        ById(Vec::new())
+    }
+}
 
 /// A root context.
 pub(crate) struct Root {
@@ -41,6 +48,7 @@ pub(crate) fn create(context_id: u32, parent_id: u32) {
             });
             contexts.roots.borrow_mut().insert(context_id, root);
         } else if let Some(root) = contexts.roots.borrow().get(parent_id) {
+            let root = Rc::clone(root);
             contexts.requests.borrow_mut().insert(context_id, root);
         }
     });
@@ -50,6 +58,7 @@ pub(crate) fn create(context_id: u32, parent_id: u32) {
 pub(crate) fn delete(context_id: u32) {
     CONTEXTS.with(|contexts| {
         if contexts.requests.borrow_mut().remove(context_id).is_some() {
+            contexts.pending.borrow_mut().remove(context_id);
             return;
         }
         let root = contexts.roots.borrow_mut().remove(context_id);
@@ -61,37 +70,55 @@ pub(crate) fn delete(context_id: u32) {
 
 /// The headers of a request are here. One of no root context is refused: there are no rules for it.
 pub(crate) fn request_headers(context_id: u32) -> Flow {
-    let root = CONTEXTS.with(|contexts| contexts.requests.borrow().get(context_id));
+    let root = CONTEXTS.with(|contexts| contexts.requests.borrow().get(context_id).cloned());
     match root.as_ref().map(|root| root.filter.try_borrow_mut()) {
-        Some(Ok(mut filter)) => filter.on_request_headers(&Envoy),
+        Some(Ok(mut filter)) => {
+            let flow = filter.on_request_headers(&Envoy);
+            if let Some(pending) = filter.take_pending() {
+                CONTEXTS.with(|contexts| contexts.pending.borrow_mut().insert(context_id, pending));
+            }
+            flow
+        }
         Some(Err(_)) | None => Filter::refuse_reentrant(&Envoy),
+    }
+}
+
+/// The response to a request is complete, or there will be none.
+pub(crate) fn response(context_id: u32) {
+    let pending = CONTEXTS.with(|contexts| contexts.pending.borrow_mut().remove(context_id));
+    let Some(pending) = pending else {
+        return;
+    };
+    let root = CONTEXTS.with(|contexts| contexts.requests.borrow().get(context_id).cloned());
+    if let Some(root) = root {
+        root.with_filter(|filter, envoy| filter.on_response(envoy, pending));
     }
 }
 
 /// The root context of that number.
 pub(crate) fn root(context_id: u32) -> Option<Rc<Root>> {
-    CONTEXTS.with(|contexts| contexts.roots.borrow().get(context_id))
+    CONTEXTS.with(|contexts| contexts.roots.borrow().get(context_id).cloned())
 }
 
-impl ById {
-    /// In place of an older context of that number, which no proxy should have.
-    fn insert(&mut self, id: u32, root: Rc<Root>) {
+impl<T> ById<T> {
+    /// In place of what an older context of that number has, which no proxy should make.
+    fn insert(&mut self, id: u32, thing: T) {
         match self.place(id) {
             Ok(place) => {
                 if let Some(held) = self.0.get_mut(place) {
-                    *held = (id, root);
+                    *held = (id, thing);
                 }
             }
-            Err(place) => self.0.insert(place, (id, root)),
+            Err(place) => self.0.insert(place, (id, thing)),
         }
     }
 
-    fn get(&self, id: u32) -> Option<Rc<Root>> {
-        let (_, root) = self.0.get(self.place(id).ok()?)?;
-        Some(Rc::clone(root))
+    fn get(&self, id: u32) -> Option<&T> {
+        let (_, thing) = self.0.get(self.place(id).ok()?)?;
+        Some(thing)
     }
 
-    fn remove(&mut self, id: u32) -> Option<Rc<Root>> {
+    fn remove(&mut self, id: u32) -> Option<T> {
         let place = self.place(id).ok()?;
         Some(self.0.remove(place).1)
     }

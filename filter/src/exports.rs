@@ -64,6 +64,12 @@ extern "C" fn proxy_on_request_headers(context_id: u32, _count: u32, _end_of_str
     }
 }
 
+/// Comes last while the response can be read, whoever gave it.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_log(context_id: u32) {
+    contexts::response(context_id);
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_grpc_receive(context_id: u32, token: u32, len: usize) {
     if let Some(root) = contexts::root(context_id) {

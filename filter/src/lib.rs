@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A proxy calls the callbacks that a module exports, and each costs about as much as a small call to the host. So this one
-//! exports what it has something to do in, and nothing else: three callbacks a request.
+//! exports what it has something to do in, and nothing else: four callbacks a request.
 //!
 //! No context that the proxy names, and no order of its callbacks, makes the VM trap.
 

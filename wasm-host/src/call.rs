@@ -6,6 +6,7 @@ use crate::guest::{Answer, Guest};
 use crate::proxy::{LocalResponse, Metric, Stream, serialize_headers};
 
 const MAP_REQUEST_HEADERS: u64 = 0;
+const MAP_RESPONSE_HEADERS: u64 = 2;
 const BUFFER_GRPC_MESSAGE: u64 = 5;
 const BUFFER_PLUGIN_CONFIGURATION: u64 = 7;
 
@@ -133,6 +134,10 @@ fn headers(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
             let map = serialize_headers(&guest.proxy().request_headers);
             guest.give(&map, data, len)
         }
+        ("proxy_get_header_map_pairs", &[MAP_RESPONSE_HEADERS, data, len]) => {
+            let map = serialize_headers(&guest.proxy().response_headers);
+            guest.give(&map, data, len)
+        }
         (
             "proxy_replace_header_map_value",
             &[MAP_REQUEST_HEADERS, key, key_len, value, value_len],
@@ -159,32 +164,15 @@ fn shared_data(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
     match (name, args) {
         ("proxy_get_shared_data", &[key, key_len, data, len, cas_at]) => {
             let key = guest.read(key, key_len)?;
-            let (value, cas) = guest
-                .proxy()
-                .shared_data
-                .get(&key)
-                .cloned()
-                .ok_or(Status::NOT_FOUND)?;
+            let held = guest.proxy().shared_data.get(&key);
+            let (value, cas) = held.ok_or(Status::NOT_FOUND)?;
             guest.give(&value, data, len)?;
             guest.write_u32(cas_at, cas)
         }
         ("proxy_set_shared_data", &[key, key_len, value, value_len, cas]) => {
             let (key, value) = (guest.read(key, key_len)?, guest.read(value, value_len)?);
-            let held = guest
-                .proxy()
-                .shared_data
-                .get(&key)
-                .map_or(0, |(_, cas)| *cas);
-            // As in Envoy: 0 writes whatever is there, and any other number must be the one that is there.
-            let absent = held == 0 && low_half(cas) == u32::MAX;
-            if cas != 0 && !absent && u64::from(held) != cas {
-                return Err(Status::CAS_MISMATCH);
-            }
-            guest
-                .proxy()
-                .shared_data
-                .insert(key, (value, held.wrapping_add(1)));
-            Ok(())
+            let shared_data = &guest.proxy().shared_data;
+            shared_data.compare_and_set(&key, &value, low_half(cas))
         }
         _ => Err(Status::UNIMPLEMENTED),
     }

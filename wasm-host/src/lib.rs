@@ -1,4 +1,5 @@
-//! A proxy-wasm host on wasmtime, for tests: one VM, a proxy that only remembers, and any answer a test wants.
+//! A proxy-wasm host on wasmtime, for tests: a VM, a proxy that only remembers, and any answer a test wants. A [`Process`] has
+//! several VMs that share data and time, as the threads of a proxy do.
 //!
 //! It speaks ABI 0.2.1 as Envoy does, as far as the riskgate filter uses it; a call that it does not know
 //! answers [`Status::UNIMPLEMENTED`]. Time, random numbers and streams are under the test's control, so a run
@@ -25,12 +26,16 @@
 mod call;
 mod fault;
 mod guest;
+mod process;
 mod proxy;
+mod shared_data;
 mod vm;
 mod wasi;
 
 pub use fault::Fault;
+pub use process::Process;
 pub use proxy::{LocalResponse, Metric, Proxy, Stream};
+pub use shared_data::SharedData;
 pub use vm::{Action, Error, Module, Vm};
 
 /// Statuses of the ABI that the host itself answers.

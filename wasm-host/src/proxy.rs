@@ -1,6 +1,7 @@
 //! What the proxy holds: everything that a test sets, and everything that the VM did.
 
 use crate::fault::{Fault, Faults};
+use crate::shared_data::SharedData;
 use std::collections::BTreeMap;
 
 /// A proxy that remembers.
@@ -14,10 +15,12 @@ pub struct Proxy {
     pub set_properties: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Headers of the request whose callback ran last, as the VM left them.
     pub request_headers: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Headers of its response, which the VM sees when the request ends.
+    pub response_headers: Vec<(Vec<u8>, Vec<u8>)>,
     /// What the VM answered to that request.
     pub local_response: Option<LocalResponse>,
-    /// Shared data: value and CAS number.
-    pub shared_data: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+    /// What the VMs of a process share; a VM that is alone shares it with nobody.
+    pub shared_data: SharedData,
     /// By id, from 1.
     pub metrics: Vec<Metric>,
     /// In the order they were opened.

@@ -15,6 +15,8 @@ pub struct Module {
 pub struct Vm {
     store: Store<Proxy>,
     instance: Instance,
+    /// Root contexts that were made and not deleted.
+    roots: Vec<u32>,
 }
 
 /// What becomes of a request.
@@ -79,7 +81,11 @@ impl Vm {
         let instance = linker
             .instantiate(&mut store, &module.module)
             .map_err(unusable)?;
-        let mut vm = Vm { store, instance };
+        let mut vm = Vm {
+            store,
+            instance,
+            roots: Vec::new(),
+        };
         vm.call::<(), ()>("_initialize", ())?;
         Ok(vm)
     }
@@ -100,6 +106,9 @@ impl Vm {
     ///
     /// When the VM traps, as with every callback.
     pub fn create_context(&mut self, context_id: u32, parent_id: u32) -> Result<(), Error> {
+        if parent_id == 0 {
+            self.roots.push(context_id);
+        }
         self.call("proxy_on_context_create", (context_id, parent_id))
     }
 
@@ -132,6 +141,16 @@ impl Vm {
     /// When the VM traps.
     pub fn tick(&mut self, context_id: u32) -> Result<(), Error> {
         self.call("proxy_on_tick", context_id)
+    }
+
+    /// `proxy_on_tick` of every root context.
+    ///
+    /// # Errors
+    ///
+    /// When the VM traps.
+    pub(crate) fn tick_all(&mut self) -> Result<(), Error> {
+        let roots = self.roots.clone();
+        roots.into_iter().try_for_each(|root| self.tick(root))
     }
 
     /// `proxy_on_request_headers`, of a request without a body.
@@ -223,6 +242,7 @@ impl Vm {
     ///
     /// When the VM traps.
     pub fn delete(&mut self, context_id: u32) -> Result<(), Error> {
+        self.roots.retain(|root| *root != context_id);
         self.call("proxy_on_delete", context_id)
     }
 

@@ -175,7 +175,7 @@ fn no_buffer_traps() {
             // Then the instance is that of another VM.
             vm.proxy_mut()
                 .shared_data
-                .insert(b"riskgate.instance.v1".to_vec(), (vec![7; 16], 1));
+                .set(b"riskgate.instance.v1", &[7; 16]);
             let lived = live(&mut vm, &configuration());
             assert!(lived.is_ok(), "{call} returns {fault:?}: {lived:?}");
         }

@@ -132,8 +132,7 @@ fn without_shared_data_a_vm_is_an_instance_of_its_own() {
         driver
             .proxy
             .shared_data
-            .get_mut()
-            .insert("riskgate.instance.v1".into(), vec![7; 16]);
+            .set("riskgate.instance.v1", &[7; 16]);
         driver.proxy.broken.get_mut().insert(method);
         driver.tick();
         let hello = driver.hello();

@@ -2,9 +2,10 @@
 
 use riskgate_filter_sdk::config::Cluster;
 use riskgate_filter_sdk::headers::{self, Header};
-use riskgate_filter_sdk::host::{Host, HostError, Level, MetricKind};
+use riskgate_filter_sdk::host::{Host, HostError, Level, MetricKind, Version};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
+use std::rc::Rc;
 
 /// Every field is what the filter did, or what it is told.
 #[derive(Default)]
@@ -17,7 +18,9 @@ pub(crate) struct Proxy {
     pub(crate) state: RefCell<BTreeMap<String, String>>,
     pub(crate) reply: RefCell<Option<Reply>>,
     pub(crate) metrics: RefCell<Vec<(String, i64)>>,
-    pub(crate) shared_data: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// What all VMs of a process share.
+    pub(crate) shared_data: Rc<SharedData>,
+    pub(crate) response_headers: RefCell<Vec<(Vec<u8>, Vec<u8>)>>,
     pub(crate) streams: RefCell<Vec<Stream>>,
     pub(crate) message: RefCell<Vec<u8>>,
     pub(crate) random: Cell<u8>,
@@ -29,6 +32,26 @@ pub(crate) struct Proxy {
     pub(crate) fails_once: Cell<Option<&'static str>>,
     /// Names of the methods that were called.
     pub(crate) calls: RefCell<Vec<&'static str>>,
+}
+
+/// Value and version by key.
+#[derive(Default)]
+pub(crate) struct SharedData {
+    pub(crate) values: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
+    versions: Cell<u32>,
+}
+
+impl SharedData {
+    pub(crate) fn set(&self, key: &str, value: &[u8]) {
+        self.versions.set(self.versions.get() + 1);
+        let versioned = (value.to_vec(), self.versions.get());
+        self.values.borrow_mut().insert(key.to_owned(), versioned);
+    }
+
+    fn version(&self, key: &str) -> Option<u32> {
+        let values = self.values.borrow();
+        values.get(key).map(|(_, version)| *version)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,18 +110,46 @@ impl Host for Proxy {
 
     fn shared_data(&self, key: &str) -> Result<Option<Vec<u8>>, HostError> {
         self.enter("shared_data")?;
-        Ok(self.shared_data.borrow().get(key).cloned())
+        let values = self.shared_data.values.borrow();
+        Ok(values.get(key).map(|(value, _)| value.clone()))
     }
 
     fn create_shared_data(&self, key: &str, value: &[u8]) -> Result<bool, HostError> {
         self.enter("create_shared_data")?;
-        let absent = !self.shared_data.borrow().contains_key(key);
-        if absent {
-            self.shared_data
-                .borrow_mut()
-                .insert(key.to_owned(), value.to_vec());
+        let is_absent = self.shared_data.version(key).is_none();
+        if is_absent {
+            self.shared_data.set(key, value);
         }
-        Ok(absent)
+        Ok(is_absent)
+    }
+
+    fn shared_data_version(
+        &self,
+        key: &str,
+        value: &mut Vec<u8>,
+    ) -> Result<Option<Version>, HostError> {
+        value.clear();
+        self.enter("shared_data_version")?;
+        let values = self.shared_data.values.borrow();
+        let Some((held, version)) = values.get(key) else {
+            return Ok(None);
+        };
+        value.extend(held);
+        Ok(Version::new(*version))
+    }
+
+    fn replace_shared_data(
+        &self,
+        key: &str,
+        value: &[u8],
+        version: Version,
+    ) -> Result<bool, HostError> {
+        self.enter("replace_shared_data")?;
+        let is_same = self.shared_data.version(key) == Some(version.number());
+        if is_same {
+            self.shared_data.set(key, value);
+        }
+        Ok(is_same)
     }
 
     fn property(&self, path: &str, value: &mut Vec<u8>) -> Result<bool, HostError> {
@@ -121,12 +172,14 @@ impl Host for Proxy {
     fn request_headers(&self, map: &mut Vec<u8>) -> Result<(), HostError> {
         map.clear();
         self.enter("request_headers")?;
-        let headers = self.headers.borrow();
-        let headers: Vec<Header> = headers
-            .iter()
-            .map(|(name, value)| (&name[..], &value[..]))
-            .collect();
-        *map = headers::encode(&headers).unwrap();
+        *map = encode(&self.headers.borrow());
+        Ok(())
+    }
+
+    fn response_headers(&self, map: &mut Vec<u8>) -> Result<(), HostError> {
+        map.clear();
+        self.enter("response_headers")?;
+        *map = encode(&self.response_headers.borrow());
         Ok(())
     }
 
@@ -211,4 +264,10 @@ impl Host for Proxy {
         self.enter("received_message")?;
         Ok(self.message.borrow().clone())
     }
+}
+
+fn encode(headers: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
+    let headers = headers.iter().map(|(name, value)| (&name[..], &value[..]));
+    let headers: Vec<Header> = headers.collect();
+    headers::encode(&headers).unwrap()
 }

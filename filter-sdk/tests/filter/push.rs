@@ -50,7 +50,7 @@ fn the_first_message_says_who_subscribes_to_what() {
 fn the_vms_of_a_process_share_its_instance() {
     let one = Driver::subscribed("");
     let mut other = Driver::new(r#","push":{"cluster":"pusher"}"#);
-    *other.proxy.shared_data.get_mut() = one.proxy.shared_data.borrow().clone();
+    other.proxy.shared_data = one.proxy.shared_data.clone();
     other.proxy.random.set(99);
     other.tick();
     assert_eq!(one.hello().instance, other.hello().instance);
@@ -58,8 +58,7 @@ fn the_vms_of_a_process_share_its_instance() {
     forged
         .proxy
         .shared_data
-        .get_mut()
-        .insert("riskgate.instance.v1".into(), b"short".to_vec());
+        .set("riskgate.instance.v1", b"short");
     forged.tick();
     assert_ne!(forged.hello().instance.0, [0; 16]);
 }

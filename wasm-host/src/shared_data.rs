@@ -1,0 +1,96 @@
+//! The data that all VMs of a process share.
+
+use crate::Status;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Writes only if nothing is under the key.
+const CAS_ABSENT: u32 = u32::MAX;
+
+/// Values by key, each with the number of its version. A clone is the same data.
+#[derive(Debug, Clone, Default)]
+pub struct SharedData(Arc<Mutex<Values>>);
+
+#[derive(Debug, Default)]
+struct Values {
+    by_key: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+    /// Of the last write of any key.
+    last_version: u32,
+}
+
+impl SharedData {
+    /// The value under a key, and its version.
+    pub fn get(&self, key: &[u8]) -> Option<(Vec<u8>, u32)> {
+        self.values().by_key.get(key).cloned()
+    }
+
+    /// Writes whatever is there, as a neighbour may.
+    pub fn set(&self, key: &[u8], value: &[u8]) {
+        self.values().write(key, value);
+    }
+
+    /// The keys, ascending.
+    pub fn keys(&self) -> Vec<Vec<u8>> {
+        self.values().by_key.keys().cloned().collect()
+    }
+
+    /// Writes as `proxy_set_shared_data` does: 0 writes whatever is there, and any other number must be the version of what
+    /// is there.
+    pub(crate) fn compare_and_set(&self, key: &[u8], value: &[u8], cas: u32) -> Result<(), u32> {
+        let mut values = self.values();
+        let held = values.by_key.get(key).map(|(_, version)| *version);
+        let may_write = match held {
+            _ if cas == 0 => true,
+            None => cas == CAS_ABSENT,
+            Some(version) => cas == version,
+        };
+        if !may_write {
+            return Err(Status::CAS_MISMATCH);
+        }
+        values.write(key, value);
+        Ok(())
+    }
+
+    fn values(&self) -> MutexGuard<'_, Values> {
+        // A test that failed elsewhere left whole values.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Values {
+    /// As in Envoy, versions count up over all keys.
+    fn write(&mut self, key: &[u8], value: &[u8]) {
+        self.last_version = self.last_version.wrapping_add(1).max(1);
+        let versioned = (value.to_vec(), self.last_version);
+        self.by_key.insert(key.to_vec(), versioned);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_saw_the_last_version_writes() {
+        let data = SharedData::default();
+        let other = data.clone();
+        assert_eq!(
+            data.compare_and_set(b"k", b"1", 7),
+            Err(Status::CAS_MISMATCH)
+        );
+        assert_eq!(data.compare_and_set(b"k", b"1", CAS_ABSENT), Ok(()));
+        assert_eq!(
+            other.compare_and_set(b"k", b"2", CAS_ABSENT),
+            Err(Status::CAS_MISMATCH)
+        );
+        let (value, version) = other.get(b"k").unwrap();
+        assert_eq!(value, b"1");
+        assert_eq!(other.compare_and_set(b"k", b"3", version), Ok(()));
+        assert_eq!(
+            data.compare_and_set(b"k", b"4", version),
+            Err(Status::CAS_MISMATCH)
+        );
+        assert_eq!(data.compare_and_set(b"k", b"5", 0), Ok(()));
+        assert_eq!(data.get(b"k").unwrap().0, b"5");
+    }
+}
