@@ -8,6 +8,8 @@
     reason = "a test may stop where it fails"
 )]
 
+use std::{fs, path::Path, process::Command};
+
 use riskgate_compiler::{
     diagnostic::render,
     front::{Sources, analyse},
@@ -306,4 +308,40 @@ fn a_thousand_errors_and_a_thousand_warnings_are_kept() {
     assert_eq!(analysis.omitted_errors + analysis.omitted_warnings, 700);
     assert_eq!(analysis.ruleset, None);
     assert!(analysis.report(false).ends_with("and 2500 more\n\n"));
+}
+
+/// The examples are what authors begin with: nothing is wrong with them, and their tests pass.
+#[test]
+fn examples_are_clean_and_tested() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/rulesets");
+    let rulec = |verb: &[&str], example: &Path| {
+        let output = Command::new(env!("CARGO_BIN_EXE_rulec"))
+            .args(verb)
+            .arg(example)
+            .output()
+            .expect("rulec runs");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8(said).expect("UTF-8");
+        assert!(
+            output.status.success(),
+            "{verb:?} {}:\n{said}",
+            example.display()
+        );
+        said
+    };
+    let mut tested = 0;
+    for example in fs::read_dir(&examples).expect("a folder") {
+        let example = example.expect("a folder").path();
+        if example.join("tests").is_dir() {
+            rulec(&["check", "--deny", "warnings"], &example);
+            let said = rulec(&["test"], &example);
+            assert!(
+                said.contains("all passed"),
+                "{}:\n{said}",
+                example.display()
+            );
+            tested += 1;
+        }
+    }
+    assert!(tested > 0, "no example has tests");
 }
