@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use riskgate_compiler::diagnostic::{Code, Severity};
+use riskgate_compiler::schema::Schema;
 
 /// Compiles human-written risk rules into signed bundles.
 #[derive(Debug, Parser)]
@@ -27,10 +28,14 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Tell why a request gets its verdict, or what a diagnostic means and what to do about it.
     Explain(ExplainArgs),
+    /// Make a ruleset to start from, with tests.
+    Init(InitArgs),
     /// Show what a bundle holds, without asking who signed it.
     Inspect(InspectArgs),
     /// Make a signing key.
     Keygen(KeygenArgs),
+    /// Print JSON Schemas of rule files, tests, requests and verdicts, for editors.
+    Schema(SchemaArgs),
     /// Run the tests of a ruleset folder.
     Test(TestArgs),
     /// Decide recorded traffic, and tell what a bundle does with it, or does otherwise than another.
@@ -118,6 +123,16 @@ pub(crate) struct ExplainArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(crate) struct InitArgs {
+    /// A folder that is new or empty.
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// The ruleset's name [default: the folder's]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(crate) struct InspectArgs {
     /// The bundle.
     pub(crate) bundle: PathBuf,
@@ -160,6 +175,17 @@ pub(crate) struct KeygenArgs {
     /// Where the private key goes, mode 0600; the public one goes beside it as NAME.pub.pem.
     #[arg(short, long, value_name = "KEY.pem")]
     pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+#[group(required = true, multiple = true)]
+pub(crate) struct SchemaArgs {
+    /// What to print the schema of.
+    #[arg(value_parser = schema, value_name = "ruleset|rules|tests|request|verdict")]
+    pub(crate) name: Option<Schema>,
+    /// Write all schemas to this folder, as NAME.schema.json.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -258,6 +284,14 @@ pub(crate) struct VerifyArgs {
     /// Judge at this time: RFC 3339 or Unix seconds [default: now]
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
+}
+
+fn schema(text: &str) -> Result<Schema, String> {
+    let found = Schema::ALL.into_iter().find(|schema| schema.name() == text);
+    found.ok_or_else(|| {
+        let names = Schema::ALL.map(Schema::name);
+        format!("there are schemas of {}", names.join(", "))
+    })
 }
 
 fn steps(text: &str) -> Result<u64, &'static str> {

@@ -38,6 +38,7 @@ pub mod lower;
 pub mod replay;
 pub mod report;
 pub mod request_json;
+pub mod schema;
 pub mod session;
 pub mod testing;
 pub mod verdict_json;
