@@ -61,6 +61,10 @@ fn the_schema_of_the_manifest_knows_the_compilers_keys() {
             "/properties/score_bands/items",
         ),
         (
+            "counters: { a: { zzzzzzzzzzzz: 1 } }",
+            "/properties/counters/additionalProperties",
+        ),
+        (
             "lists: { a: { zzzzzzzzzzzz: 1 } }",
             "/properties/lists/additionalProperties",
         ),
