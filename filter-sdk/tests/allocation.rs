@@ -22,10 +22,17 @@ use riskgate_filter_sdk::host::{Host, HostError, Level, MetricKind, Version};
 use riskgate_filter_sdk::{Filter, Flow, Vm};
 use std::cell::Cell;
 
-/// Reads every property, scores, tags, and matches in the shadow.
+/// Reads every property, counts, also by the response, scores, tags, and matches in the shadow.
 const BUNDLE: Spec = Spec {
+    more: r#"
+counters:
+  by_value: { key: ['request.headers["x-many"]'], window: 1h }
+  paths: { key: [client.ip], distinct: request.path, window: 1h }
+  errors: { key: [client.ip], count_when: response.code >= 500, window: 1h }
+"#,
     rules: r#"
   - { id: scored, when: 'request.url_path == "/item"', then: { score: 7, tag: { kind: odd } } }
+  - { id: counted, when: 'counters.by_value > 100000 || counters.paths > 100000 || counters.errors > 100000', then: deny }
   - { id: other, when: 'request.headers["x-many"] == "second"', then: { score: 1 } }
   - { id: shadowed, stage: shadow, when: 'request.query.contains("page")', then: deny }
   - { id: network, when: 'client.ip in ["203.0.113.0/24"] || source.ip in ["203.0.113.0/24"]', then: deny }
@@ -201,6 +208,11 @@ fn a_request_that_goes_on_allocates_nothing() {
             for map in &maps {
                 host.map.clone_from(map);
                 assert_eq!(filter.on_request_headers(&host), Flow::Continue);
+                let pending = filter.take_pending();
+                assert_eq!(pending.is_some(), rules_decide);
+                if let Some(pending) = pending {
+                    filter.on_response(&host, pending);
+                }
             }
         };
         let cold = measure(&mut round);

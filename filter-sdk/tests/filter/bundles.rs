@@ -20,6 +20,8 @@ pub(crate) struct Spec {
     pub(crate) revision: u64,
     pub(crate) ruleset: &'static str,
     pub(crate) on_expired: &'static str,
+    /// More of `ruleset.yaml`.
+    pub(crate) more: &'static str,
     pub(crate) rules: &'static str,
     pub(crate) key: u8,
 }
@@ -29,6 +31,7 @@ pub(crate) const PLAIN: Spec = Spec {
     revision: 1,
     ruleset: "shop",
     on_expired: "keep",
+    more: "",
     rules: r#"
   - { id: block, when: 'request.url_path == "/blocked"', then: deny }
 "#,
@@ -48,8 +51,8 @@ impl Spec {
     /// The file as it is sent to filters.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let ruleset = format!(
-            "language: 1\nruleset: {}\nttl: {TTL_S}s\non_expired: {}\n",
-            self.ruleset, self.on_expired
+            "language: 1\nruleset: {}\nttl: {TTL_S}s\non_expired: {}\n{}",
+            self.ruleset, self.on_expired, self.more
         );
         let rules = format!("rules:{}", self.rules);
         let sources =

@@ -11,6 +11,8 @@ mod backoff;
 mod broken_host;
 mod bundles;
 mod clock;
+mod counters;
+mod counters_shared;
 mod driver;
 mod expiry;
 mod proxy;

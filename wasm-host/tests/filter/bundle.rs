@@ -34,9 +34,15 @@ pub(crate) fn trusted_key() -> String {
 }
 
 pub(crate) fn base64(revision: u64) -> String {
+    base64_of(revision, "", RULES)
+}
+
+/// A bundle of other rules; `more` is more of `ruleset.yaml`.
+pub(crate) fn base64_of(revision: u64, more: &str, rules: &str) -> String {
+    let ruleset = format!("{RULESET}{more}");
     let analysis = front::analyse(&Sources::from_texts([
-        ("ruleset.yaml", RULESET),
-        ("test.rules.yaml", RULES),
+        ("ruleset.yaml", &ruleset[..]),
+        ("test.rules.yaml", rules),
     ]));
     let ruleset = analysis
         .ruleset

@@ -1,0 +1,268 @@
+//! What the VMs of a proxy count together.
+
+use crate::bundles::{PLAIN, Spec};
+use crate::counters::with_bundle;
+use crate::driver::Driver;
+use proptest::prelude::*;
+use std::rc::Rc;
+
+const LIMIT: usize = 40;
+
+/// Forty requests of a device in an hour, then 403.
+const LIMITED: Spec = Spec {
+    more: r#"
+counters:
+  by_device: { key: ['request.headers["x-device"]'], window: 1h }
+"#,
+    rules: "\n  - { id: busy, when: counters.by_device > 40, then: deny }\n",
+    ..PLAIN
+};
+
+/// VMs of one proxy, each of which has had a request that nothing counts.
+fn vms(count: u8) -> Vec<Driver> {
+    let mut vms: Vec<Driver> = Vec::new();
+    for _ in 0..count {
+        let fresh = vm(vms.first());
+        vms.push(fresh);
+    }
+    vms
+}
+
+/// Another VM of the proxy that `other` is in.
+fn vm(other: Option<&Driver>) -> Driver {
+    let mut driver = Driver::with_json(&with_bundle(&LIMITED));
+    if let Some(other) = other {
+        driver.proxy.shared_data = Rc::clone(&other.proxy.shared_data);
+    }
+    let seed = driver.proxy.shared_data.values.borrow().len();
+    driver.proxy.random.set(seed as u8);
+    driver.tick();
+    assert_eq!(driver.status("/"), None);
+    driver
+}
+
+fn tap(driver: &mut Driver, device: &str) -> bool {
+    driver.request("/", &[("x-device", device.as_bytes())]);
+    driver.proxy.reply.borrow().is_none()
+}
+
+/// Every VM tells what it knows, and hears of that.
+fn tick_twice(vms: &mut [Driver]) {
+    for _ in 0..2 {
+        vms.iter_mut().for_each(Driver::tick);
+    }
+}
+
+fn all_tap(vms: &mut [Driver], each: usize) {
+    for vm in vms {
+        for _ in 0..each {
+            assert!(tap(vm, "d1"));
+        }
+    }
+}
+
+#[test]
+fn a_limit_is_that_of_all_vms() {
+    let mut vms = vms(4);
+    all_tap(&mut vms, LIMIT / 4);
+    tick_twice(&mut vms);
+    for vm in &mut vms {
+        assert!(!tap(vm, "d1"));
+        assert!(tap(vm, "d2"));
+        assert_eq!(vm.metric("riskgate.counters.failures"), 0);
+    }
+}
+
+#[test]
+fn a_request_waits_for_no_shared_data() {
+    let mut vms = vms(2);
+    tick_twice(&mut vms);
+    for vm in &mut vms {
+        vm.proxy.calls.get_mut().clear();
+        for device in ["d1", "d1", "d2"] {
+            tap(vm, device);
+        }
+        let calls = vm.proxy.calls.borrow();
+        assert!(
+            !calls.iter().any(|call| call.contains("shared_data")),
+            "{calls:?}"
+        );
+    }
+}
+
+#[test]
+fn a_vm_without_requests_exchanges_nothing() {
+    let mut driver = Driver::with_json(&with_bundle(&LIMITED));
+    driver.tick();
+    driver.proxy.calls.get_mut().clear();
+    for _ in 0..100 {
+        driver.tick();
+    }
+    assert!(
+        driver.proxy.calls.borrow().is_empty(),
+        "{:?}",
+        driver.proxy.calls.borrow()
+    );
+}
+
+#[test]
+fn what_a_vm_told_outlives_it() {
+    let mut vms = vms(2);
+    all_tap(&mut vms, LIMIT / 2);
+    tick_twice(&mut vms);
+    let heir = vm(vms.first());
+    vms = vec![heir];
+    tick_twice(&mut vms);
+    assert!(!tap(&mut vms[0], "d1"));
+}
+
+#[test]
+fn without_shared_data_a_vm_counts_alone_and_says_so() {
+    for method in ["create_shared_data", "random"] {
+        let mut driver = Driver::new("");
+        driver.proxy.broken.get_mut().insert(method);
+        driver
+            .filter
+            .on_configure(&driver.proxy, with_bundle(&LIMITED).as_bytes());
+        for _ in 0..LIMIT {
+            assert!(tap(&mut driver, "d1"), "{method}");
+            driver.tick();
+        }
+        assert!(!tap(&mut driver, "d1"), "{method}");
+        assert_eq!(driver.metric("riskgate.counters.failures"), 1, "{method}");
+        assert!(driver.log().contains("counts alone"), "{}", driver.log());
+    }
+}
+
+#[test]
+fn shared_data_that_fails_for_a_while_loses_nothing() {
+    for method in [
+        "shared_data_version",
+        "replace_shared_data",
+        "create_shared_data",
+    ] {
+        let mut vms = vms(2);
+        for vm in &mut vms {
+            vm.proxy.broken.get_mut().insert(method);
+        }
+        all_tap(&mut vms, LIMIT / 2);
+        tick_twice(&mut vms);
+        for vm in &mut vms {
+            vm.proxy.broken.get_mut().clear();
+        }
+        tick_twice(&mut vms);
+        vms.iter_mut()
+            .for_each(|vm| assert!(!tap(vm, "d1"), "{method}"));
+    }
+}
+
+#[test]
+fn what_a_neighbour_writes_or_erases_takes_no_count_away() {
+    for forged in [&b""[..], b"x", &[0; 400], &[0xff; 20_000]] {
+        let mut vms = vms(2);
+        all_tap(&mut vms, LIMIT / 2);
+        tick_twice(&mut vms);
+        let shared = Rc::clone(&vms[0].proxy.shared_data);
+        let names: Vec<String> = shared.values.borrow().keys().cloned().collect();
+        let counters = names
+            .iter()
+            .filter(|name| name.contains("counters.v1/shop"));
+        assert!(counters.clone().count() >= 3, "{names:?}");
+        counters.for_each(|name| shared.set(name, forged));
+        // Long enough for every block to have its turn and for the area to be claimed anew.
+        for _ in 0..300 {
+            vms.iter_mut().for_each(Driver::tick);
+        }
+        let heir = vm(vms.first());
+        vms.push(heir);
+        tick_twice(&mut vms);
+        vms.iter_mut().for_each(|vm| assert!(!tap(vm, "d1")));
+    }
+}
+
+#[test]
+fn many_keys_are_told_before_the_tick() {
+    let mut vms = vms(1);
+    tick_twice(&mut vms);
+    vms[0].proxy.calls.get_mut().clear();
+    for number in 0..20_000 {
+        tap(&mut vms[0], &format!("d{number}"));
+    }
+    assert!(vms[0].metric("riskgate.counters.told") > 100);
+    vms[0].tick();
+    assert_eq!(vms[0].metric("riskgate.counters.untold"), 0);
+}
+
+#[test]
+fn the_work_of_a_tick_is_bounded_and_goes_on_in_the_next() {
+    let mut vms = vms(2);
+    tick_twice(&mut vms);
+    for number in 0..30_000 {
+        tap(&mut vms[0], &format!("d{number}"));
+    }
+    // So many keys that the blocks of the other VM are all new, and together longer than a tick may read.
+    for _ in 0..5 {
+        vms[0].tick();
+        vms[1].proxy.calls.get_mut().clear();
+        vms[1].tick();
+        let calls = vms[1].proxy.calls.borrow();
+        let reads = calls.iter().filter(|call| **call == "shared_data_version");
+        assert!(reads.count() <= 256 + 10);
+    }
+    for _ in 0..LIMIT {
+        tap(&mut vms[1], "d7");
+    }
+    assert!(!tap(&mut vms[1], "d7"), "one of another VM and forty");
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Tap(usize),
+    Tick(usize),
+    /// The next call of this name fails.
+    Fail(usize, &'static str),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let vm = 0..3_usize;
+    let call = prop::sample::select(vec![
+        "shared_data_version",
+        "replace_shared_data",
+        "create_shared_data",
+    ]);
+    let step = prop_oneof![
+        5 => vm.clone().prop_map(Step::Tap),
+        3 => vm.clone().prop_map(Step::Tick),
+        1 => (vm, call).prop_map(|(vm, call)| Step::Fail(vm, call)),
+    ];
+    prop::collection::vec(step, 1..200)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn whatever_fails_and_whoever_ticks_exactly_the_limit_passes(steps in steps()) {
+        let mut vms = vms(3);
+        let mut taps = 0;
+        for step in steps {
+            match step {
+                Step::Tap(vm) if taps < LIMIT => {
+                    prop_assert!(tap(&mut vms[vm], "d1"), "request {taps}");
+                    taps += 1;
+                }
+                Step::Tap(_) => {}
+                Step::Tick(vm) => vms[vm].tick(),
+                Step::Fail(vm, call) => vms[vm].proxy.fails_once.set(Some(call)),
+            }
+        }
+        vms.iter_mut().for_each(|vm| vm.proxy.fails_once.set(None));
+        tick_twice(&mut vms);
+        for _ in taps..LIMIT {
+            prop_assert!(tap(&mut vms[0], "d1"));
+        }
+        tick_twice(&mut vms);
+        for vm in &mut vms {
+            prop_assert!(!tap(vm, "d1"));
+        }
+    }
+}
