@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Build(BuildArgs),
     /// Report what is wrong with a ruleset folder.
     Check(CheckArgs),
+    /// Print a script with which a shell completes commands and options.
+    Completions(CompletionsArgs),
     /// Print the verdict of each request in a file.
     Eval(EvalArgs),
     /// Tell why a request gets its verdict, or what a diagnostic means and what to do about it.
@@ -34,6 +36,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Make a signing key.
     Keygen(KeygenArgs),
+    /// Write manual pages.
+    Man(ManArgs),
     /// Print JSON Schemas of rule files, tests, requests and verdicts, for editors.
     Schema(SchemaArgs),
     /// Run the tests of a ruleset folder.
@@ -84,6 +88,20 @@ pub(crate) struct CheckArgs {
     /// Fail if a request can cost more than so many steps.
     #[arg(long, value_name = "STEPS", value_parser = steps)]
     pub(crate) max_cost: Option<u64>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ManArgs {
+    /// The folder that the pages go to, such as ~/.local/share/man/man1.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, ClapArgs)]

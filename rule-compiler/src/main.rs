@@ -25,11 +25,13 @@ fn main() -> ExitCode {
     let result = match Args::parse().command {
         Command::Build(args) => commands::build::run(&args),
         Command::Check(args) => commands::check::run(&args),
+        Command::Completions(args) => commands::completions::run(&args),
         Command::Eval(args) => commands::eval::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Init(args) => commands::init::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Keygen(args) => commands::keygen::run(&args),
+        Command::Man(args) => commands::man::run(&args),
         Command::Schema(args) => commands::schema::run(&args),
         Command::Test(args) => commands::test::run(&args),
         Command::Replay(args) => commands::replay::run(&args),

@@ -1,6 +1,7 @@
 //! What commands share: reading bundles, and printing.
 
-use std::io::{self, Read as _, Write};
+use std::ffi::OsStr;
+use std::io::{self, IsTerminal as _, Read as _, Write};
 use std::path::Path;
 
 use riskgate_engine::bundle::MAX_BUNDLE_LEN;
@@ -41,6 +42,21 @@ pub(crate) fn tell(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Whether what is told has colours.
+pub(crate) fn is_colourful() -> bool {
+    let variable = |name| std::env::var_os(name).unwrap_or_default();
+    has_colours(
+        io::stderr().is_terminal(),
+        &variable("NO_COLOR"),
+        &variable("TERM"),
+    )
+}
+
+/// On a terminal that has them, unless its user wants none; an empty `NO_COLOR` says nothing.
+fn has_colours(is_terminal: bool, no_color: &OsStr, term: &OsStr) -> bool {
+    is_terminal && no_color.is_empty() && term != "dumb"
+}
+
 /// Prints a line.
 pub(crate) fn print_line(out: &mut impl Write, line: &str) -> Result<(), Failure> {
     writeln!(out, "{line}").map_err(|error| Failure::output(&error))
@@ -49,4 +65,25 @@ pub(crate) fn print_line(out: &mut impl Write, line: &str) -> Result<(), Failure
 /// Prints what is still in a buffer.
 pub(crate) fn flush(out: &mut impl Write) -> Result<(), Failure> {
     out.flush().map_err(|error| Failure::output(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_colours;
+
+    #[test]
+    fn colours_are_for_terminals_whose_user_wants_them() {
+        let cases = [
+            (true, "", "xterm-256color", true),
+            (true, "", "", true),
+            (true, "1", "xterm-256color", false),
+            (true, "0", "xterm-256color", false),
+            (true, "", "dumb", false),
+            (false, "", "xterm-256color", false),
+        ];
+        for (is_terminal, no_color, term, expected) in cases {
+            let found = has_colours(is_terminal, no_color.as_ref(), term.as_ref());
+            assert_eq!(found, expected, "{is_terminal} {no_color:?} {term:?}");
+        }
+    }
 }

@@ -1,7 +1,6 @@
 //! `rulec check`: report what is wrong with a ruleset folder.
 
 use std::collections::BTreeSet;
-use std::io::IsTerminal as _;
 use std::path::Path;
 
 use riskgate_compiler::build::ruleset_in_memory;
@@ -15,7 +14,7 @@ use riskgate_compiler::{cost as reckoning, ir};
 use super::cost;
 use crate::args::{CheckArgs, Deny, ReportFormat};
 use crate::failure::Failure;
-use crate::output::{flush, print_line, tell};
+use crate::output::{flush, is_colourful, print_line, tell};
 
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let mut analysis = read(&args.ruleset)?;
@@ -106,10 +105,6 @@ fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     print_line(&mut out, text.trim_end())?;
     flush(&mut out)
-}
-
-pub(crate) fn is_colourful() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
 /// What is no mistake, but good to know.

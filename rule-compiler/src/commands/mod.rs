@@ -2,12 +2,14 @@
 
 pub(crate) mod build;
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod cost;
 pub(crate) mod eval;
 pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod keygen;
+pub(crate) mod man;
 pub(crate) mod replay;
 pub(crate) mod schema;
 pub(crate) mod test;

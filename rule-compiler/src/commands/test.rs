@@ -6,10 +6,10 @@ use riskgate_compiler::build::ruleset_in_memory;
 use riskgate_compiler::testing::{self, Case, Native};
 use riskgate_compiler::{front, ir};
 
-use super::check::{analyse, is_colourful};
+use super::check::analyse;
 use crate::args::{TestArgs, TestFormat};
 use crate::failure::Failure;
-use crate::output::{flush, print_line, tell};
+use crate::output::{flush, is_colourful, print_line, tell};
 
 pub(crate) fn run(args: &TestArgs) -> Result<(), Failure> {
     let folder = &args.ruleset;

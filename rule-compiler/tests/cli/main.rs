@@ -21,5 +21,6 @@ mod replay;
 mod report;
 mod rulec;
 mod schema;
+mod shell;
 mod test;
 mod verify;
