@@ -18,11 +18,12 @@ use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePublicKey as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use riskgate_compiler::build::{BuildOptions, build};
+use riskgate_compiler::session::Session;
 use riskgate_compiler::verdict_json::VerdictJson;
 use riskgate_compiler::{front, keys, request_json};
 use riskgate_engine::admission::Admission;
 use riskgate_engine::bundle::{Bundle, MAX_BUNDLE_LEN};
-use riskgate_engine::ruleset::{Ruleset, Scratch};
+use riskgate_engine::ruleset::Ruleset;
 use riskgate_engine::trust::TrustedKeys;
 use serde_json::Value;
 
@@ -38,7 +39,7 @@ fn golden(name: &str) -> PathBuf {
 }
 
 /// Each has a ruleset, requests and a bundle of this name. All but the first use what only newer engines have.
-const BUNDLES: [&str; 2] = ["v2", "v2-canary"];
+const BUNDLES: [&str; 3] = ["v2", "v2-canary", "v2-counters"];
 
 #[test]
 fn todays_compiler_writes_the_same_bytes() {
@@ -130,16 +131,13 @@ fn requests(bundle: &Path) -> String {
 }
 
 fn check_verdicts(ruleset: &Ruleset, requests: &str) {
-    let mut scratch = Scratch::default();
+    let mut session = Session::new(ruleset, 0);
     for line in requests.lines() {
         let case: Value = serde_json::from_str(line).unwrap();
         let expected: VerdictJson = serde_json::from_value(case["expect"].clone()).unwrap();
         let request = request_json::parse(&case["request"].to_string()).unwrap();
-        let time_us = request.time_us().expect("every request has its time");
-        let found = request.with(time_us, |request| {
-            VerdictJson::from(&ruleset.decide(request, &mut scratch))
-        });
-        assert_eq!(found, expected, "{line}");
+        request.time_us().expect("every request has its time");
+        assert_eq!(session.decide(&request), expected, "{line}");
     }
 }
 

@@ -229,9 +229,14 @@ fn damaged_sections_are_refused_or_decide_without_a_panic() {
         }
         Ok(())
     };
-    let runner = runner(400);
+    let runner = self::runner(400);
     let few = runner.config().cases < 100;
     hold(runner, &(case(), vec(damage(), 1..4)), survives);
+    let counted = counted().prop_map(|Counted { ruleset, requests }| {
+        let requests = requests.into_iter().map(|(request, _)| request).collect();
+        Case { ruleset, requests }
+    });
+    hold(self::runner(100), &(counted, vec(damage(), 1..4)), survives);
     assert!(
         few || loaded.get() > 0,
         "nothing damaged was loaded, so nothing was shown"

@@ -349,6 +349,44 @@ fn sections_are_made_of_the_arrays_that_the_page_names() {
     }
 }
 
+/// So does the section that only bundles with counters have, and its fields say what the author wrote.
+#[test]
+fn counters_stand_where_the_page_says() {
+    const COUNTED: &[u8] = include_bytes!("../../../testdata/golden/v2-counters.bundle");
+    let layout = &layouts()["counter"];
+    let bundle = Bundle::parse(COUNTED).unwrap();
+    assert_eq!(bundle.manifest().min_engine, 2);
+    let section = bundle
+        .sections()
+        .iter()
+        .find(|section| section.kind as u16 == 18)
+        .unwrap();
+    let bytes = section.bytes.unwrap();
+    let mut reader = Reader(bytes);
+    // The fifth counts what the fourth does.
+    assert_eq!(reader.array(layout.size()), 4);
+    assert_eq!(reader.array(4), 5);
+    assert!(reader.0.is_empty());
+    let counters: Vec<&[u8]> = bytes[4..].chunks(layout.size()).take(4).collect();
+    let all = |field: &str| -> Vec<u64> {
+        let numbers = counters.iter().map(|bytes| layout.number(field, bytes));
+        numbers.collect()
+    };
+    assert_eq!(all("window"), [8_000, 86_400_000, 300_000, 1_000]);
+    assert_eq!(all("keys"), [65_536, 1_000, 1, 262_144]);
+    assert_eq!(all("waits"), [0, 0, 1, 0]);
+    let none = u64::from(u32::MAX);
+    let is_distinct: Vec<bool> = all("distinct").iter().map(|found| *found != none).collect();
+    assert_eq!(is_distinct, [false, true, false, false]);
+    let is_always: Vec<bool> = all("condition")
+        .iter()
+        .map(|found| *found == none)
+        .collect();
+    assert_eq!(is_always, [false, true, false, true]);
+    let lengths: Vec<u64> = all("key").iter().map(|slice| slice >> 32).collect();
+    assert_eq!(lengths, [1, 2, 1, 1]);
+}
+
 /// Steps over a set of addresses; says how many blocks it has.
 fn address_set(reader: &mut Reader<'_>, layouts: &BTreeMap<String, Layout>) -> usize {
     let flat = ["IPv4 block", "wide IPv6 block", "narrow IPv6 block"];

@@ -7,7 +7,7 @@ use riskgate_compiler::lower::lower;
 use riskgate_engine::bundle::writer::NewSection;
 
 use crate::oracle::check::{decide_sections, decides};
-use crate::oracle::generate::{Dense, Dice, RequestCase};
+use crate::oracle::generate::{Dense, Dice, RequestCase, with_counters};
 
 /// The first byte says what the others are.
 pub(super) const FILE: u8 = b'F';
@@ -23,9 +23,11 @@ struct Base {
 static BASE: LazyLock<Base> = LazyLock::new(|| {
     let mut dice = Dice::new(6);
     let dense = Dense::new(60, &mut dice);
+    let requests = (0..8).map(|_| dense.request(&mut dice)).collect();
+    let ruleset = with_counters(dense.ruleset, &mut dice);
     Base {
-        sections: lower(&dense.ruleset).expect("a generated ruleset compiles"),
-        requests: (0..8).map(|_| dense.request(&mut dice)).collect(),
+        sections: lower(&ruleset).expect("a generated ruleset compiles"),
+        requests,
     }
 });
 

@@ -180,11 +180,26 @@ pub(crate) fn decide_sections(sections: Vec<NewSection>, requests: &[RequestCase
     true
 }
 
-/// Decides the requests, and reads all of the verdicts.
+/// Decides the requests, counts them and their responses, and reads all of the verdicts.
 pub(crate) fn decides(compiled: &Ruleset, requests: &[RequestCase]) {
-    let mut scratch = Scratch::default();
+    let Counting {
+        mut store,
+        mut pending,
+        mut scratch,
+        ..
+    } = Counting::default();
+    let headers: &[(&[u8], &[u8])] = &[(b"x-a", b"abc"), (b"x-n", b"5"), (b"x-n", b"")];
+    let response = Response {
+        code: Some(401),
+        headers,
+    };
     for request in requests {
-        request.with(|request| plain(&compiled.decide(request, &mut scratch), request));
+        request.with(|request| {
+            let (store, pending, scratch) = (&mut store, &mut pending, &mut scratch);
+            let verdict = compiled.decide_counted(request, store, pending, scratch);
+            plain(&verdict, request);
+            compiled.count_response(pending, &response, request.time_us, store, scratch);
+        });
     }
 }
 

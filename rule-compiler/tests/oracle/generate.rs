@@ -20,7 +20,7 @@ use proptest::collection::{SizeRange, vec};
 use proptest::prelude::Strategy;
 use riskgate_compiler::ir::Ruleset;
 
-pub(crate) use counted::{Counted, ResponseCase, counted};
+pub(crate) use counted::{Counted, ResponseCase, counted, with_counters};
 pub(crate) use crowd::{crowded_prefixes, crowded_strings};
 pub(crate) use damage::{Damage, damage};
 pub(crate) use dense::Dense;

@@ -12,9 +12,9 @@ use riskgate_engine::response::Response;
 
 use super::condition::{condition, key, plain, string_test, transforms};
 use super::number::comparison;
-use super::plant;
 use super::request::{Bytes, RequestCase, header, pairs, request};
 use super::ruleset::ruleset;
+use super::{Dice, plant};
 use crate::oracle::builder::rule;
 
 /// What a request was answered with.
@@ -64,6 +64,16 @@ pub(crate) fn counted() -> impl Strategy<Value = Counted> {
             ruleset,
         }
     })
+}
+
+/// A ruleset that counts, from another.
+pub(crate) fn with_counters(mut ruleset: Ruleset, dice: &mut Dice) -> Ruleset {
+    let counters = (0..6).map(|_| dice.draw(&counter())).collect();
+    let uses: Vec<_> = (0..6)
+        .map(|_| dice.draw(&(0_u8..5, any::<Index>(), reading())))
+        .collect();
+    add_counters(&mut ruleset, counters, &uses);
+    ruleset
 }
 
 /// Some rules read counters beside what they ask of the request, and for each counter some do nothing else, so that its
