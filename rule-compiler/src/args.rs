@@ -88,6 +88,9 @@ pub(crate) struct CheckArgs {
     /// Fail if a request can cost more than so many steps.
     #[arg(long, value_name = "STEPS", value_parser = steps)]
     pub(crate) max_cost: Option<u64>,
+    /// Judge what is over for good at this time: RFC 3339 or Unix seconds [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -34,6 +34,7 @@ pub mod explain;
 pub mod front;
 pub mod ir;
 pub mod keys;
+pub mod logic;
 pub mod lower;
 pub mod replay;
 pub mod report;

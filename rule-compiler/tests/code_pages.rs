@@ -12,8 +12,11 @@ use std::path::Path;
 
 use riskgate_compiler::{
     diagnostic::{Code, render},
-    front::{Sources, analyse, analyse_tests},
+    front::{Sources, analyse_at, analyse_tests},
 };
+
+/// When the examples are judged.
+const NOW_US: i64 = 1_795_000_000_000_000;
 
 const PAGES: &str = include_str!("../src/diagnostic/code.rs");
 
@@ -54,7 +57,7 @@ fn completed(example: &str) -> (String, String) {
     let rule = |others: &str| format!("rules:\n  - id: example\n{}{others}", indented("    "));
     let manifest = "language: 1\nruleset: example\n".to_owned();
     match first {
-        "rules" => (manifest, example.to_owned()),
+        "# more.yaml\nrules" | "rules" => (manifest, example.to_owned()),
         "- id" | "- { id" => (manifest, format!("rules:\n{}", indented("  "))),
         "when" => (manifest, rule("    then: deny\n")),
         "then" => (manifest, rule("    when: connection.mtls\n")),
@@ -101,10 +104,14 @@ fn diagnose(example: &str) -> (Vec<Code>, String) {
             (manifest, rules, Vec::new())
         }
     };
-    let found = analyse(&Sources::from_texts([
+    // A page about a file's name says that in its first line.
+    let comment = example.strip_prefix("# ");
+    let name = comment.and_then(|text| text.lines().next());
+    let files = [
         ("ruleset.yaml", manifest.as_str()),
-        ("a.rules.yaml", &rules),
-    ]));
+        (name.unwrap_or("a.rules.yaml"), &rules),
+    ];
+    let found = analyse_at(&Sources::from_texts(files), NOW_US);
     let mut text = render(&found.diagnostics, &found.sources, false);
     let mut diagnostics = found.diagnostics;
     if let Some(ruleset) = &found.ruleset {

@@ -18,8 +18,11 @@ use std::{
 
 use riskgate_compiler::{
     diagnostic::{Code, Diagnostic, render},
-    front::{Analysis, analyse, analyse_tests, read_ruleset, read_tests},
+    front::{Analysis, analyse_at, analyse_tests, read_ruleset, read_tests},
 };
+
+/// When the cases are judged.
+const NOW_US: i64 = 1_795_000_000_000_000;
 
 const EXPECTED: &str = "expected.txt";
 
@@ -35,7 +38,8 @@ fn cases() -> Vec<PathBuf> {
 }
 
 fn analysis(case: &Path) -> Analysis {
-    analyse(&read_ruleset(case).unwrap_or_else(|error| panic!("{}: {error}", case.display())))
+    let sources = read_ruleset(case).unwrap_or_else(|error| panic!("{}: {error}", case.display()));
+    analyse_at(&sources, NOW_US)
 }
 
 /// Of the ruleset, and of its tests if it has any.

@@ -27,7 +27,7 @@ use oracle::coverage::Coverage;
 use oracle::exactly::exactly;
 use oracle::generate::{
     Bytes, Case, Counted, Damage, Dice, RequestCase, case, counted, crowded_prefixes,
-    crowded_strings, damage, derivation, number_comparisons, pattern, text,
+    crowded_strings, damage, derivation, knot, number_comparisons, pattern, tangle, text,
 };
 use oracle::{Facts, OracleVerdict, atom_holds, holds, values};
 use proptest::collection::vec;
@@ -37,6 +37,7 @@ use proptest::{prop_assert, prop_assert_eq};
 use riskgate_compiler::build::traced_in_memory;
 use riskgate_compiler::explain::Clause;
 use riskgate_compiler::ir::{Attribute, Base, Condition, Prefix, Ruleset, Test};
+use riskgate_compiler::logic::{Setting, Truth, truth};
 use riskgate_compiler::session::ExactStore;
 use riskgate_engine::ruleset::Scratch;
 
@@ -96,6 +97,50 @@ fn one_scratch_serves_rulesets_in_turn() {
         Ok(())
     };
     hold(runner(100), &[case(), case()], same);
+}
+
+/// What the analysis claims of a condition holds for every request that is tried; and it sees through many tangles.
+#[test]
+fn what_is_said_to_be_never_or_always_true_is() {
+    let claims = Cell::new([0; 2]);
+    let claimed = |(case, condition, requests): (Case, Condition, Vec<RequestCase>)| {
+        let lists = &case.ruleset.lists;
+        let list = |index: usize| {
+            lists
+                .get(index)
+                .map(|list| (&list.values, list.approximate))
+        };
+        let setting = Setting {
+            list: &list,
+            earliest_us: Some(1),
+        };
+        let tried = requests.iter().chain(&case.requests);
+        let tried: Vec<_> = tried.filter(|request| request.time_us >= 1).collect();
+        let rules = case.ruleset.rules.iter().map(|rule| &rule.when);
+        for condition in rules.chain([&condition]) {
+            let (claim, at) = match truth(condition, setting) {
+                Truth::Open => continue,
+                Truth::Never(_) => (false, 0),
+                Truth::Always => (true, 1),
+            };
+            let mut counts = claims.get();
+            counts[at] += 1;
+            claims.set(counts);
+            for request in &tried {
+                let found =
+                    request.with(|request| holds(&case.ruleset, condition, &Facts::new(request)));
+                prop_assert_eq!(found, claim, "{:#?}\n{:#?}", condition, request);
+            }
+        }
+        Ok(())
+    };
+    let requests = vec(knot(), 60);
+    hold(runner(500), &(case(), tangle(), requests), claimed);
+    let [never, always] = claims.get();
+    assert!(
+        never > 300 && always > 100,
+        "never {never}, always {always}"
+    );
 }
 
 /// A filter fetches only what the ruleset says it reads.

@@ -15,9 +15,12 @@ use super::cost;
 use crate::args::{CheckArgs, Deny, ReportFormat};
 use crate::failure::Failure;
 use crate::output::{flush, is_colourful, print_line, tell};
+use crate::time::{now_s, parse_time_s};
 
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
-    let mut analysis = read(&args.ruleset)?;
+    let at_s = args.at.as_deref().map(|at| parse_time_s(at, "--at"));
+    let at_s = at_s.transpose()?.unwrap_or_else(now_s);
+    let mut analysis = read(&args.ruleset, Some(at_s))?;
     deny(&mut analysis, &args.deny);
     let (failures, cost) = compile(&analysis, args);
     let report = Report {
@@ -38,7 +41,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
 
 /// The ruleset of a folder, for a command that needs one; every diagnostic is printed.
 pub(crate) fn analyse(folder: &Path) -> Result<ir::Ruleset, Failure> {
-    let analysis = read(folder)?;
+    let analysis = read(folder, None)?;
     tell(&analysis.report(is_colourful()));
     let report = Report {
         analysis: &analysis,
@@ -53,9 +56,13 @@ pub(crate) fn analyse(folder: &Path) -> Result<ir::Ruleset, Failure> {
     Ok(ruleset)
 }
 
-fn read(folder: &Path) -> Result<Analysis, Failure> {
+fn read(folder: &Path, at_s: Option<u64>) -> Result<Analysis, Failure> {
     let sources = front::read_ruleset(folder).map_err(Failure::unable)?;
-    let mut analysis = front::analyse(&sources);
+    let at_us = at_s.and_then(|at_s| i64::try_from(at_s).ok()?.checked_mul(1_000_000));
+    let mut analysis = match at_us {
+        Some(at_us) => front::analyse_at(&sources, at_us),
+        None => front::analyse(&sources),
+    };
     analysis.sources.seen_through(folder);
     Ok(analysis)
 }

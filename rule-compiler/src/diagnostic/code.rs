@@ -409,7 +409,7 @@ codes! {
     ///   address: { key: [client.ip], distinct: 'request.headers["x-address"]', window: 1h, max_keys: 8192 }
     /// rules:
     ///   - id: many
-    ///     when: request.url_path == "/pay" && (counters.device > 9 || counters.account > 9 || counters.card > 9 || counters.coupon > 9 || counters.phone > 9 || counters.address > 9)
+    ///     when: request.method == "POST" && (counters.device > 9 || counters.account > 9 || counters.card > 9 || counters.coupon > 9 || counters.phone > 9 || counters.address > 9)
     ///     then: deny
     /// ```
     ///
@@ -450,6 +450,16 @@ codes! {
     /// Only warnings can be suppressed, by their code: `suppress: [{ code: R0105, reason: "it is meant for every request" }]`.
     /// Errors have to be mended.
     InvalidSuppression = 38 Error,
+    /// A file that looks like rules and is not read: a YAML file beside `ruleset.yaml` that does not end in `.rules.yaml`, a rule
+    /// file in a folder below, or a link to a folder. Its rules would protect nobody.
+    ///
+    /// ```yaml
+    /// # more.yaml
+    /// rules: []
+    /// ```
+    ///
+    /// Name it `more.rules.yaml` and put it beside `ruleset.yaml`; move what holds no rules out of the folder.
+    StrayFile = 39 Error,
     /// Two tests of one file with the same name: reports and `rulec test --only` know tests by it.
     ///
     /// ```yaml
@@ -543,10 +553,11 @@ codes! {
     ///
     /// Add `size(request.headers["x-partner"]) == 1` to the same `all`.
     AllowTrustsManyValues = 102 Warning,
-    /// A condition that is always true or never true.
+    /// A condition that is always true or never true: of constants, or of tests that exclude each other. Only what is
+    /// certain is told; an attribute with several values can be two texts at once.
     ///
     /// ```yaml
-    /// when: request.method == "GET" || true
+    /// when: request.method == "GET" && request.method == "POST"
     /// ```
     ///
     /// Write `when: true` if every request is meant; delete a rule that never matches.
@@ -563,7 +574,7 @@ codes! {
     /// rule out, so every request pays for it.
     ///
     /// ```yaml
-    /// when: '!(request.headers["x-partner"] == "gold")'
+    /// when: '!(request.method == "GET")'
     /// ```
     ///
     /// Require something besides that an index finds: a value, a prefix, a network. A rule that is
@@ -578,8 +589,70 @@ codes! {
     ///   then: deny
     /// ```
     ///
-    /// Delete it. A rule's `suppress` is about that rule, the one in `ruleset.yaml` about what stands in `ruleset.yaml`.
+    /// Delete it. A rule's `suppress` is about that rule, the one in `ruleset.yaml` about the whole ruleset.
     UnusedSuppression = 106 Warning,
+    /// A rule that never matches again: its `active` window is over, or its condition waits for a time that has passed.
+    ///
+    /// ```yaml
+    /// active: { until: 2019-11-12T00:00:00Z }
+    /// ```
+    ///
+    /// Delete it, or give it a new window. `rulec check --at TIME` judges at another time than now.
+    OverForGood = 107 Warning,
+    /// A test of what a client wrote, in a rule that means what the upstream makes of it. `/a/../%61dmin` is not `/admin`
+    /// for a comparison, and may be for a server; and so are capital letters and a port in a host.
+    ///
+    /// ```yaml
+    /// when: request.url_path.startsWith("/admin")
+    /// ```
+    ///
+    /// Undo what the upstream undoes, in its order, before the test: `request.url_path.urlDecodeAll().normalizePath()`,
+    /// `request.hostname` for `request.host`, `.lowerAscii()` for words. If the proxy normalises paths before the filter
+    /// sees them, suppress the warning in `ruleset.yaml` and say so. docs/evasion.md shows which transform defeats which trick.
+    NotNormalised = 108 Warning,
+    /// A test of a whole header that Envoy joins: `user-agent`, `referer`, `accept`, `authorization` and `content-type`. A client
+    /// that sends it twice turns `sqlmap` into `x,sqlmap`, which is neither equal nor listed.
+    ///
+    /// ```yaml
+    /// when: request.useragent == "sqlmap"
+    /// ```
+    ///
+    /// Test with `.contains("sqlmap")` or `.matches("(^|,)sqlmap")`, or refuse a comma in that header by a rule of its own.
+    JoinedHeader = 109 Warning,
+    /// A rule that refuses requests of which it only negates a test of an optional attribute. Where the attribute is absent every
+    /// test is false, so that the negation is true and the request is refused.
+    ///
+    /// ```yaml
+    /// when: request.method == "POST" && request.headers["x-client"] != "app"
+    /// ```
+    ///
+    /// Add `has(request.headers["x-client"])` beside it, or write `!has(request.headers["x-client"]) || ..` if requests without
+    /// it are meant.
+    NegationOfAbsent = 110 Warning,
+    /// A rule that lets through what is on an approximate list, or what is not refused for being on it. One of 65,536 others
+    /// counts as listed.
+    ///
+    /// ```yaml
+    /// lists:
+    ///   friends: { type: string, approximate: true, values: [ann, bob] }
+    /// rules:
+    ///   - id: friends
+    ///     when: auth.claims["sub"] in lists.friends
+    ///     then: allow
+    /// ```
+    ///
+    /// Leave `approximate` out: an exact list takes some bytes more a value.
+    ApproximateListAdmits = 111 Warning,
+    /// A rule that never decides: another one has the same condition, is always enforced, and comes before it by priority or place.
+    ///
+    /// ```yaml
+    /// rules:
+    ///   - { id: no-trace, priority: 10, when: request.method == "TRACE", then: deny }
+    ///   - { id: trace, when: request.method == "TRACE", then: allow }
+    /// ```
+    ///
+    /// Delete one of them, or change its priority or its condition.
+    Overruled = 112 Warning,
     /// A counter that no rule compares. Filters count for it all the same, in memory of its own.
     ///
     /// ```yaml

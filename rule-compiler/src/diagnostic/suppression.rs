@@ -24,7 +24,7 @@ pub(crate) struct Suppression {
     used: bool,
 }
 
-/// The rule that warnings are about, or the ruleset itself; and their code.
+/// The rule that warnings are about, or nothing for all of the ruleset; and their code.
 type Subject = (Option<String>, Code);
 
 /// All suppressions of a ruleset.
@@ -49,13 +49,19 @@ impl Suppressions {
         Ok(())
     }
 
-    /// The reason not to show a warning, if there is one.
+    /// The reason not to show a warning, if there is one: its rule's own, or that of the ruleset.
     pub(super) fn reason(&mut self, diagnostic: &Diagnostic) -> Option<String> {
         // The map is empty in most rulesets, and a key for the look-up is a copy of the id.
         if self.0.is_empty() {
             return None;
         }
-        let subject = (diagnostic.rule.clone(), diagnostic.code);
+        let own = (diagnostic.rule.clone(), diagnostic.code);
+        let general = (None, diagnostic.code);
+        let subject = if self.0.contains_key(&own) {
+            own
+        } else {
+            general
+        };
         let suppression = self.0.get_mut(&subject)?;
         suppression.used = true;
         Some(suppression.reason.clone())

@@ -6,7 +6,7 @@ use super::{
     context::Context,
     counter,
     environment::Environment,
-    folder::FileText,
+    folder::{FileText, Stray},
     limits::MAX_RULES,
     lint,
     list::{self, ListFiles, Lists},
@@ -55,18 +55,31 @@ impl Analysis {
 }
 
 /// Analyses a whole ruleset and reports everything that is wrong with it.
+///
+/// What depends on the time is left out; [`analyse_at`] has that too.
 pub fn analyse(sources: &Sources) -> Analysis {
+    analyse_when(sources, None)
+}
+
+/// The same at a time, in microseconds since the Unix epoch: with warnings of what is over for good.
+pub fn analyse_at(sources: &Sources, now_us: i64) -> Analysis {
+    analyse_when(sources, Some(now_us))
+}
+
+fn analyse_when(sources: &Sources, now_us: Option<i64>) -> Analysis {
     let files = Files::new(sources);
     let mut diagnostics = Diagnostics::default();
     let (manifest, environment) = read_manifest(&files, &mut diagnostics);
-    let mut scope = Scope::new(environment);
+    let mut scope = Scope::new(environment, now_us);
+    report_strays(&files, &mut diagnostics);
     let rules = read_rules(&files, &mut scope, &mut diagnostics);
     let complete = !diagnostics.has_errors();
     if complete {
         lint::no_rules(files.manifest, &rules, &mut diagnostics);
         lint::unused_lists(&scope.environment.lists, &mut diagnostics);
         lint::unused_counters(&scope.environment.counters, &mut diagnostics);
-        lint::unused_suppressions(&mut diagnostics);
+        lint::overruled(&rules, &scope.places(&rules), &mut diagnostics);
+        lint::unused_suppressions(now_us.is_some(), &mut diagnostics);
     }
     let ruleset = manifest
         .filter(|_| complete)
@@ -117,6 +130,7 @@ struct Files {
     manifest: FileId,
     rules: Vec<FileId>,
     lists: ListFiles,
+    strays: Vec<(FileId, Stray)>,
 }
 
 impl Files {
@@ -136,12 +150,31 @@ impl Files {
             (path.clone(), (map.add(path, text), list.clone()))
         });
         let lists: BTreeMap<_, _> = lists.collect();
+        let strays = sources.strays.iter();
+        let strays = strays.map(|stray| (map.add(&stray.name, ""), stray.clone()));
+        let strays = strays.collect();
         Self {
             sources: map,
             manifest,
             rules,
             lists,
+            strays,
         }
+    }
+}
+
+/// A rule that is not read protects nobody.
+fn report_strays(files: &Files, diagnostics: &mut Diagnostics) {
+    for (file, stray) in &files.strays {
+        let help = match stray.is_misplaced {
+            true => "put rule files beside `ruleset.yaml`, and a folder in place of a link to one",
+            false => {
+                "name it `X.rules.yaml` if it holds rules, and move it out of the folder if not"
+            }
+        };
+        let span = Span::new(*file, 0..0);
+        diagnostics
+            .push(Diagnostic::new(Code::StrayFile, span, "this file is not read").help(help));
     }
 }
 

@@ -200,6 +200,13 @@ impl Context<'_> {
 
     /// `true` or `false`.
     pub(crate) fn boolean(&mut self, node: &Node, what: &str) -> Option<bool> {
+        let scalar = self.scalar(node, what)?;
+        if scalar.style != Style::Plain && matches!(scalar.text.as_str(), "true" | "false") {
+            let message = format!("{what} is `true` or `false`, not a text");
+            let diagnostic = self.diagnostic(Code::WrongShape, &node.range, message);
+            self.report(diagnostic.help("write it without quotes"));
+            return None;
+        }
         self.choice(node, what, &[("true", true), ("false", false)])
     }
 

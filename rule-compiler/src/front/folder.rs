@@ -28,6 +28,28 @@ pub(crate) enum FileText {
     NoFile,
 }
 
+/// A file that would be left out, or a link to a folder that may hold some.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stray {
+    /// Its path inside the folder.
+    pub(crate) name: String,
+    /// Whether its place is to blame, and not its name.
+    pub(crate) is_misplaced: bool,
+}
+
+impl Stray {
+    /// Because of its name.
+    pub(crate) fn misnamed(name: String) -> Self {
+        let is_misplaced = false;
+        Self { name, is_misplaced }
+    }
+
+    fn misplaced(name: String) -> Self {
+        let is_misplaced = true;
+        Self { name, is_misplaced }
+    }
+}
+
 /// What an entry of a folder is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -60,33 +82,32 @@ impl Folder {
         self.given.join(name)
     }
 
-    /// The names of the rule files, in byte order. What looks like one and would not be read is an error, unless a list reads it.
-    pub(crate) fn rule_files(&self, lists: &[String]) -> Result<Vec<String>, ReadError> {
-        let mut names = Vec::new();
-        let mut folders = Vec::new();
+    /// The names of the rule files, in byte order, and what looks like one and is not read, unless a list reads it.
+    pub(crate) fn rule_files(
+        &self,
+        lists: &[String],
+    ) -> Result<(Vec<String>, Vec<Stray>), ReadError> {
+        let (mut names, mut strays, mut folders) = (Vec::new(), Vec::new(), Vec::new());
         for entry in entries(&self.given)? {
-            let path = entry.path();
             let name = entry.file_name();
             let lossy = name.to_string_lossy().into_owned();
-            let kind = kind(&entry)?;
             let is_exempt = lossy == TESTS || lossy.starts_with('.');
-            if kind == Kind::Folder {
-                if !is_exempt {
-                    folders.push(path);
+            let is_rules = lossy.ends_with(RULES_SUFFIX);
+            match kind(&entry)? {
+                Kind::Folder if is_exempt => {}
+                Kind::Folder => folders.push(entry.path()),
+                Kind::LinkToFolder if is_exempt && !is_rules => {}
+                Kind::LinkToFolder if !is_rules => strays.push(Stray::misplaced(lossy)),
+                Kind::Lock => {}
+                Kind::File | Kind::LinkToFolder if is_rules => match name.into_string() {
+                    Ok(name) => names.push(name),
+                    Err(_) => strays.push(Stray::misnamed(lossy)),
+                },
+                Kind::File | Kind::LinkToFolder => {
+                    if is_misnamed(&lossy, lists) {
+                        strays.push(Stray::misnamed(lossy));
+                    }
                 }
-            } else if kind == Kind::LinkToFolder && !lossy.ends_with(RULES_SUFFIX) {
-                if !is_exempt {
-                    return Err(ReadError::Misplaced { path });
-                }
-            } else if kind == Kind::Lock {
-                continue;
-            } else if lossy.ends_with(RULES_SUFFIX) {
-                let name = name
-                    .into_string()
-                    .map_err(|_| ReadError::Misnamed { path })?;
-                names.push(name);
-            } else if lossy != MANIFEST && looks_like_rules(&lossy) && !lists.contains(&lossy) {
-                return Err(ReadError::Misnamed { path });
             }
         }
         if names.len() > MAX_RULE_FILES {
@@ -94,9 +115,10 @@ impl Folder {
                 path: self.given.clone(),
             });
         }
-        self.refuse_rules_below(folders, lists)?;
+        self.find_rules_below(folders, lists, &mut strays)?;
         names.sort();
-        Ok(names)
+        strays.sort();
+        Ok((names, strays))
     }
 
     /// The names of the test files, with `tests/`, in byte order. Another YAML file beside them is an error.
@@ -127,10 +149,11 @@ impl Folder {
         Ok(names)
     }
 
-    fn refuse_rules_below(
+    fn find_rules_below(
         &self,
         mut folders: Vec<PathBuf>,
         lists: &[String],
+        strays: &mut Vec<Stray>,
     ) -> Result<(), ReadError> {
         while let Some(folder) = folders.pop() {
             for entry in entries(&folder)? {
@@ -138,15 +161,18 @@ impl Folder {
                 let name = entry.file_name().to_string_lossy().to_ascii_lowercase();
                 let is_rules = name.ends_with(RULES_SUFFIX) || name.ends_with(".rules.yml");
                 let is_list = || lists.iter().any(|list| self.path(list) == path);
-                match kind(&entry)? {
-                    Kind::Folder => folders.push(path),
-                    Kind::LinkToFolder if !name.starts_with('.') => {
-                        return Err(ReadError::Misplaced { path });
+                let is_stray = match kind(&entry)? {
+                    Kind::Folder => {
+                        folders.push(path);
+                        continue;
                     }
-                    Kind::File if is_rules && !is_list() => {
-                        return Err(ReadError::Misplaced { path });
-                    }
-                    Kind::LinkToFolder | Kind::File | Kind::Lock => {}
+                    Kind::LinkToFolder => !name.starts_with('.'),
+                    Kind::File => is_rules && !is_list(),
+                    Kind::Lock => false,
+                };
+                if is_stray {
+                    let inside = path.strip_prefix(&self.given).unwrap_or(&path);
+                    strays.push(Stray::misplaced(inside.to_string_lossy().into_owned()));
                 }
             }
         }
@@ -216,6 +242,12 @@ fn kind(entry: &fs::DirEntry) -> Result<Kind, ReadError> {
     })
 }
 
+/// Whether a file beside `ruleset.yaml` looks like rules and is not read.
+pub(crate) fn is_misnamed(name: &str, lists: &[String]) -> bool {
+    let is_list = || lists.iter().any(|list| list == name);
+    name != MANIFEST && looks_like_rules(name) && !is_list()
+}
+
 /// A YAML file of any name but a hidden one, which belongs to some tool.
 fn looks_like_rules(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
@@ -249,7 +281,7 @@ fn decode(bytes: Vec<u8>, path: PathBuf) -> Result<Arc<str>, ReadError> {
 mod tests {
     use std::{fs, os::unix::fs::symlink};
 
-    use super::{FileText, Folder, ReadError};
+    use super::{FileText, Folder, Stray};
 
     #[test]
     fn links_may_not_lead_out() {
@@ -273,18 +305,17 @@ mod tests {
     }
 
     #[test]
-    fn a_link_to_a_folder_is_refused() {
+    fn a_link_to_a_folder_is_a_stray() {
         let elsewhere = tempfile::tempdir().expect("a temporary folder");
         fs::write(elsewhere.path().join("a.rules.yaml"), "").expect("writes");
         for link in ["shared", "lists/shared"] {
             let folder = tempfile::tempdir().expect("a temporary folder");
             fs::create_dir(folder.path().join("lists")).expect("makes a folder");
             symlink(elsewhere.path(), folder.path().join(link)).expect("links");
-            let refused = Folder::open(folder.path()).expect("opens").rule_files(&[]);
-            match refused {
-                Err(ReadError::Misplaced { path }) => assert_eq!(path, folder.path().join(link)),
-                other => panic!("{link}: {other:?}"),
-            }
+            let found = Folder::open(folder.path()).expect("opens").rule_files(&[]);
+            let (names, strays) = found.expect("reads");
+            assert_eq!(names, [""; 0]);
+            assert_eq!(strays, [Stray::misplaced(link.to_owned())]);
         }
     }
 
@@ -304,6 +335,8 @@ mod tests {
             symlink("somebody@somewhere.1234", folder.path().join(link)).expect("links");
         }
         let found = Folder::open(folder.path()).expect("opens").rule_files(&[]);
-        assert_eq!(found.expect("reads"), ["b.rules.yaml"]);
+        let (names, strays) = found.expect("reads");
+        assert_eq!(names, ["b.rules.yaml"]);
+        assert_eq!(strays, []);
     }
 }

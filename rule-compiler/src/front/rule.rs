@@ -38,15 +38,24 @@ const KEYS: [&str; 13] = [
 pub(crate) struct Scope {
     /// What their conditions refer to.
     pub(crate) environment: Environment,
+    /// The time, if that is known.
+    now_us: Option<i64>,
     /// The rules read so far.
     ids: HashMap<String, Span>,
 }
 
 impl Scope {
+    /// Where the ids of these rules stand.
+    pub(crate) fn places(&self, rules: &[Rule]) -> Vec<Span> {
+        let places = rules.iter().map(|rule| self.ids.get(&rule.id).cloned());
+        places.flatten().collect()
+    }
+
     /// No rules yet.
-    pub(crate) fn new(environment: Environment) -> Self {
+    pub(crate) fn new(environment: Environment, now_us: Option<i64>) -> Self {
         Self {
             environment,
+            now_us,
             ids: HashMap::new(),
         }
     }
@@ -89,9 +98,18 @@ impl Context<'_> {
             .require("then", self)
             .and_then(|node| self.outcome(node));
         let (when, then) = (when?, outcome?);
-        lint::allow_trusts_many_values(self, &when, &then);
-        let condition = lint::constant_condition(self, when_node?, when.condition);
-        lint::always_checked(self, when_node?, &condition);
+        let window = fields.get("active");
+        lint::rule(
+            self,
+            &lint::Subject {
+                node: when_node?,
+                when: &when,
+                then: &then,
+                active: active.zip(window),
+                lists: &scope.environment.lists,
+                now_us: scope.now_us,
+            },
+        );
         suppressions?;
         Some(Rule {
             id: id?,
@@ -103,7 +121,7 @@ impl Context<'_> {
             priority: priority?,
             stage: stage?,
             active: active?,
-            when: condition,
+            when: lint::fold(when.condition),
             then,
             origin: Origin {
                 file: self.file_name().to_owned(),

@@ -10,7 +10,7 @@ use std::{
 use thiserror::Error;
 
 use super::{
-    folder::{FileText, Folder},
+    folder::{FileText, Folder, Stray, is_misnamed},
     limits::{MAX_FILE_LEN, MAX_RULE_FILES},
     list_file,
 };
@@ -32,6 +32,8 @@ pub struct Sources {
     pub(crate) rules: Vec<(String, Arc<str>)>,
     /// The files that lists name, by the path as it is written there.
     pub(crate) lists: BTreeMap<String, FileText>,
+    /// What looks like rules and is not read.
+    pub(crate) strays: Vec<Stray>,
 }
 
 /// Why a ruleset folder cannot be read.
@@ -79,18 +81,6 @@ pub enum ReadError {
         /// The folder.
         path: PathBuf,
     },
-    /// A file that would be left out because of its name.
-    #[error("{} is not read; name it X{RULES_SUFFIX} if it holds rules, and move it out of the folder if not", path.display())]
-    Misnamed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A rule file that would be left out because of its place, or a link to a folder, which may hold some.
-    #[error("{} is not read; put rule files beside {MANIFEST}, and a folder in place of a link to one", path.display())]
-    Misplaced {
-        /// The file or the link.
-        path: PathBuf,
-    },
     /// A file that looks like tests and would be left out.
     #[error("{} is not read; name it X{TESTS_SUFFIX} if it holds tests, and move it out of `tests` if not", path.display())]
     MisnamedTest {
@@ -119,6 +109,7 @@ impl Sources {
             manifest: "".into(),
             rules: Vec::new(),
             lists: BTreeMap::new(),
+            strays: Vec::new(),
         };
         for (name, text) in texts {
             if name == MANIFEST {
@@ -132,6 +123,10 @@ impl Sources {
             }
         }
         sources.rules.sort();
+        let named = list_file::paths(&sources.manifest);
+        let is_stray = |name: &String| !name.contains('/') && is_misnamed(name, &named);
+        let strays = sources.lists.keys().filter(|name| is_stray(name));
+        sources.strays = strays.cloned().map(Stray::misnamed).collect();
         sources
     }
 }
@@ -140,8 +135,8 @@ impl Sources {
 ///
 /// # Errors
 ///
-/// If a file cannot be read as text, or a file that looks like rules would be left out. A list's file that is missing is a diagnostic
-/// of the analysis, not an error here.
+/// If a file cannot be read as text. A list's file that is missing, and a file that looks like rules and would be left out, are diagnostics
+/// of the analysis, not errors here.
 pub fn read_ruleset(dir: &Path) -> Result<Sources, ReadError> {
     let folder = Folder::open(dir)?;
     let manifest = match folder.text(MANIFEST)? {
@@ -153,8 +148,8 @@ pub fn read_ruleset(dir: &Path) -> Result<Sources, ReadError> {
         found => text_of(found, &folder, MANIFEST)?,
     };
     let lists = list_file::paths(&manifest);
-    let rules = folder
-        .rule_files(&lists)?
+    let (names, strays) = folder.rule_files(&lists)?;
+    let rules = names
         .into_iter()
         .map(|name| {
             let text = text_of(folder.text(&name)?, &folder, &name)?;
@@ -169,6 +164,7 @@ pub fn read_ruleset(dir: &Path) -> Result<Sources, ReadError> {
         manifest,
         rules,
         lists,
+        strays,
     })
 }
 
@@ -218,6 +214,15 @@ mod tests {
             fs::write(path, bytes).expect("writes");
         }
         dir
+    }
+
+    /// The names of strays, and whether their place is to blame.
+    fn strays(dir: &tempfile::TempDir) -> Vec<(String, bool)> {
+        let sources = read_ruleset(dir.path()).expect("reads");
+        let strays = sources.strays.into_iter();
+        strays
+            .map(|stray| (stray.name, stray.is_misplaced))
+            .collect()
     }
 
     #[test]
@@ -290,17 +295,11 @@ mod tests {
         ];
         for name in misnamed {
             let dir = folder(&[("ruleset.yaml", b""), (name, b"")]);
-            assert!(
-                matches!(read_ruleset(dir.path()), Err(ReadError::Misnamed { .. })),
-                "{name}"
-            );
+            assert_eq!(strays(&dir), [(name.to_owned(), false)]);
         }
         for name in ["more/a.rules.yaml", "a/b/c.rules.yml"] {
             let dir = folder(&[("ruleset.yaml", b""), (name, b"")]);
-            assert!(
-                matches!(read_ruleset(dir.path()), Err(ReadError::Misplaced { .. })),
-                "{name}"
-            );
+            assert_eq!(strays(&dir), [(name.to_owned(), true)]);
         }
         let fine: [&[(&str, &[u8])]; 3] = [
             &[("tests/a.rules.yaml", b""), ("tests/a.test.yaml", b"")],
@@ -309,7 +308,7 @@ mod tests {
         ];
         for files in fine {
             let dir = folder(&[files, &[("ruleset.yaml", b"")]].concat());
-            assert!(read_ruleset(dir.path()).is_ok(), "{files:?}");
+            assert_eq!(strays(&dir), [], "{files:?}");
         }
         let list = folder(&[
             (
@@ -319,7 +318,7 @@ mod tests {
             ("a.yaml", b""),
             ("x/b.rules.yaml", b""),
         ]);
-        assert!(read_ruleset(list.path()).is_ok());
+        assert_eq!(strays(&list), []);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use crate::rulec::Workshop;
+use crate::rulec::{ISSUED_AT, Workshop, run_in};
 
 #[test]
 fn exit_codes() {
@@ -60,30 +60,59 @@ fn no_rules_are_worth_a_warning() {
         .expect(0, "warning[R0104]: the ruleset has no rules");
 }
 
+/// They are findings like others, so that they hide none.
 #[test]
 fn files_that_would_be_left_out_are_named() {
-    let cases = [
-        (
-            "shop/more.yaml",
-            "shop/more.yaml is not read; name it X.rules.yaml",
-        ),
-        ("shop/more.rules.yml", "shop/more.rules.yml is not read"),
-        (
-            "shop/deep/more.rules.yaml",
-            "shop/deep/more.rules.yaml is not read; put rule files beside",
-        ),
-    ];
-    for (name, words) in cases {
+    for name in ["more.yaml", "more.rules.yml", "deep/more.rules.yaml"] {
         let workshop = Workshop::furnished();
-        workshop.write(name, "rules: []");
-        workshop.run("check shop").expect(2, words);
+        workshop.write(&format!("shop/{name}"), "rules: []");
+        workshop.write("shop/broken.rules.yaml", "rules: []\nrule: []");
+        let place = format!("--> shop/{name}:1:1");
+        let found = workshop.run("check shop");
+        assert!(found.stderr.contains("error[R0006]"), "{}", found.stderr);
+        assert!(found.stderr.contains("error[R0039]"), "{}", found.stderr);
+        found.expect(1, &place);
         workshop
             .build("new.bundle", "--revision 4")
-            .expect(2, words);
+            .expect(1, &place);
     }
     let workshop = Workshop::furnished();
     workshop.write("shop/tests/scanner.test.yaml", "tests: []");
     workshop.run("check shop").expect(0, "5 rules, no errors");
+}
+
+#[test]
+fn what_is_over_depends_on_the_time() {
+    let workshop = Workshop::empty();
+    workshop.write("sale/ruleset.yaml", "language: 1\nruleset: sale\n");
+    let rule = |more: &str| {
+        format!(
+            "rules: [{{ id: sale, active: {{ until: 2026-11-12T00:00:00Z }}, {more} when: connection.mtls, then: deny }}]"
+        )
+    };
+    workshop.write("sale/a.rules.yaml", rule(""));
+    let before = "check sale --at 2026-11-11T00:00:00Z";
+    let after = "check sale --at 2026-11-12T00:00:00Z";
+    workshop.run(before).expect(0, "sale: 1 rule, no errors\n");
+    workshop.run(after).expect(0, "warning[R0107]");
+    workshop
+        .run("check sale --at noon")
+        .expect(2, "--at `noon` is not a time");
+    let suppressed = rule("suppress: [{ code: R0107, reason: a template }],");
+    workshop.write("sale/a.rules.yaml", suppressed);
+    workshop.run(before).expect(0, "warning[R0106]");
+    workshop
+        .run(after)
+        .expect(0, "sale: 1 rule, no errors, 1 suppressed\n");
+}
+
+/// What is shipped is an example of how to write rules.
+#[test]
+fn shipped_rulesets_are_clean() {
+    for name in ["starter", "storefront"] {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/rulesets");
+        run_in(root.as_ref(), &format!("check {name} --deny warnings")).expect(0, "no errors");
+    }
 }
 
 /// Opening a pipe waits for its writer, and a device may never end.
@@ -126,7 +155,7 @@ fn mistakes_beyond_a_thousand_are_counted() {
     let workshop = Workshop::furnished();
     let rules = "  - { id: UPPER, when: connection.mtls, then: deny }\n".repeat(1_500);
     workshop.write("shop/generated.rules.yaml", format!("rules:\n{rules}"));
-    let outcome = workshop.run("check shop");
+    let outcome = workshop.run(&format!("check shop --at {ISSUED_AT}"));
     assert_eq!(outcome.stderr.matches("error[R0010]").count(), 200);
     outcome.expect(1, "and 1300 more\n");
 }

@@ -79,7 +79,8 @@ fn fingerprints_survive_moves() {
         let print = |result: &Value| result["partialFingerprints"].to_string();
         results.iter().map(print).collect()
     };
-    let rule = |id: &str| format!("  - {{ id: {id}, when: '!connection.mtls', then: deny }}\n");
+    let rule =
+        |id: &str| format!("  - {{ id: {id}, when: '!connection.mtls', then: {{ score: 1 }} }}\n");
     let before = prints(&format!("rules:\n{}", rule("a")));
     let after = prints(&format!("# one\n# two\nrules:\n{}{}", rule("b"), rule("a")));
     assert_eq!(before.len(), 1);
@@ -119,11 +120,11 @@ fn denied_warnings_are_errors() {
     let denied = |args: &str| run_in(root(), &format!("check shop {args}"));
     denied("").expect(
         0,
-        "shop: 3 rules, no errors, 4 warnings in 2 files, 1 suppressed\n",
+        "shop: 3 rules, no errors, 5 warnings in 2 files, 1 suppressed\n",
     );
-    denied("--deny warnings").expect(1, "\n4 errors in 2 files, 1 suppressed\n");
+    denied("--deny warnings").expect(1, "\n5 errors in 2 files, 1 suppressed\n");
     denied("--deny R0101 --deny R0102")
-        .expect(1, "\n3 errors, 1 warning in 2 files, 1 suppressed\n");
+        .expect(1, "\n3 errors, 2 warnings in 2 files, 1 suppressed\n");
     denied("--deny R0102").expect(1, "error[R0102]");
     denied("--deny R0104").expect(0, "warning[R0102]");
     denied("--deny R0001").expect(2, "R0001 is an error anyway");

@@ -142,7 +142,7 @@ fn names_in(folder: &Path) -> Vec<String> {
 const RULES: &str = r#"
 rules:
   - id: env
-    when: request.url_path == "/.env"
+    when: request.url_path.urlDecodeAll().normalizePath() == "/.env"
     then: deny
   - id: odd-bytes
     when: request.path.matches("\\xff") || request.headers["x-odd"].matches("\\xfe")
@@ -156,6 +156,6 @@ rules:
     then: { challenge: { status: 401 } }
   - id: evening
     active: { from: 2026-11-05T20:00:00Z, until: 2026-11-05T22:00:00Z }
-    when: request.url_path == "/sale"
+    when: request.url_path.urlDecodeAll().normalizePath() == "/sale"
     then: { score: 1 }
 "#;

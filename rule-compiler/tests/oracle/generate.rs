@@ -14,6 +14,7 @@ mod pattern;
 mod plant;
 mod request;
 mod ruleset;
+mod tangle;
 mod words;
 
 use proptest::collection::{SizeRange, vec};
@@ -30,6 +31,7 @@ pub(crate) use mutation::base64;
 pub(crate) use number::number_comparisons;
 pub(crate) use pattern::{pattern, text};
 pub(crate) use request::{Bytes, RequestCase};
+pub(crate) use tangle::{knot, tangle};
 
 /// A ruleset and the requests that it decides.
 #[derive(Debug, Clone)]

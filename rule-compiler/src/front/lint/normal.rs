@@ -1,0 +1,175 @@
+//! Tests that a client gets past by writing the same thing in another way.
+
+use super::{
+    Aim, Effect, Subject, about_tests,
+    walk::{Tested, tests},
+};
+use crate::{
+    diagnostic::Code,
+    front::{check::Place, context::Context},
+    ir::{Atom, Base, Test, Transform, View},
+};
+
+/// Headers of which Envoy joins repeated ones with a comma before the filter sees them.
+const JOINED: [&str; 5] = [
+    "accept",
+    "authorization",
+    "content-type",
+    "referer",
+    "user-agent",
+];
+
+/// Warns of tests of what a client wrote, where what the upstream makes of it is meant.
+pub(super) fn not_normalised(cx: &mut Context<'_>, subject: &Subject<'_, '_>) {
+    let effect = Effect::of(subject.then);
+    let tests = tests(subject.when);
+    let found: Vec<(&Place<'_>, Trick)> = tests
+        .iter()
+        .filter_map(|tested| Some((tested.place, trick(tested, effect)?)))
+        .collect();
+    let Some((_, trick)) = found.first() else {
+        return;
+    };
+    let (example, remedy) = (trick.example(), trick.remedy());
+    let places: Vec<&Place<'_>> = found.iter().map(|(place, _)| *place).collect();
+    let message =
+        |written: &str| format!("`{written}` is tested as the client wrote it: {example}");
+    if let Some(diagnostic) = about_tests(cx, Code::NotNormalised, &places, message) {
+        cx.report(diagnostic.help(remedy));
+    }
+}
+
+/// Warns of a whole header that a second one makes another.
+pub(super) fn joined_headers(cx: &mut Context<'_>, subject: &Subject<'_, '_>) {
+    let effect = Effect::of(subject.then);
+    let tests = tests(subject.when);
+    let is_dodged = |tested: &&Tested<'_, '_>| {
+        let Atom { attribute, test } = tested.atom;
+        let is_joined =
+            matches!(&attribute.base, Base::Header(name) if JOINED.contains(&name.as_str()));
+        // No header at all is not dodged by another one, nor is an empty one.
+        let is_whole = match test {
+            Test::OneOf(values) => values.iter().any(|value| value.len() > 1),
+            Test::InList(_) => true,
+            _ => false,
+        };
+        is_joined
+            && is_whole
+            && attribute.view == View::Value
+            && effect.rewards(tested.positive) == Some(Aim::Dodge)
+    };
+    let places: Vec<&Place<'_>> = tests
+        .iter()
+        .filter(is_dodged)
+        .map(|tested| tested.place)
+        .collect();
+    let message = |written: &str| {
+        format!(
+            "a client that sends the header of `{written}` twice gets past this test: the values arrive as one, joined by a comma"
+        )
+    };
+    if let Some(diagnostic) = about_tests(cx, Code::JoinedHeader, &places, message) {
+        cx.report(diagnostic.help("test with `.contains(..)` or `.matches(..)`, or refuse a comma in this header by a rule of its own"));
+    }
+}
+
+/// A way to write the same thing differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trick {
+    /// Percent-encoding, dots and slashes in a path.
+    Path,
+    /// Percent-encoding.
+    Encoding,
+    /// Capital letters and ports in a host.
+    Host,
+    /// Capital letters in a word.
+    Case,
+}
+
+impl Trick {
+    fn example(self) -> &'static str {
+        match self {
+            Self::Path => "`/a/../%61dmin//` is another text and may be the same resource",
+            Self::Encoding => "`%61` is another text than `a` and may mean the same",
+            Self::Host => "`EXAMPLE.com:443` is another text than `example.com` and the same host",
+            Self::Case => "capital letters are another text and may mean the same",
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Path => {
+                "add `.urlDecodeAll().normalizePath()` before the test; if the proxy normalises paths, suppress this with that reason"
+            }
+            Self::Encoding => "add `.urlDecodeAll()` before the test",
+            Self::Host => "test `request.hostname`, which is in lower case and has no port",
+            Self::Case => "add `.lowerAscii()` before the test",
+        }
+    }
+}
+
+fn trick(tested: &Tested<'_, '_>, effect: Effect) -> Option<Trick> {
+    let aim = effect.rewards(tested.positive)?;
+    let Atom { attribute, test } = tested.atom;
+    if attribute.view != View::Value || !has_letters(test) {
+        return None;
+    }
+    let has = |wanted: &[Transform]| attribute.transforms.iter().any(|it| wanted.contains(it));
+    let is_decoded = has(&[Transform::UrlDecode, Transform::UrlDecodeAll]);
+    let is_normal = has(&[Transform::NormalizePath]);
+    let is_lower = has(&[Transform::LowerAscii]);
+    match (&attribute.base, aim) {
+        (Base::Path | Base::UrlPath, Aim::Dodge) if !is_decoded => Some(Trick::Path),
+        (Base::Path | Base::UrlPath, Aim::Dodge) => {
+            (is_from_the_root(test) && !is_normal).then_some(Trick::Path)
+        }
+        // What only starts like an open folder may lead out of it.
+        (Base::Path | Base::UrlPath, Aim::Feign) => (matches!(test, Test::StartsWith(_))
+            && !(is_decoded && is_normal))
+            .then_some(Trick::Path),
+        (Base::Query, Aim::Dodge) if !is_decoded => Some(Trick::Encoding),
+        (Base::Host, Aim::Dodge) if !is_lower => Some(Trick::Host),
+        (Base::Query | Base::Param(_) | Base::Cookie(_), Aim::Dodge) => {
+            (is_lower_word(test) && !is_lower).then_some(Trick::Case)
+        }
+        _ => None,
+    }
+}
+
+fn literals(test: &Test) -> &[Vec<u8>] {
+    match test {
+        Test::OneOf(literals) => literals,
+        Test::StartsWith(literal) | Test::EndsWith(literal) | Test::Contains(literal) => {
+            core::slice::from_ref(literal)
+        }
+        _ => &[],
+    }
+}
+
+/// Without letters there is nothing that is worth writing differently.
+fn has_letters(test: &Test) -> bool {
+    let literals = match test {
+        Test::InList(_) => return true,
+        Test::Matches(pattern) => pattern
+            .required()
+            .map_or(&[][..], |required| &required.literals),
+        _ => literals(test),
+    };
+    literals.iter().flatten().any(u8::is_ascii_alphabetic)
+}
+
+fn is_from_the_root(test: &Test) -> bool {
+    matches!(test, Test::OneOf(_) | Test::StartsWith(_))
+        && literals(test)
+            .iter()
+            .all(|literal| literal.starts_with(b"/"))
+}
+
+/// A word that is looked for within a value, all in lower case.
+fn is_lower_word(test: &Test) -> bool {
+    let Test::Contains(word) = test else {
+        return false;
+    };
+    word.iter().filter(|byte| byte.is_ascii_lowercase()).count() > 2
+        && !word.iter().any(u8::is_ascii_uppercase)
+}
