@@ -47,5 +47,5 @@ pub use rogue::{Report, RoguePusher};
 pub use rulec::{Build, Bundle, Keys, eval, replay};
 pub use scenario::Scenario;
 pub use stage::Stage;
-pub use upstream::{Seen, Upstream};
+pub use upstream::{HINT_HEADER, STATUS_HEADER, Seen, Upstream};
 pub use wait::until;

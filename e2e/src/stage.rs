@@ -72,6 +72,11 @@ impl Stage {
 
     /// Writes a ruleset of one file of rules, and returns its folder.
     pub fn write_ruleset(&self, name: &str, rules: &str) -> Result<PathBuf> {
+        self.write_ruleset_with(name, "", rules)
+    }
+
+    /// The same with more keys in its `ruleset.yaml`.
+    pub fn write_ruleset_with(&self, name: &str, more: &str, rules: &str) -> Result<PathBuf> {
         let folder = self.fresh("ruleset");
         let write = |file: &str, text: &str| {
             let path = folder.join(file);
@@ -80,7 +85,7 @@ impl Stage {
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         write(
             "ruleset.yaml",
-            &format!("language: 1\nruleset: {name}\nttl: 24h\n"),
+            &format!("language: 1\nruleset: {name}\nttl: 24h\n{more}"),
         )?;
         write("all.rules.yaml", rules)?;
         Ok(folder)

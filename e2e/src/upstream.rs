@@ -1,4 +1,4 @@
-//! An upstream that answers each request with what it saw of it.
+//! An upstream that answers each request with what it saw of it, and with a status and a header that the request may ask for.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -15,6 +15,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
 use crate::wire::{read_body, read_headers, read_line};
+
+/// A request with this header gets the status that it names, 200 without.
+pub const STATUS_HEADER: &str = "x-upstream-status";
+
+/// A request with this header gets it back.
+pub const HINT_HEADER: &str = "x-upstream-hint";
 
 /// A server on a free loopback port; it ends when this is dropped.
 pub struct Upstream {
@@ -130,8 +136,13 @@ fn serve(connection: &TcpStream) -> Result<()> {
     let mut reader = BufReader::new(connection);
     while let Some(seen) = read_request(&mut reader)? {
         let body = seen.to_json().to_string();
+        let status = seen.text(STATUS_HEADER).unwrap_or("200");
+        let hint = seen
+            .text(HINT_HEADER)
+            .map(|hint| format!("{HINT_HEADER}: {hint}\r\n"));
         let head = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            "HTTP/1.1 {status} Answer\r\ncontent-type: application/json\r\n{}content-length: {}\r\n\r\n",
+            hint.unwrap_or_default(),
             body.len()
         );
         let body = if seen.method == "HEAD" { "" } else { &body };

@@ -8,6 +8,7 @@
 )]
 
 mod claims;
+mod counters;
 mod forged;
 mod listeners;
 mod load;
