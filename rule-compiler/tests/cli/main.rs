@@ -17,6 +17,7 @@ mod init;
 mod inspect;
 mod keygen;
 mod output;
+mod readme;
 mod replay;
 mod report;
 mod rulec;
