@@ -5,6 +5,7 @@
 //! however it was made; the engine has no loop that depends on anything else.
 
 mod bill;
+mod counting;
 pub mod limits;
 mod lookups;
 mod steps;
@@ -18,6 +19,7 @@ use crate::ir::{Atom, Attribute, Condition, List, Rule, Ruleset, Stage, Test, Vi
 use crate::lower::LowerError;
 use crate::lower::plan::{Access, Found, Plan, PlannedAtom, PlannedRule, plan};
 use bill::Bill;
+use counting::Request;
 use lookups::Lookups;
 use steps::{DRAW_STEPS, Steps, derivation, hashing, logarithm, test};
 
@@ -28,6 +30,8 @@ pub struct Report {
     pub rules: Vec<RuleCost>,
     /// What is paid once, whatever the number of rules: to derive what indexes read, and to look it up.
     pub indexes: Cost,
+    /// What every request pays for each counter that the bundle has, whatever the number of rules that read it.
+    pub counters: Vec<CounterCost>,
     /// A request that no rule is looked at for, but for those that every request has to be tested against, and half of those
     /// that a comparison of numbers lets in.
     pub typical: u64,
@@ -41,6 +45,15 @@ pub struct Report {
 pub struct Cost {
     pub typical: u64,
     pub worst: u64,
+}
+
+/// What one counter costs by itself, in steps. What it shares with rules and other counters counts for each of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CounterCost {
+    /// Its name.
+    pub name: String,
+    /// What it costs.
+    pub cost: Cost,
 }
 
 /// What one rule costs by itself, in steps. What it shares with other rules counts for each of them.
@@ -77,6 +90,7 @@ pub fn reckon(ruleset: &Ruleset) -> Result<Report, LowerError> {
             typical: indexes_typical(&plan, lists).typical(),
             worst: indexes_worst(&plan, lists).worst(),
         },
+        counters: counting::costs(&plan, lists),
         typical: typical(&plan, lists),
         worst: worst(&plan, ruleset),
         rules,
@@ -292,6 +306,9 @@ fn typical(plan: &Plan<'_>, lists: &[List]) -> u64 {
     for rule in &plan.rules {
         bill.add_once(passing(rule, plan, lists));
     }
+    for counter in &plan.counters {
+        bill.add_once(counting::bill(counter, plan, lists, Request::Typical).typical());
+    }
     bill.typical()
 }
 
@@ -305,7 +322,9 @@ fn unsure(plan: &Plan<'_>) -> BTreeSet<AtomId> {
         let atoms = rule.atoms.clone().into_iter();
         atoms.filter(move |atom| !sure.contains(atom))
     };
-    plan.rules.iter().flat_map(of_rule).collect()
+    let of_rules = plan.rules.iter().flat_map(of_rule);
+    let of_counters = plan.counters.iter().flat_map(|counter| &counter.atoms);
+    of_rules.chain(of_counters.copied()).collect()
 }
 
 /// Whether an atom that an index finds needs no test to be true.
@@ -336,6 +355,10 @@ fn worst(plan: &Plan<'_>, ruleset: &Ruleset) -> u64 {
         bill.add_once(visit(rule, planned, ruleset.rules.len() as u64));
     }
     add_draws(&ruleset.rules, &mut bill);
+    for counter in &plan.counters {
+        counting::add_keys(counter, Request::Worst, &mut bill);
+        bill.add_once(1 + counter.atoms.len() as u64);
+    }
     bill.worst()
 }
 

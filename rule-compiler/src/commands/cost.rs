@@ -3,7 +3,7 @@
 use core::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use riskgate_compiler::cost::{Report, RuleCost};
+use riskgate_compiler::cost::{CounterCost, Report, RuleCost};
 use riskgate_compiler::report::counted;
 
 /// More rules are counted, for people.
@@ -50,7 +50,7 @@ pub(crate) fn table(report: &Report) -> String {
         widths.max().unwrap_or_default().max(title)
     };
     let (id, access) = (
-        width(|rule| &rule.id, all.len()),
+        width(|rule| &rule.id, all.len().max(counter_width(report))),
         width(|rule| &rule.access, 9),
     );
     let mut text = String::new();
@@ -67,12 +67,22 @@ pub(crate) fn table(report: &Report) -> String {
     }
     let (typical, worst) = cost(report.indexes.typical, report.indexes.worst);
     line("indexes", "", &typical, &worst);
+    for CounterCost { name, cost: own } in &report.counters {
+        let (typical, worst) = cost(own.typical, own.worst);
+        line(&format!("counter {name}"), "", &typical, &worst);
+    }
     let (typical, worst) = cost(report.typical, report.worst);
     line(&all, "", &typical, &worst);
     if rules.len() > shown.len() {
         text.push_str(&summary(&rules));
     }
     text
+}
+
+fn counter_width(report: &Report) -> usize {
+    let widths = report.counters.iter();
+    let widths = widths.map(|counter| "counter ".len() + counter.name.len());
+    widths.max().unwrap_or_default()
 }
 
 /// What is said of rules that are not shown.

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use riskgate_engine::counters::MAX_COMBINATIONS;
+
 use super::limits::{
     HEAD_LEN, HEADER_COUNT, IDENTITY_LEN, TYPICAL_FIELD_COUNT, TYPICAL_HEADER_COUNT,
     TYPICAL_VALUE_LEN, VERSION_LEN,
@@ -64,6 +66,11 @@ impl Bill {
             total(parts.versions, VERSION_LEN),
             total(parts.others, 0),
             names,
+            parts
+                .counters
+                .per_value
+                .saturating_mul(MAX_COMBINATIONS as u64),
+            parts.counters.once,
         ]
         .into_iter()
         .fold(0, u64::saturating_add)
@@ -92,6 +99,7 @@ impl Bill {
             dearest(&headers, TYPICAL_HEADER_COUNT),
             total(parts.versions, VERSION_LEN),
             total(parts.others, 0),
+            total(parts.counters, 0),
             names,
         ]
         .into_iter()
@@ -197,6 +205,8 @@ struct Parts {
     versions: Steps,
     /// Of no bytes.
     others: Steps,
+    /// For each key of a counter.
+    counters: Steps,
 }
 
 impl Parts {
@@ -218,11 +228,11 @@ impl Parts {
                     parts.certificate.push(steps);
                 }
                 Base::Protocol | Base::TlsVersion => parts.versions = parts.versions.plus(steps),
+                Base::Counter(_) => parts.counters = parts.counters.plus(steps),
                 Base::Time
                 | Base::SourceIp
                 | Base::ClientIp
                 | Base::Mtls
-                | Base::Counter(_)
                 // Of a response, which is not there when a request is decided.
                 | Base::ResponseCode
                 | Base::ResponseHeader(_) => {

@@ -100,6 +100,12 @@ pub(super) fn hashing() -> Steps {
     }
 }
 
+/// To hash a key of a counter, beside its bytes.
+pub(super) const KEY_STEPS: u64 = 250;
+
+/// To find what is kept of a key, and to count it or to add up its slices.
+pub(super) const COUNT_STEPS: u64 = 60;
+
 /// To find out whether an atom is true, once the attribute is there.
 pub(super) fn test(atom: &Atom, lists: &[List]) -> Steps {
     let parsed = Steps {
@@ -108,6 +114,8 @@ pub(super) fn test(atom: &Atom, lists: &[List]) -> Steps {
         per_byte: 1,
     };
     match (&atom.test, atom.attribute.view) {
+        // Of each key of the request; to hash them is the counter's.
+        _ if atom.attribute.base.is_counter() => Steps::per_value(COUNT_STEPS),
         (_, View::Int | View::Double) => parsed,
         (_, View::Length) => Steps::per_value(1),
         (_, View::Size) | (Test::Present | Test::IsTrue | Test::IsFalse, _) => Steps::once(1),

@@ -34,6 +34,12 @@ impl<'a> Counters<'a> {
         }
     }
 
+    /// Those that a bundle has.
+    pub(super) fn all(&self) -> impl Iterator<Item = &'a Counter> + use<'a> {
+        let all: Vec<&Counter> = self.different.iter().map(|(_, counter)| *counter).collect();
+        all.into_iter()
+    }
+
     /// Where a counter of the ruleset stands in the bundle.
     pub(super) fn index(&self, counter: usize) -> u32 {
         self.places.get(counter).copied().unwrap_or(u32::MAX)

@@ -8,7 +8,7 @@ use riskgate_engine::literals::Place;
 use super::filing::{self, Filing};
 use super::intern::Interner;
 use super::{LowerError, actions, rules};
-use crate::ir::{Atom, Condition, Ruleset};
+use crate::ir::{Atom, Condition, Counter, Ruleset};
 
 /// The ways to the rules.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) atoms: BTreeMap<AtomId, PlannedAtom<'a>>,
     /// In source order.
     pub(crate) rules: Vec<PlannedRule>,
+    /// Those that a bundle has.
+    pub(crate) counters: Vec<PlannedCounter<'a>>,
     /// How many pairs of atoms there are that give access.
     pub(crate) pair_count: usize,
 }
@@ -53,6 +55,14 @@ pub(crate) struct PlannedRule {
     pub(crate) atoms: Vec<AtomId>,
 }
 
+/// A counter, and what is asked of every request to know whether it counts.
+#[derive(Debug)]
+pub(crate) struct PlannedCounter<'a> {
+    pub(crate) counter: &'a Counter,
+    /// Those that need no response, as often as they stand in the condition.
+    pub(crate) atoms: Vec<AtomId>,
+}
+
 /// What has to be true for a rule to be looked at.
 #[derive(Debug)]
 pub(crate) enum Access {
@@ -73,6 +83,11 @@ pub(crate) fn plan(ruleset: &Ruleset) -> Result<Plan<'_>, LowerError> {
         .collect();
     let actions = actions::lower(ruleset, &mut interner.strings);
     let lowered = rules::lower(ruleset, &actions, &mut interner);
+    let counters = interner.counters.all().map(|counter| PlannedCounter {
+        counter,
+        atoms: of_request(&counter.count_when, &mut interner, &mut atoms),
+    });
+    let counters = counters.collect::<Vec<_>>();
     interner.check_chains()?;
     let access = lowered.access_atoms();
     let tested: BTreeSet<AtomId> = filing::file(&access, &mut interner)
@@ -95,6 +110,7 @@ pub(crate) fn plan(ruleset: &Ruleset) -> Result<Plan<'_>, LowerError> {
     Ok(Plan {
         atoms: atoms.collect(),
         pair_count: lowered.pairs.len(),
+        counters,
         rules: of_rules
             .into_iter()
             .zip(accesses(&lowered, ruleset.rules.len()))
@@ -122,6 +138,23 @@ fn intern<'a>(
             .flat_map(|part| intern(part, interner, atoms))
             .collect(),
     }
+}
+
+/// As [`intern`], without what only the response tells.
+fn of_request<'a>(
+    condition: &'a Condition,
+    interner: &mut Interner<'_>,
+    atoms: &mut BTreeMap<AtomId, &'a Atom>,
+) -> Vec<AtomId> {
+    let of_request = condition
+        .atoms()
+        .filter(|atom| !atom.attribute.base.is_of_response());
+    let ids = of_request.map(|atom| {
+        let id = interner.atom(atom);
+        atoms.entry(id).or_insert(atom);
+        id
+    });
+    ids.collect()
 }
 
 fn found(filing: &Filing) -> Found {

@@ -14,6 +14,7 @@ pub(super) struct CostReport<'a> {
     typical: u64,
     worst: u64,
     indexes: IndexReport,
+    counters: Vec<CounterReport<'a>>,
     rules: Vec<RuleReport<'a>>,
 }
 
@@ -28,6 +29,13 @@ struct Limits {
 /// What is paid once for all rules together.
 #[derive(Debug, Serialize)]
 struct IndexReport {
+    typical: u64,
+    worst: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct CounterReport<'a> {
+    name: &'a str,
     typical: u64,
     worst: u64,
 }
@@ -48,6 +56,11 @@ impl<'a> CostReport<'a> {
             typical: rule.typical,
             worst: rule.worst,
         });
+        let counters = report.counters.iter().map(|counter| CounterReport {
+            name: &counter.name,
+            typical: counter.cost.typical,
+            worst: counter.cost.worst,
+        });
         CostReport {
             limits: Limits {
                 head_bytes: HEAD_LEN,
@@ -60,6 +73,7 @@ impl<'a> CostReport<'a> {
                 typical: report.indexes.typical,
                 worst: report.indexes.worst,
             },
+            counters: counters.collect(),
             rules: rules.collect(),
         }
     }

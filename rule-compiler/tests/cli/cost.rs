@@ -284,3 +284,64 @@ fn a_limit_on_the_cost_fails_checks_and_builds() {
         .run("check shop --max-cost none")
         .expect(2, "a whole number of steps is wanted");
 }
+
+/// Every request pays for a counter, and a rule for reading it.
+#[test]
+fn counters_are_counted() {
+    let workshop = Workshop::empty();
+    let counters = |counters: &str| {
+        let manifest = format!("language: 1\nruleset: counted\n{counters}");
+        workshop.write("counted/ruleset.yaml", manifest);
+        let when = if counters.is_empty() {
+            "request.url_path == \"/buy\""
+        } else {
+            "request.url_path == \"/buy\" && counters.taps > 5"
+        };
+        let rules = format!("rules: [{{ id: buy, when: '{when}', then: deny }}]");
+        workshop.write("counted/main.rules.yaml", rules);
+        report(&workshop, "counted")
+    };
+    let none = counters("");
+    assert_eq!(none["counters"], Value::Array(Vec::new()));
+    let one = "counters:\n  taps: { key: [client.ip], window: 10s }\n";
+    let taps = counters(one);
+    assert_eq!(taps["counters"][0]["name"], "taps");
+    let (own, rest) = (&taps["counters"][0], |field| {
+        number(&taps, field) - number(&none, field)
+    });
+    assert_eq!(number(own, "typical"), rest("typical"));
+    assert!(
+        number(own, "worst") < rest("worst"),
+        "the rule reads it too"
+    );
+    assert!(number(own, "worst") > 10 * number(own, "typical"), "{own}");
+    let table = workshop.run("check counted --cost").expect(0, "");
+    assert!(table.contains("\ncounter taps "), "{table}");
+
+    let field = |field: &str, counter: &str| number(&counters(counter)["counters"][0], field);
+    let narrow = one.replace(
+        "window",
+        "count_when: 'request.path.matches(\"[a-z]{8}\")', window",
+    );
+    let wide = one.replace(
+        "[client.ip]",
+        "[client.ip, 'request.params[\"id\"].lowerAscii()']",
+    );
+    let distinct = one.replace("window", "distinct: 'request.headers[\"x\"]', window");
+    for dearer in [narrow, wide, distinct] {
+        assert!(
+            field("typical", &dearer) > field("typical", one),
+            "{dearer}"
+        );
+        assert!(field("worst", &dearer) > field("worst", one), "{dearer}");
+    }
+    // What only the response tells is not asked when a request is decided.
+    let late = one.replace(
+        "window",
+        "count_when: 'response.headers[\"x\"].matches(\"[a-z]{8}\")', window",
+    );
+    assert_eq!(field("worst", &late), field("worst", one));
+    // What counts the same is one.
+    let twice = format!("{one}  again: {{ key: [client.ip], window: 10s }}\n");
+    assert_eq!(counters(&twice)["worst"], taps["worst"]);
+}
