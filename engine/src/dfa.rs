@@ -205,6 +205,10 @@ impl Dfa {
         Ok(dfa)
     }
 
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     fn states_fit(&self, form: Form) -> bool {
         let Some(parts) = self.parts() else {
             return false;

@@ -42,6 +42,7 @@ pub mod attributes;
 pub mod bundle;
 pub mod canaries;
 mod codec;
+pub mod contents;
 pub mod counters;
 mod derive;
 pub mod dfa;

@@ -11,6 +11,7 @@ use core::net::IpAddr;
 
 use crate::bundle::BundleError;
 use crate::codec::{Bytes, Cursor};
+use crate::contents::ListContents;
 use crate::prefixes::PrefixSet;
 use approximate::FuseFilter;
 use strings::StringSet;
@@ -87,6 +88,14 @@ impl List {
 
     pub(crate) fn is_addresses(&self) -> bool {
         matches!(self, List::Addresses(_))
+    }
+
+    pub(crate) fn contents(&self) -> ListContents<'_> {
+        match self {
+            List::Strings(strings) => ListContents::Strings(strings.values().collect()),
+            List::Addresses(addresses) => ListContents::Networks(addresses.ranges().collect()),
+            List::Approximate(filter) => ListContents::Approximate(filter.bytes()),
+        }
     }
 
     pub(crate) fn contains_bytes(&self, value: &[u8]) -> bool {

@@ -10,10 +10,10 @@ mod block;
 mod groups;
 
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::bundle::BundleError;
-use crate::codec::{ArrayRange, Bytes, Cursor, write_array, write_len};
+use crate::codec::{ArrayRange, Bytes, Cursor, records, write_array, write_len};
 use block::{Block, blocks_of, holds, is_ascending};
 use groups::Groups;
 
@@ -98,6 +98,25 @@ impl PrefixSet {
             return Err(BundleError::BadValue { what });
         }
         Ok(set)
+    }
+
+    /// Its blocks; one of more than a group's addresses is there once for each of its groups.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> {
+        let bytes: &[u8] = &self.bytes;
+        let v4 = records::<Block<u32>>(self.v4.view(bytes)).map(Block::range);
+        let v4 = v4.chain(self.v4_groups.ranges(bytes));
+        let v4 =
+            v4.map(|(first, last)| (Ipv4Addr::from(first).into(), Ipv4Addr::from(last).into()));
+        let wide = records::<Block<u64>>(self.v6_wide.view(bytes)).map(Block::range);
+        let wide = wide.map(|(first, last)| {
+            let upper = |half: u64| u128::from(half) << HALF_BITS;
+            (upper(first), upper(last) | u128::from(u64::MAX))
+        });
+        let narrow = records::<Block<u128>>(self.v6_narrow.view(bytes)).map(Block::range);
+        let v6 = wide.chain(narrow);
+        let v6 =
+            v6.map(|(first, last)| (Ipv6Addr::from(first).into(), Ipv6Addr::from(last).into()));
+        v4.chain(v6)
     }
 
     /// Whether the set holds an address; an IPv4-mapped IPv6 address counts as IPv4.
@@ -226,6 +245,41 @@ mod tests {
                 expected,
                 "{address}"
             );
+        }
+    }
+
+    /// Ranges that touch are one, in whichever blocks a set has them.
+    #[test]
+    fn ranges_are_what_was_written() {
+        let v6 = [(1, 6), (1 << 64, (3 << 64) + 1)];
+        let mut large = spread(0, 2, 100_000);
+        large.push((0x0a00_0000, 0x0bff_ffff));
+        for v4 in [vec![(3, 9), (12, 12), (0x0a00_0000, u32::MAX)], large] {
+            let set = PrefixSet::read(&write_set(&v4, &v6).as_slice().into()).unwrap();
+            let mut found: Vec<(IpAddr, IpAddr)> = Vec::new();
+            let mut ranges: Vec<(IpAddr, IpAddr)> = set.ranges().collect();
+            ranges.sort_unstable();
+            for (first, last) in ranges {
+                let number = |address| match address {
+                    IpAddr::V4(address) => u128::from(u32::from(address)),
+                    IpAddr::V6(address) => u128::from(address),
+                };
+                match found.last_mut() {
+                    Some(before)
+                        if before.1.is_ipv4() == first.is_ipv4()
+                            && number(before.1) + 1 == number(first) =>
+                    {
+                        before.1 = last;
+                    }
+                    _ => found.push((first, last)),
+                }
+            }
+            let of_v4 =
+                |&(low, high): &(u32, u32)| (IpAddr::V4(low.into()), IpAddr::V4(high.into()));
+            let of_v6 =
+                |&(low, high): &(u128, u128)| (IpAddr::V6(low.into()), IpAddr::V6(high.into()));
+            let expected: Vec<_> = v4.iter().map(of_v4).chain(v6.iter().map(of_v6)).collect();
+            assert_eq!(found, expected);
         }
     }
 

@@ -78,7 +78,7 @@ impl Ruleset {
     }
 
     /// Goes on with the evaluation that filled the scratch.
-    fn ask<R>(
+    pub(crate) fn ask<R>(
         &self,
         request: &Request<'_>,
         store: &mut dyn CounterStore,

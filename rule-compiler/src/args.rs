@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Schema(SchemaArgs),
     /// Run the tests of a ruleset folder.
     Test(TestArgs),
+    /// Tell what is different between two bundles or ruleset folders, with requests that are answered otherwise.
+    Diff(DiffArgs),
     /// Decide recorded traffic, and tell what a bundle does with it, or does otherwise than another.
     Replay(ReplayArgs),
     /// Tell whether a filter would load a bundle.
@@ -226,6 +228,20 @@ pub(crate) enum TestFormat {
     Human,
     Junit,
     Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DiffArgs {
+    /// The old bundle, or a folder that holds ruleset.yaml.
+    pub(crate) old: PathBuf,
+    /// The new bundle or folder.
+    pub(crate) new: PathBuf,
+    /// Fail if a request is found that gets another answer.
+    #[arg(long)]
+    pub(crate) fail_on_flip: bool,
+    /// For people or for machines.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -30,6 +30,7 @@ pub mod automaton;
 pub mod build;
 pub mod cost;
 pub mod diagnostic;
+pub mod diff;
 pub mod explain;
 pub mod front;
 pub mod ir;

@@ -137,6 +137,10 @@ impl FuseFilter {
         })
     }
 
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(super) fn contains(&self, value: &[u8]) -> bool {
         let hash = hash(value, self.seed);
         let fingerprints = self.fingerprints.view(&self.bytes);

@@ -110,6 +110,11 @@ impl StringSet {
         self.table().contains(value)
     }
 
+    pub(super) fn values(&self) -> impl Iterator<Item = &[u8]> {
+        let table = self.table();
+        (0..table.entry_count).map(move |index| table.value(index))
+    }
+
     fn table(&self) -> Table<'_> {
         let bytes: &[u8] = &self.bytes;
         Table {

@@ -31,6 +31,10 @@ pub(super) struct Block<T> {
 }
 
 impl<T: Word> Block<T> {
+    pub(super) fn range(self) -> Interval<T> {
+        (self.start, self.last())
+    }
+
     fn last(self) -> T {
         self.start | T::low_ones(self.free_bits)
     }

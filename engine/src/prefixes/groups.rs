@@ -94,6 +94,20 @@ impl Groups {
         holds(blocks, address as u16)
     }
 
+    pub(super) fn ranges<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = (u32, u32)> + use<'a> {
+        let starts = self.starts.view(bytes);
+        let blocks = self.blocks.view(bytes);
+        let groups = records::<u32>(starts).zip(records::<u32>(starts).skip(1));
+        (0..).zip(groups).flat_map(move |(group, (start, end))| {
+            let own = slice::<Block<u16>>(blocks, start, end.saturating_sub(start));
+            let upper = move |half: u16| group << GROUP_BITS | u32::from(half);
+            records::<Block<u16>>(own).map(move |block| {
+                let (first, last) = block.range();
+                (upper(first), upper(last))
+            })
+        })
+    }
+
     /// Groups stand one behind the other and leave no block out.
     fn starts_fit(&self, bytes: &[u8]) -> bool {
         let starts = self.starts.view(bytes);

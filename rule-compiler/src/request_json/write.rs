@@ -1,5 +1,7 @@
 //! A request back as JSON, in the shape that [`parse`](super::parse) reads.
 
+use std::net::IpAddr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -47,7 +49,11 @@ impl OwnedRequest {
         put("protocol", protocol.clone().map(Value::from));
         put("id", id.clone().map(Value::from));
         put("headers", all(headers));
-        put("source_ip", Some(source_ip.to_string().into()));
+        let is_usual = *source_ip == IpAddr::from([127, 0, 0, 1]);
+        put(
+            "source_ip",
+            (!is_usual).then(|| source_ip.to_string().into()),
+        );
         let client_ip = (client_ip != source_ip).then(|| client_ip.to_string().into());
         put("client_ip", client_ip);
         put("peer_uri_san", peer_uri_san.clone().map(Value::from));
@@ -92,7 +98,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_as_it_was() {
         let requests = [
-            r#"{"path":"/","source_ip":"127.0.0.1"}"#,
+            r#"{"path":"/"}"#,
             r#"{"path_b64":"L/8=","source_ip":"::1","client_ip":"10.0.0.1"}"#,
             r#"{"method":"POST","scheme":"https","host":"h:1","path":"/?a=\"","protocol":"HTTP/2","id":"7","headers":[["a","1"],["a","\u0000é"],{"name":"b","value_b64":"/w=="}],"source_ip":"10.0.0.2","peer_uri_san":"spiffe://x","peer_subject":"CN=x","server_name":"x","tls_version":"TLSv1.3","claims":{"sub":"42"},"time":"2026-11-23T10:00:00.000001Z","response_code":401,"response_headers":[["a","b"]]}"#,
         ];

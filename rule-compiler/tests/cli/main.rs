@@ -11,6 +11,7 @@ mod build;
 mod check;
 mod cost;
 mod counters;
+mod diff;
 mod eval;
 mod explain;
 mod init;

@@ -1,0 +1,160 @@
+use serde_json::Value;
+
+use crate::rulec::{ISSUED_AT, Outcome, Workshop};
+
+const OLD: &str = r#"
+rules:
+  - id: env
+    description: nobody asks for it in good faith
+    when: request.url_path == "/.env"
+    then: deny
+  - id: probes
+    when: request.url_path.matches("^/wp-[a-z]+[.]php$")
+    then: deny
+  - id: blocked
+    when: request.headers["x-device-id"] in lists.blocked
+    then: deny
+  - id: agent
+    when: request.useragent.contains("sqlmap")
+    then: { score: 30, tag: { client: scanner } }
+  - id: gone
+    when: request.method == "TRACE" && client.ip in ["10.0.0.0/8"]
+    then: deny
+  - id: pair
+    when: request.host == "a" && request.scheme == "https"
+    then: deny
+"#;
+
+const NEW: &str = r#"
+rules:
+  - id: env
+    description: nobody asks for it
+    when: request.url_path.lowerAscii() == "/.env"
+    then: deny
+  - id: probes
+    when: request.url_path.matches("^/wp-[a-z]+[.]php$")
+    then: { deny: { status: 404 } }
+  - id: blocked
+    when: request.headers["x-device-id"] in lists.blocked
+    then: deny
+  - id: agent
+    when: request.useragent.contains("sqlmap")
+    then: { score: 60, tag: { client: scanner } }
+  - id: pair
+    when: request.scheme == "https" && request.host == "a"
+    then: deny
+  - id: trial
+    stage: shadow
+    when: int(request.params["page"]) > 200
+    then: deny
+"#;
+
+const MANIFEST: &str = r#"
+language: 1
+ruleset: shop
+score_bands: [{ at_least: 50, then: deny }]
+lists: { blocked: { type: string, values: [VALUES] } }
+"#;
+
+/// Folders `old` and `new`, and bundles of them.
+fn workshop() -> Workshop {
+    let workshop = Workshop::furnished();
+    for (name, rules, values) in [("old", OLD, "d-1, d-2"), ("new", NEW, "d-2, d-3, d-4")] {
+        let manifest = MANIFEST.replace("VALUES", values);
+        workshop.write(&format!("{name}/ruleset.yaml"), manifest);
+        workshop.write(&format!("{name}/main.rules.yaml"), rules);
+        let args = format!(
+            "build {name} --key signer.pem --issued-at {ISSUED_AT} --revision 1 -o {name}.bundle"
+        );
+        workshop.run(&args).expect(0, "");
+    }
+    workshop
+}
+
+fn json(outcome: Outcome) -> Value {
+    serde_json::from_str(&outcome.expect(0, "")).unwrap()
+}
+
+#[test]
+fn people_read_what_changed_and_for_whom() {
+    let stdout = workshop().run("diff old.bundle new.bundle").expect(0, "");
+    insta::assert_snapshot!(stdout);
+}
+
+#[test]
+fn folders_are_compared_too_and_say_more() {
+    let workshop = workshop();
+    let changed = OLD.replace("wp-[a-z]+", "wp-[0-9]+");
+    workshop.write("old/main.rules.yaml", changed);
+    let stdout = workshop.run("diff old new.bundle").expect(0, "");
+    insta::assert_snapshot!(stdout);
+}
+
+#[test]
+fn machines_read_the_same_in_json() {
+    let mut report = json(workshop().run("diff old.bundle new.bundle --format json"));
+    for side in ["old", "new"] {
+        let digest = report[side]["digest"].take();
+        assert_eq!(digest.as_str().unwrap().len(), 64);
+    }
+    insta::assert_snapshot!(serde_json::to_string_pretty(&report).unwrap());
+}
+
+/// What is printed can be given to `rulec eval`, which says the same.
+#[test]
+fn witnesses_are_requests_that_eval_takes() {
+    let workshop = workshop();
+    let report = json(workshop.run("diff old.bundle new.bundle --format json"));
+    let rules = report["rules"].as_array().unwrap();
+    let witnesses: Vec<&Value> = rules
+        .iter()
+        .map(|rule| &rule["witness"])
+        .filter(|witness| !witness.is_null())
+        .collect();
+    assert!(witnesses.len() >= 5, "{report:#}");
+    for witness in witnesses {
+        for side in ["old", "new"] {
+            let args = format!("eval {side}.bundle --requests -");
+            let request = witness["request"].to_string();
+            let verdict = workshop.run_with(&args, &request, &[]).expect(0, "");
+            let verdict: Value = serde_json::from_str(&verdict).unwrap();
+            assert_eq!(verdict, witness[side], "{request}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_nothing() {
+    let workshop = workshop();
+    let same = workshop.run("diff old.bundle old --fail-on-flip");
+    assert_eq!(same.expect(0, "").lines().last(), Some("no change"));
+    let report = json(workshop.run("diff old old --format json"));
+    assert_eq!(report["rules"], serde_json::json!([]));
+    assert_eq!(report["policy"], Value::Null);
+}
+
+#[test]
+fn exit_codes() {
+    let workshop = workshop();
+    workshop.write("empty.bundle", "");
+    workshop.write("broken/ruleset.yaml", "language: 1\n");
+    let cases = [
+        ("diff old.bundle new.bundle", 0, ""),
+        (
+            "diff old.bundle new.bundle --fail-on-flip",
+            1,
+            "--fail-on-flip: ",
+        ),
+        (
+            "diff empty.bundle new.bundle",
+            1,
+            "cannot use `empty.bundle`",
+        ),
+        ("diff old.bundle broken", 1, "error[R0007]"),
+        ("diff old.bundle none", 2, "cannot read bundle `none`"),
+        ("diff old.bundle", 2, "<NEW>"),
+    ];
+    for (args, code, words) in cases {
+        workshop.run(args).expect(code, words);
+    }
+}
