@@ -221,6 +221,12 @@ pub(crate) struct TestArgs {
     /// For people, for CI servers, or for programs.
     #[arg(long, value_enum, default_value_t = TestFormat::Human)]
     pub(crate) format: TestFormat,
+    /// Tell which rules and which parts of their conditions no test shows both ways.
+    #[arg(long)]
+    pub(crate) coverage: bool,
+    /// Fail if the tests show less than this; counts the sides of rules and of their tests.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub(crate) min_coverage: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

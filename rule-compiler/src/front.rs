@@ -43,8 +43,9 @@ mod text;
 mod when;
 mod yaml;
 
-pub use analysis::{Analysis, analyse, analyse_at};
+pub use analysis::{Analysis, analyse, analyse_at, atom_places};
 pub(crate) use check::is_many_valued;
+pub use rule::AtomPlace;
 pub use sources::{ReadError, Sources, read_ruleset, read_tests};
 pub use test_file::{TestAnalysis, analyse_tests};
 pub(crate) use text::{closest, did_you_mean};

@@ -2,7 +2,7 @@
 
 mod exact;
 
-use riskgate_engine::counters::Pending;
+use riskgate_engine::counters::{CounterStore, Pending};
 use riskgate_engine::request::Request;
 use riskgate_engine::ruleset::{Ruleset, Scratch};
 use riskgate_engine::trace::Trace;
@@ -79,13 +79,33 @@ impl<'a> Session<'a> {
         result
     }
 
-    /// As [`Session::decide_at`], and what the request made of every atom.
+    /// As [`Session::decide_at`], and what the request made of every atom and attribute.
     pub fn trace_at<R>(
         &mut self,
         request: &OwnedRequest,
         time_us: i64,
         read: impl FnOnce(&Verdict<'_>, &Request<'_>) -> R,
     ) -> (R, Trace) {
+        self.ask_at(request, time_us, read, Ruleset::trace)
+    }
+
+    /// As [`Session::decide_at`], and whether each atom was true.
+    pub fn atoms_at<R>(
+        &mut self,
+        request: &OwnedRequest,
+        time_us: i64,
+        read: impl FnOnce(&Verdict<'_>, &Request<'_>) -> R,
+    ) -> (R, Vec<bool>) {
+        self.ask_at(request, time_us, read, Ruleset::trace_atoms)
+    }
+
+    fn ask_at<R, A>(
+        &mut self,
+        request: &OwnedRequest,
+        time_us: i64,
+        read: impl FnOnce(&Verdict<'_>, &Request<'_>) -> R,
+        ask: impl FnOnce(&Ruleset, &Request<'_>, &mut dyn CounterStore, &mut Scratch) -> A,
+    ) -> (R, A) {
         self.clock_us = self.clock_us.max(time_us);
         let Session {
             ruleset,
@@ -99,7 +119,7 @@ impl<'a> Session<'a> {
                 let verdict = ruleset.decide_counted(request, store, pending, scratch);
                 read(&verdict, request)
             };
-            (result, ruleset.trace(request, store, scratch))
+            (result, ask(ruleset, request, store, scratch))
         });
         request.with_response(|response| {
             ruleset.count_response(pending, response, self.clock_us, store, scratch);

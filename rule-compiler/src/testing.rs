@@ -3,6 +3,7 @@
 //! [`front::analyse_tests`](crate::front::analyse_tests) reads them, [`run()`] asks the engine for the verdict of each
 //! request under a clock of the test's own, and a [`Report`] says which expectations failed and why.
 
+mod coverage;
 mod human;
 mod json;
 mod junit;
@@ -10,6 +11,7 @@ mod model;
 mod report;
 mod run;
 
+pub use coverage::{Coverage, Gap};
 pub use human::human;
 pub use json::json;
 pub use junit::junit;

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use riskgate_compiler::build::ruleset_in_memory;
-use riskgate_compiler::testing::{self, Case, Native};
+use riskgate_compiler::build::{ruleset_in_memory, traced_in_memory};
+use riskgate_compiler::explain::Texts;
+use riskgate_compiler::testing::{self, Case, Coverage, Native, Report};
 use riskgate_compiler::{front, ir};
+use serde_json::Value;
 
 use super::check::analyse;
 use crate::args::{TestArgs, TestFormat};
@@ -15,18 +17,61 @@ pub(crate) fn run(args: &TestArgs) -> Result<(), Failure> {
     let folder = &args.ruleset;
     let ruleset = analyse(folder)?;
     let cases = chosen(read(folder, &ruleset)?, args)?;
-    let loaded = ruleset_in_memory(&ruleset).map_err(Failure::finding)?;
-    let report =
-        testing::run(&cases, &ruleset, &mut Native::new(&loaded)).map_err(Failure::unable)?;
-    print(&match args.format {
-        TestFormat::Human => testing::human(&report, folder),
-        TestFormat::Junit => testing::junit(&report, folder),
-        TestFormat::Json => serde_json::to_string_pretty(&testing::json(&report, folder))
-            .map_err(Failure::unable)?,
-    })?;
+    let (report, coverage) = run_tests(&cases, &ruleset, args)?;
+    let shown = coverage.as_ref().filter(|_| args.coverage);
+    print(&text(&report, shown, args)?)?;
+    let too_little = coverage.zip(args.min_coverage);
+    let too_little = too_little.filter(|(coverage, least)| coverage.percent() < *least);
+    if let Some((coverage, least)) = too_little {
+        let percent = coverage.percent();
+        return Err(Failure::finding(format!(
+            "the tests cover {percent:.1} %, and {least} % are wanted; `--coverage` tells what they leave out"
+        )));
+    }
     match report.failed_count() {
         0 => Ok(()),
         _ => Err(Failure::findings()),
+    }
+}
+
+fn run_tests(
+    cases: &[Case],
+    ruleset: &ir::Ruleset,
+    args: &TestArgs,
+) -> Result<(Report, Option<Coverage>), Failure> {
+    if !args.coverage && args.min_coverage.is_none() {
+        let loaded = ruleset_in_memory(ruleset).map_err(Failure::finding)?;
+        let report = testing::run(cases, ruleset, &mut Native::new(&loaded));
+        return Ok((report.map_err(Failure::unable)?, None));
+    }
+    let (loaded, ids) = traced_in_memory(ruleset).map_err(Failure::finding)?;
+    let sources = front::read_ruleset(&args.ruleset).map_err(Failure::unable)?;
+    let texts = Texts::with_source(&loaded, ruleset, &ids);
+    let coverage = Coverage::new(ruleset, &ids, &front::atom_places(&sources), &texts);
+    let mut native = Native::covering(&loaded, coverage);
+    let report = testing::run(cases, ruleset, &mut native).map_err(Failure::unable)?;
+    Ok((report, native.into_coverage()))
+}
+
+fn text(report: &Report, coverage: Option<&Coverage>, args: &TestArgs) -> Result<String, Failure> {
+    let folder = &args.ruleset;
+    let human = |coverage: &Coverage| coverage.human(folder);
+    match args.format {
+        TestFormat::Human => {
+            Ok(testing::human(report, folder) + &coverage.map(human).unwrap_or_default())
+        }
+        TestFormat::Junit => {
+            // The XML has no place for it.
+            tell(&coverage.map(human).unwrap_or_default());
+            Ok(testing::junit(report, folder))
+        }
+        TestFormat::Json => {
+            let mut document = testing::json(report, folder);
+            if let (Value::Object(document), Some(coverage)) = (&mut document, coverage) {
+                document.insert("coverage".to_owned(), coverage.json(folder));
+            }
+            serde_json::to_string_pretty(&document).map_err(Failure::unable)
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     lint,
     list::{self, ListFiles, Lists},
     manifest::{self, Manifest, Named},
-    rule::Scope,
+    rule::{AtomPlace, Scope},
     sources::{MANIFEST, Sources},
     yaml,
 };
@@ -122,6 +122,18 @@ fn ruleset(
         counters: environment.counters.finish()?,
         rules,
     })
+}
+
+/// For each rule of a ruleset without errors the places of its atoms, in the order of
+/// [`Condition::atoms`](ir::Condition::atoms). To work them out takes a walk over every condition, which compiling spares.
+pub fn atom_places(sources: &Sources) -> Vec<Vec<AtomPlace>> {
+    let files = Files::new(sources);
+    let mut diagnostics = Diagnostics::default();
+    let (_, environment) = read_manifest(&files, &mut diagnostics);
+    let mut scope = Scope::new(environment, None);
+    scope.atom_places = Some(Vec::new());
+    read_rules(&files, &mut scope, &mut diagnostics);
+    scope.atom_places.unwrap_or_default()
 }
 
 /// The files by their part in the ruleset.

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use crate::diagnostic::{Code, Diagnostic, Diagnostics, FileId, SourceMap, Span};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, FileId, Position, SourceMap, Span};
 
 /// A file that is being read.
 pub(crate) struct Context<'a> {
@@ -44,6 +44,11 @@ impl<'a> Context<'a> {
     /// The line of a byte, from 1.
     pub(crate) fn line(&self, offset: usize) -> u32 {
         self.sources.position(self.file, offset).line
+    }
+
+    /// Line and column of a byte.
+    pub(crate) fn position(&self, offset: usize) -> Position {
+        self.sources.position(self.file, offset)
     }
 
     /// A place in this file, cut at the end of its first line: a caret is for finding a place, not for covering it.

@@ -17,7 +17,7 @@ use crate::{
     ir::{Active, Outcome, Terminal},
 };
 
-pub(crate) use fold::fold;
+pub(crate) use fold::{fold, kept_atoms};
 pub(crate) use overruled::overruled;
 pub(crate) use ruleset::{no_rules, unused_counters, unused_lists, unused_suppressions};
 

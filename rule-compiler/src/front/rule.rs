@@ -9,11 +9,12 @@ use super::{
     limits::{MAX_DESCRIPTION_LEN, MAX_LABELS, MAX_NOTE_LEN, MAX_SCORE},
     lint, name,
     text::quoted,
-    time, when,
+    time,
+    when::{self, When},
     yaml::{Kind, Node},
 };
 use crate::{
-    diagnostic::{Code, Span},
+    diagnostic::{Code, Position, Span},
     ir::{Active, Origin, Rule, Severity},
 };
 
@@ -42,6 +43,19 @@ pub(crate) struct Scope {
     now_us: Option<i64>,
     /// The rules read so far.
     ids: HashMap<String, Span>,
+    /// For each rule the places of its atoms, where these are wanted.
+    pub(crate) atom_places: Option<Vec<Vec<AtomPlace>>>,
+}
+
+/// Where an atom of a condition stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtomPlace {
+    /// The file.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// From 1, in characters.
+    pub column: u32,
 }
 
 impl Scope {
@@ -57,6 +71,7 @@ impl Scope {
             environment,
             now_us,
             ids: HashMap::new(),
+            atom_places: None,
         }
     }
 }
@@ -98,6 +113,9 @@ impl Context<'_> {
             .require("then", self)
             .and_then(|node| self.outcome(node));
         let (when, then) = (when?, outcome?);
+        if let Some(places) = &mut scope.atom_places {
+            places.push(self.places(&when));
+        }
         let window = fields.get("active");
         lint::rule(
             self,
@@ -128,6 +146,22 @@ impl Context<'_> {
                 line: self.line(node.range.start),
             },
         })
+    }
+
+    /// Of the atoms that are left of a condition without its constants.
+    fn places(&self, when: &When<'_>) -> Vec<AtomPlace> {
+        let kept = lint::kept_atoms(&when.condition);
+        let places = kept.iter().filter_map(|index| when.atoms.get(*index));
+        places
+            .map(|place| {
+                let Position { line, column } = self.position(place.range(self).start);
+                AtomPlace {
+                    file: self.file_name().to_owned(),
+                    line,
+                    column,
+                }
+            })
+            .collect()
     }
 
     fn rule_id(&mut self, node: &Node, scope: &mut Scope) -> Option<String> {

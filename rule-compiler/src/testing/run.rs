@@ -3,6 +3,7 @@
 use riskgate_engine::ruleset::Ruleset as LoadedRuleset;
 use serde_json::Value;
 
+use super::coverage::Coverage;
 use super::model::{Case, Expectation, Key, START_US, Step};
 use super::report::{CaseReport, FailedStep, Mismatch, Report, Why};
 use crate::ir;
@@ -31,6 +32,7 @@ pub trait Decider {
 pub struct Native<'r> {
     ruleset: &'r LoadedRuleset,
     session: Session<'r>,
+    coverage: Option<Coverage>,
 }
 
 impl<'r> Native<'r> {
@@ -40,7 +42,23 @@ impl<'r> Native<'r> {
         Native {
             ruleset,
             session: Session::new(ruleset, START_US),
+            coverage: None,
         }
+    }
+
+    /// The same, and notes what the tests cover.
+    #[must_use]
+    pub fn covering(ruleset: &'r LoadedRuleset, coverage: Coverage) -> Native<'r> {
+        Native {
+            coverage: Some(coverage),
+            ..Native::new(ruleset)
+        }
+    }
+
+    /// What the tests covered, if that was noted.
+    #[must_use]
+    pub fn into_coverage(self) -> Option<Coverage> {
+        self.coverage
     }
 }
 
@@ -50,9 +68,17 @@ impl Decider for Native<'_> {
     }
 
     fn decide(&mut self, request: &OwnedRequest, at_us: i64) -> Result<Known, String> {
-        let verdict = self
-            .session
-            .decide_at(request, at_us, |verdict, _| VerdictJson::from(verdict));
+        let Native {
+            session, coverage, ..
+        } = self;
+        let Some(coverage) = coverage else {
+            let verdict =
+                session.decide_at(request, at_us, |verdict, _| VerdictJson::from(verdict));
+            return known(&verdict);
+        };
+        let (verdict, atoms) =
+            session.atoms_at(request, at_us, |verdict, _| VerdictJson::from(verdict));
+        coverage.note(&verdict, &atoms);
         known(&verdict)
     }
 }

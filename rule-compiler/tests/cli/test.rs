@@ -220,3 +220,77 @@ fn a_report_for_programs() {
     });
     assert_eq!(found, expected);
 }
+
+const COVERED: &str = r#"
+rules:
+  - id: login-scripts
+    when:
+      all:
+        - request.method == "POST" && request.url_path == "/login"
+        - any:
+            - not: has(request.headers["accept-language"])
+            - "false"
+            - request.useragent.matches("curl|wget")
+    then: deny
+  - { id: always, when: true, then: { tag: { a: b } } }
+  - { id: never, stage: shadow, when: request.useragent != "x", then: deny }
+"#;
+
+/// Every test of a condition counts, whether or not the decision had to look at it.
+#[test]
+fn what_no_test_shows_is_told_with_its_place() {
+    let workshop = with_tests(
+        "tests: [{ name: a, request: { path: /login, method: POST, headers: { user-agent: curl } }, expect: { action: deny } }]",
+    );
+    workshop.write("shop/main.rules.yaml", COVERED);
+    let expected = "shop: 1 test, all passed
+shop/main.rules.yaml:3: rule `login-scripts` was never not matched
+shop/main.rules.yaml:6:11: `request.method == \"POST\"` was never false
+shop/main.rules.yaml:6:39: `request.url_path == \"/login\"` was never false
+shop/main.rules.yaml:8:24: `has(request.headers[\"accept-language\"])` was never true
+shop/main.rules.yaml:10:15: `request.useragent.matches(\"curl|wget\")` was never false
+shop/main.rules.yaml:13: rule `never` was never not matched
+shop/main.rules.yaml:13:39: `request.useragent == \"x\"` was never true
+coverage: 53.3 %, 8 of 15 sides of rules and their tests
+";
+    assert_eq!(workshop.run("test shop --coverage").expect(0, ""), expected);
+    let json = workshop
+        .run("test shop --coverage --format json")
+        .expect(0, "");
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["coverage"]["sides"], 15);
+    assert_eq!(
+        json["coverage"]["gaps"][1],
+        json!({
+            "file": "shop/main.rules.yaml", "line": 6, "column": 11, "rule": "login-scripts",
+            "atom": "request.method == \"POST\"", "never": "false"
+        })
+    );
+    let junit = workshop.run("test shop --coverage --format junit");
+    assert!(junit.expect(0, "coverage: 53.3 %").starts_with("<?xml"));
+    workshop.run("test shop --min-coverage 53.3").expect(0, "");
+    workshop
+        .run("test shop --min-coverage 53.4")
+        .expect(1, "the tests cover 53.3 %, and 53.4 % are wanted");
+    workshop
+        .run("test shop --min-coverage 101")
+        .expect(2, "a number from 0 to 100");
+}
+
+#[test]
+fn tests_of_both_sides_cover_everything() {
+    let workshop = with_tests(
+        "tests:
+  - { name: a, request: { path: /login, method: POST, headers: { user-agent: curl } }, expect: { action: deny } }
+  - { name: b, request: { path: /, headers: { user-agent: x, accept-language: en } }, expect: { action: allow } }
+",
+    );
+    workshop.write("shop/main.rules.yaml", COVERED);
+    let stdout = workshop
+        .run("test shop --coverage --min-coverage 100")
+        .expect(0, "");
+    assert!(
+        stdout.ends_with("coverage: 100.0 %, 15 of 15 sides of rules and their tests\n"),
+        "{stdout}"
+    );
+}
