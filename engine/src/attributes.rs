@@ -5,6 +5,7 @@
 
 use alloc::vec::Vec;
 
+use crate::body::{MAX_JSON_POINTERS, is_json_pointer};
 use crate::bundle::BundleError;
 use crate::codec::{ArrayRange, Bytes, Cursor, Record, record, records, write_array};
 use crate::strings::{StringId, Strings};
@@ -16,7 +17,7 @@ pub type AttributeId = u32;
 /// Stands for the key of an attribute that has none.
 pub const NO_KEY: StringId = u32::MAX;
 
-/// A longer name of a header, parameter, cookie or claim is refused, in bytes.
+/// A longer name of a header, parameter, cookie, claim or field of a body is refused, in bytes.
 pub const MAX_KEY_LEN: usize = 256;
 
 /// More transforms in a chain are refused.
@@ -56,6 +57,8 @@ pub enum Base {
     Claim = 20,
     ResponseCode = 21,
     ResponseHeader = 22,
+    BodyJson = 23,
+    BodyForm = 24,
 }
 
 /// What kind of values a base has.
@@ -70,7 +73,7 @@ pub(crate) enum ValueKind {
 }
 
 impl Base {
-    const ALL: [Base; 23] = [
+    const ALL: [Base; 25] = [
         Base::Method,
         Base::Scheme,
         Base::Host,
@@ -94,6 +97,8 @@ impl Base {
         Base::Claim,
         Base::ResponseCode,
         Base::ResponseHeader,
+        Base::BodyJson,
+        Base::BodyForm,
     ];
 
     fn from_code(code: u8) -> Option<Base> {
@@ -103,7 +108,13 @@ impl Base {
     pub(crate) fn has_key(self) -> bool {
         matches!(
             self,
-            Base::Param | Base::Header | Base::Cookie | Base::Claim | Base::ResponseHeader
+            Base::Param
+                | Base::Header
+                | Base::Cookie
+                | Base::Claim
+                | Base::ResponseHeader
+                | Base::BodyJson
+                | Base::BodyForm
         )
     }
 
@@ -132,7 +143,8 @@ impl Base {
 pub struct Attribute {
     /// Where its values come from.
     pub base: Base,
-    /// The name of a header, parameter, cookie or claim, or of a header of the response; [`NO_KEY`] for the others.
+    /// The name of a header, parameter, cookie, claim, field of a form or header of the response, or a JSON pointer;
+    /// [`NO_KEY`] for the others.
     pub key: StringId,
     /// A string of transform codes, in order.
     pub transforms: StringId,
@@ -192,7 +204,24 @@ impl Attributes {
             attribute.check(strings)?;
         }
         attributes.check_chains(strings)?;
+        attributes.check_pointers()?;
         Ok(attributes)
+    }
+
+    /// Without this a bundle of pointers could make a filter keep many times its size.
+    fn check_pointers(&self) -> Result<(), BundleError> {
+        let json = self
+            .iter()
+            .filter(|attribute| attribute.base == Base::BodyJson);
+        let mut keys: Vec<StringId> = json.map(|attribute| attribute.key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        if keys.len() > MAX_JSON_POINTERS {
+            return Err(BundleError::OverLimit {
+                what: "JSON pointers",
+            });
+        }
+        Ok(())
     }
 
     /// Without this a bundle could make a decision need more memory than there is.
@@ -247,6 +276,9 @@ impl Attribute {
         strings.check_len(self.key, MAX_KEY_LEN, what)?;
         match self.base {
             Base::Claim => strings.check_text(self.key, what),
+            Base::BodyJson if !is_json_pointer(strings.get(self.key)) => {
+                Err(BundleError::BadValue { what })
+            }
             _ => Ok(()),
         }
     }

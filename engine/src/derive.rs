@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use crate::attributes::{Attribute, AttributeId, Base};
 use crate::fields::{Fields, Span};
-use crate::names::NameId;
+use crate::json::{self, Walked};
+use crate::names::{NameId, Names};
 use crate::request::Request;
 use crate::response::Response;
 use crate::sources::Sources;
@@ -34,6 +35,11 @@ pub(crate) struct Values {
     cookies: Fields,
     claims: Fields,
     response_headers: Fields,
+    body_json: Fields,
+    body_form: Fields,
+    walked: Walked,
+    /// Whether the body was read as JSON and is none.
+    pub(crate) is_json_malformed: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,6 +67,9 @@ impl Values {
         self.claims.clear(generation, &sources.claims);
         self.response_headers
             .clear(generation, &sources.response_headers);
+        self.body_json.clear(generation, &sources.body_json);
+        self.body_form.clear(generation, &sources.body_form);
+        self.is_json_malformed = false;
     }
 
     /// Whether a value of an attribute was derived; call [`Values::derive`] first.
@@ -119,15 +128,18 @@ impl Values {
                 let header = from.response.headers.get(place.start);
                 values.push(header.map_or(&[], |(_, value)| value), transforms);
             }),
-            Base::Param | Base::Cookie => self.push_fields(id, from, |values, place| {
-                if transforms.is_empty() {
-                    values.spans.push(place);
-                    return;
-                }
-                let start = values.arena.len();
-                values.arena.extend_from_within(place.start..place.end);
-                values.finish(start, transforms);
-            }),
+            Base::Param | Base::Cookie | Base::BodyJson | Base::BodyForm => {
+                let push = |values: &mut Values, place: Span| {
+                    if transforms.is_empty() {
+                        values.spans.push(place);
+                        return;
+                    }
+                    let start = values.arena.len();
+                    values.arena.extend_from_within(place.start..place.end);
+                    values.finish(start, transforms);
+                };
+                self.push_fields(id, from, push);
+            }
             Base::Hostname => {
                 if let Some(host) = from.request.host {
                     let start = self.arena.len();
@@ -174,6 +186,8 @@ impl Values {
             Base::Cookie => Some(&self.cookies),
             Base::Claim => Some(&self.claims),
             Base::ResponseHeader => Some(&self.response_headers),
+            Base::BodyJson => Some(&self.body_json),
+            Base::BodyForm => Some(&self.body_form),
             _ => None,
         }
     }
@@ -197,27 +211,72 @@ impl Values {
                 self.response_headers
                     .sort_named(from.response.headers, names, from.strings);
             }
-            Base::Param => self.sort_params(from),
+            Base::Param => {
+                self.params.is_sorted = true;
+                let query = single_value(Base::Query, from.request).unwrap_or_default();
+                self.sort_arguments(query, from, &from.sources.params, |values| {
+                    &mut values.params
+                });
+            }
+            Base::BodyForm => {
+                self.body_form.is_sorted = true;
+                let form = from.request.body.unwrap_or_default();
+                self.sort_arguments(form, from, &from.sources.body_form, |values| {
+                    &mut values.body_form
+                });
+            }
+            Base::BodyJson => self.sort_json(from),
             Base::Cookie => self.sort_cookies(from),
             _ => {}
         }
     }
 
-    fn sort_params(&mut self, from: &Inputs<'_>) {
-        self.params.is_sorted = true;
-        let query = single_value(Base::Query, from.request).unwrap_or_default();
-        for part in query
+    /// Those of a query or a form.
+    fn sort_arguments(
+        &mut self,
+        text: &[u8],
+        from: &Inputs<'_>,
+        names: &Names,
+        fields: fn(&mut Values) -> &mut Fields,
+    ) {
+        for part in text
             .split(|&byte| byte == b'&')
             .filter(|part| !part.is_empty())
         {
             let (name, value) = split_pair(part).unwrap_or((part, &[]));
             let decoded = self.push_decoded(name);
-            let known = from.sources.params.find(self.bytes(decoded), from.strings);
+            let known = names.find(self.bytes(decoded), from.strings);
             self.arena.truncate(decoded.start);
             if let Some(name) = known {
                 let value = self.push_decoded(value);
-                self.params.push(name, value);
+                fields(self).push(name, value);
             }
+        }
+    }
+
+    /// A body of no bytes is no malformed one, but none.
+    fn sort_json(&mut self, from: &Inputs<'_>) {
+        self.body_json.is_sorted = true;
+        let Some(body) = from.request.body.filter(|body| !body.is_empty()) else {
+            return;
+        };
+        let before = self.arena.len();
+        let Values {
+            arena,
+            body_json,
+            walked,
+            ..
+        } = self;
+        let is_whole = json::walk(body, &from.sources.pointers, walked, |name, scalar| {
+            let start = arena.len();
+            scalar.append_to(arena);
+            let end = arena.len();
+            body_json.push(name, Span { start, end });
+        });
+        if is_whole.is_none() {
+            body_json.forget();
+            arena.truncate(before);
+            self.is_json_malformed = true;
         }
     }
 
@@ -293,6 +352,8 @@ pub(crate) fn single_value<'a>(base: Base, request: &Request<'a>) -> Option<&'a 
         | Base::Header
         | Base::Cookie
         | Base::Claim
+        | Base::BodyJson
+        | Base::BodyForm
         | Base::Time
         | Base::SourceIp
         | Base::ClientIp

@@ -4,6 +4,7 @@
 //! that some rule knows is looked up once, whatever the number of rules. What is left of each candidate's condition is
 //! walked lazily, and no atom is evaluated twice for a request.
 
+mod body;
 mod counting;
 
 use alloc::vec::Vec;
@@ -50,6 +51,10 @@ pub struct Scratch {
     /// Atoms that may be true by a literal that was found, to be tested.
     possible: Vec<AtomId>,
     counting: Counting,
+    /// Nodes of a condition that can be reached.
+    open: Vec<bool>,
+    /// Whether the verdict may depend on the body as JSON.
+    wants_json: bool,
     /// Enforced matches, in source order.
     pub(crate) matched: Vec<u32>,
     /// The other matches, in source order.
@@ -76,6 +81,7 @@ impl Scratch {
         self.seen_literals.clear(sections.literals.entry_count());
         self.possible.clear();
         self.counting.clear(sections);
+        self.wants_json = false;
         self.matched.clear();
         self.shadowed.clear();
         self.by_rank.clear();
@@ -139,6 +145,12 @@ impl Known {
     }
 }
 
+/// There is none before a request is decided.
+const NO_RESPONSE: &Response<'_> = &Response {
+    code: None,
+    headers: &[],
+};
+
 /// Where a decision counts, and where it keeps what has to wait for the response.
 pub(crate) struct Counts<'a> {
     pub(crate) store: &'a mut dyn CounterStore,
@@ -152,32 +164,30 @@ pub(crate) fn evaluate(
     counts: Option<Counts<'_>>,
     scratch: &mut Scratch,
 ) {
-    scratch.clear(sections);
-    let (store, pending): (Option<&mut dyn CounterStore>, _) = match counts {
-        Some(Counts { store, pending }) => (Some(store as &mut dyn CounterStore), Some(pending)),
-        None => (None, None),
+    let (mut evaluation, pending) = Evaluation::begin(sections, request, counts, scratch);
+    evaluation.find_candidates();
+    evaluation.read_body();
+    evaluation.conclude(pending);
+}
+
+/// As [`evaluate`], before the body is here: false, and nothing is filled or counted, if that may depend on it.
+pub(crate) fn evaluate_head(
+    sections: &Sections,
+    request: &Request<'_>,
+    counts: Option<Counts<'_>>,
+    scratch: &mut Scratch,
+) -> bool {
+    let head = Request {
+        body: None,
+        ..*request
     };
-    let mut evaluation = Evaluation {
-        sections,
-        from: Inputs {
-            request,
-            response: &Response::default(),
-            sources: &sections.sources,
-            strings: &sections.strings,
-        },
-        store,
-        scratch,
-    };
-    evaluation.look_up();
-    evaluation.pair();
-    if let Some(pending) = pending {
-        evaluation.count(pending);
+    let (mut evaluation, pending) = Evaluation::begin(sections, &head, counts, scratch);
+    evaluation.find_candidates();
+    let is_decided = !evaluation.readings().is_any();
+    if is_decided {
+        evaluation.conclude(pending);
     }
-    for rule in sections.policy.always() {
-        evaluation.scratch.known.candidates.add(rule);
-    }
-    evaluation.check_candidates();
-    evaluation.collect_tags();
+    is_decided
 }
 
 pub(crate) struct Evaluation<'a> {
@@ -187,8 +197,53 @@ pub(crate) struct Evaluation<'a> {
     pub(crate) scratch: &'a mut Scratch,
 }
 
-impl Evaluation<'_> {
-    /// Looks up the values of all attributes that give access and that the request has.
+impl<'a> Evaluation<'a> {
+    /// The second part is where to keep what has to wait for the response, if anything is counted.
+    fn begin<'c: 'a>(
+        sections: &'a Sections,
+        request: &'a Request<'a>,
+        counts: Option<Counts<'c>>,
+        scratch: &'a mut Scratch,
+    ) -> (Evaluation<'a>, Option<&'a mut Pending>) {
+        scratch.clear(sections);
+        let (store, pending): (Option<&mut dyn CounterStore>, _) = match counts {
+            Some(Counts { store, pending }) => {
+                (Some(store as &mut dyn CounterStore), Some(pending))
+            }
+            None => (None, None),
+        };
+        let evaluation = Evaluation {
+            sections,
+            from: Inputs {
+                request,
+                response: NO_RESPONSE,
+                sources: &sections.sources,
+                strings: &sections.strings,
+            },
+            store,
+            scratch,
+        };
+        (evaluation, pending)
+    }
+
+    /// The rules that all but the body lets in.
+    fn find_candidates(&mut self) {
+        self.look_up();
+        self.pair();
+        for rule in self.sections.policy.always() {
+            self.scratch.known.candidates.add(rule);
+        }
+    }
+
+    fn conclude(&mut self, pending: Option<&mut Pending>) {
+        if let Some(pending) = pending {
+            self.count(pending);
+        }
+        self.check_candidates();
+        self.collect_tags();
+    }
+
+    /// Looks up the values of all attributes that give access and that the request has, but for the body's.
     fn look_up(&mut self) {
         for &id in &self.sections.sources.fixed {
             self.look_up_attribute(id);

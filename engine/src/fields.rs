@@ -1,4 +1,4 @@
-//! The headers, query arguments, cookies or claims of one request, by their names.
+//! The headers, query arguments, cookies, claims or fields of the body of one request, by their names.
 
 use alloc::vec::Vec;
 
@@ -45,6 +45,16 @@ impl Fields {
         self.order.clear();
         self.fields.clear();
         self.chains.resize(names.count() as usize, Chain::default());
+    }
+
+    /// Forgets what was found of this request.
+    pub(crate) fn forget(&mut self) {
+        self.fields.clear();
+        for name in self.order.drain(..) {
+            if let Some(chain) = self.chains.get_mut(name as usize) {
+                *chain = Chain::default();
+            }
+        }
     }
 
     pub(crate) fn first(&self, name: NameId) -> Option<Field> {

@@ -39,6 +39,7 @@ pub mod actions;
 pub mod admission;
 pub mod atoms;
 pub mod attributes;
+pub mod body;
 pub mod bundle;
 pub mod canaries;
 mod codec;
@@ -51,6 +52,7 @@ pub mod exact;
 mod fields;
 #[cfg(test)]
 mod fixture;
+mod json;
 pub mod lists;
 pub mod literals;
 mod names;

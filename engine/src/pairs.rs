@@ -97,6 +97,17 @@ impl Pairs {
         self.firsts.len() == 0
     }
 
+    /// Tells every pair of atoms with each rule that it gives access to.
+    pub(crate) fn for_each(&self, mut tell: impl FnMut(AtomId, AtomId, u32)) {
+        for first in records::<Filed>(self.firsts.view(&self.bytes)) {
+            for second in records::<Filed>(self.seconds_of(&first)) {
+                for rule in records(self.rules_of(&second)) {
+                    tell(first.atom, second.atom, rule);
+                }
+            }
+        }
+    }
+
     /// Tells the rules of all pairs of true atoms. `is_true` knows all atoms that give access.
     pub(crate) fn find(
         &self,
@@ -135,9 +146,13 @@ impl Pairs {
         slice::<Filed>(self.seconds.view(&self.bytes), start, length)
     }
 
-    fn tell_rules(&self, second: &Filed, tell: &mut impl FnMut(u32)) {
+    fn rules_of(&self, second: &Filed) -> &[u8] {
         let (start, length) = second.slice;
-        records(slice::<u32>(self.rules.view(&self.bytes), start, length)).for_each(tell);
+        slice::<u32>(self.rules.view(&self.bytes), start, length)
+    }
+
+    fn tell_rules(&self, second: &Filed, tell: &mut impl FnMut(u32)) {
+        records(self.rules_of(second)).for_each(tell);
     }
 }
 

@@ -55,11 +55,11 @@ pub fn write(nodes: &[Node]) -> Vec<u8> {
     out
 }
 
-/// Where a walk may go on from a node.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ways {
-    pub(crate) on_true: bool,
-    pub(crate) on_false: bool,
+/// Where walks can end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Reached {
+    pub(crate) accept: bool,
+    pub(crate) reject: bool,
 }
 
 /// The section, checked: every walk ends.
@@ -134,45 +134,47 @@ impl Programs {
         record(self.nodes.view(&self.bytes), index)
     }
 
-    /// Tells of every node from `entry` on that a walk may come to, once and in order, which ways lead on from it.
-    /// True if one leads to the end that accepts.
+    /// Walks every way from `entry` that is open, where `truth` tells what is known of an atom and nothing if both ways are.
+    /// Each node is looked at once. `open` is a buffer.
     pub(crate) fn explore(
         &self,
         entry: u32,
-        reached: &mut Vec<bool>,
-        mut ways: impl FnMut(AtomId) -> Ways,
-    ) -> bool {
-        reached.clear();
-        let mut accepts = false;
-        let mut reach = |next: u32, reached: &mut Vec<bool>| match next.checked_sub(entry) {
-            _ if next == ACCEPT => accepts = true,
-            Some(place) if next != REJECT => {
-                let place = place as usize;
-                if reached.len() <= place {
-                    reached.resize(place + 1, false);
+        open: &mut Vec<bool>,
+        mut truth: impl FnMut(AtomId) -> Option<bool>,
+    ) -> Reached {
+        let nodes = self.nodes.view(&self.bytes);
+        let mut reached = Reached::default();
+        open.clear();
+        let mut go = |to: u32, open: &mut Vec<bool>| match to {
+            ACCEPT => reached.accept = true,
+            REJECT => reached.reject = true,
+            node => {
+                let place = node.saturating_sub(entry) as usize;
+                if place >= open.len() {
+                    open.resize(place + 1, false);
                 }
-                if let Some(flag) = reached.get_mut(place) {
+                if let Some(flag) = open.get_mut(place) {
                     *flag = true;
                 }
             }
-            _ => {}
         };
-        reach(entry, reached);
+        go(entry, open);
         let mut place = 0;
-        while let Some(&is_reached) = reached.get(place) {
-            let index = entry.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));
-            if let Some(node) = self.node(index).filter(|_| is_reached) {
-                let ways = ways(node.atom);
-                if ways.on_true {
-                    reach(node.on_true, reached);
-                }
-                if ways.on_false {
-                    reach(node.on_false, reached);
-                }
-            }
+        while let Some(is_open) = open.get(place).copied() {
+            let at = entry.saturating_add(u32::try_from(place).unwrap_or(u32::MAX));
             place += 1;
+            let Some(node) = record::<Node>(nodes, at).filter(|_| is_open) else {
+                continue;
+            };
+            let truth = truth(node.atom);
+            if truth != Some(false) {
+                go(node.on_true, open);
+            }
+            if truth != Some(true) {
+                go(node.on_false, open);
+            }
         }
-        accepts
+        reached
     }
 
     /// Walks from `entry` on; `is_true` tells an atom's value.
@@ -218,6 +220,65 @@ mod tests {
         }
         assert!(programs.run(ACCEPT, |_| false));
         assert!(!programs.run(REJECT, |_| true));
+    }
+
+    #[test]
+    fn every_way_that_is_open_is_walked_once() {
+        // 0 && (1 || !2)
+        let nodes = [
+            node(0, 1, REJECT),
+            node(1, ACCEPT, 2),
+            node(2, REJECT, ACCEPT),
+        ];
+        let programs = Programs::read(&write(&nodes).as_slice().into(), 3).unwrap();
+        let truths = [None, Some(false), Some(true)];
+        for (a, b, c) in truths
+            .iter()
+            .flat_map(|a| truths.iter().map(move |b| (a, b)))
+            .flat_map(|(a, b)| truths.iter().map(move |c| (*a, *b, *c)))
+        {
+            let truths = [a, b, c];
+            let mut asked = Vec::new();
+            let found = programs.explore(0, &mut Vec::new(), |atom| {
+                asked.push(atom);
+                truths[atom as usize]
+            });
+            // Every world that agrees with what is known.
+            let fits = |bits: &u32| {
+                (0..3).all(|atom| truths[atom].is_none_or(|truth| truth == (bits >> atom & 1 == 1)))
+            };
+            let ends = |end| {
+                (0..8_u32)
+                    .filter(fits)
+                    .any(|bits| programs.run(0, |atom| bits >> atom & 1 == 1) == end)
+            };
+            assert_eq!(
+                found,
+                Reached {
+                    accept: ends(true),
+                    reject: ends(false)
+                },
+                "{truths:?}"
+            );
+            let mut once = asked.clone();
+            once.dedup();
+            assert_eq!(asked, once, "{truths:?}");
+        }
+        let ends = |entry| programs.explore(entry, &mut Vec::new(), |_| None);
+        assert_eq!(
+            ends(ACCEPT),
+            Reached {
+                accept: true,
+                reject: false
+            }
+        );
+        assert_eq!(
+            ends(REJECT),
+            Reached {
+                accept: false,
+                reject: true
+            }
+        );
     }
 
     #[test]

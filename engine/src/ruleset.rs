@@ -8,12 +8,13 @@ use crate::actions::{Actions, TemplateKind};
 use crate::admission::{Admitted, Mark, Refusal};
 use crate::atoms::{Atoms, Targets};
 use crate::attributes::{Attributes, Base};
+use crate::body::BodyRules;
 use crate::bundle::{Bundle, BundleError, Digest, OnExpired, SectionKind, Signature};
 use crate::canaries::Canaries;
 use crate::codec::Bytes;
 use crate::counters::{self, CounterDefinition, CounterStore, Counters, Pending};
 use crate::dfa::{self, Dfa};
-use crate::evaluate::{Counts, count_response, evaluate};
+use crate::evaluate::{Counts, count_response, evaluate, evaluate_head};
 use crate::exact::Exact;
 use crate::lists::List;
 use crate::literals::Literals;
@@ -54,6 +55,7 @@ pub(crate) struct Sections {
     pub(crate) canaries: Canaries,
     pub(crate) counters: Counters,
     pub(crate) sources: Sources,
+    pub(crate) body_rules: BodyRules,
 }
 
 impl Sections {
@@ -108,13 +110,21 @@ impl Sections {
             canaries,
             counters: Counters::default(),
             sources: Sources::default(),
+            body_rules: BodyRules::default(),
         };
         if let Some(bytes) = counters_bytes {
             sections.counters = sections.read_counters(bytes)?;
         }
-        sections.check_conditions()?;
-        sections.sources = Sources::new(&sections.index());
+        sections.prepare()?;
         Ok(sections)
+    }
+
+    /// What is worked out once all sections are there.
+    fn prepare(&mut self) -> Result<(), BundleError> {
+        self.check_conditions()?;
+        self.sources = Sources::new(&self.index());
+        self.body_rules = BodyRules::new(self);
+        Ok(())
     }
 
     /// Conditions of rules stand before those of counters.
@@ -197,6 +207,15 @@ fn read_lists(bundle: &Bundle<'_>, file: Option<&Arc<[u8]>>) -> Result<Vec<List>
 
 fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// What becomes of a request before its body is here.
+#[derive(Debug)]
+pub enum HeadDecision<'a> {
+    /// Whatever the body is, this is the verdict.
+    Decided(Verdict<'a>),
+    /// It depends on the body.
+    NeedsBody,
 }
 
 /// A ruleset that can decide. It owns its bytes.
@@ -318,6 +337,42 @@ impl Ruleset {
     pub fn response_headers(&self) -> impl Iterator<Item = &[u8]> {
         let names = self.sections.sources.response_headers.texts();
         names.map(|name| self.sections.strings.get(name))
+    }
+
+    /// Decides a request whose body is not here yet, if no body can change the verdict. [`Ruleset::decide`] decides it once
+    /// the body is here, or if it turns out to have none, or one that cannot be read.
+    pub fn decide_head<'a>(
+        &'a self,
+        request: &Request<'_>,
+        scratch: &'a mut Scratch,
+    ) -> HeadDecision<'a> {
+        self.head(request, None, scratch)
+    }
+
+    /// As [`Ruleset::decide_head`], and counts the request as [`Ruleset::decide_counted`] does, if it is decided.
+    pub fn decide_head_counted<'a>(
+        &'a self,
+        request: &Request<'_>,
+        store: &mut dyn CounterStore,
+        pending: &mut Pending,
+        scratch: &'a mut Scratch,
+    ) -> HeadDecision<'a> {
+        pending.clear();
+        pending.ruleset = Some(self.mark.digest);
+        self.head(request, Some(Counts { store, pending }), scratch)
+    }
+
+    fn head<'a>(
+        &'a self,
+        request: &Request<'_>,
+        counts: Option<Counts<'_>>,
+        scratch: &'a mut Scratch,
+    ) -> HeadDecision<'a> {
+        if evaluate_head(&self.sections, request, counts, scratch) {
+            HeadDecision::Decided(Verdict::new(&self.sections, scratch))
+        } else {
+            HeadDecision::NeedsBody
+        }
     }
 
     /// What of a request the rules read.

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use crate::atoms::{AtomId, Atoms};
 use crate::attributes::{AttributeId, Attributes, Base};
 use crate::exact::Exact;
+use crate::json::Pointers;
 use crate::literals::Literals;
 use crate::names::{NameId, Names};
 use crate::networks::Networks;
@@ -66,6 +67,9 @@ pub(crate) struct Sources {
     pub(crate) cookies: Names,
     pub(crate) claims: Names,
     pub(crate) response_headers: Names,
+    pub(crate) body_json: Names,
+    pub(crate) body_form: Names,
+    pub(crate) pointers: Pointers,
     /// By attribute.
     scanned: Vec<AtomId>,
 }
@@ -89,6 +93,9 @@ impl Sources {
         sources.cookies = sources.add_names(Base::Cookie, index);
         sources.claims = sources.add_names(Base::Claim, index);
         sources.response_headers = sources.add_names(Base::ResponseHeader, index);
+        sources.body_json = sources.add_names(Base::BodyJson, index);
+        sources.body_form = sources.add_names(Base::BodyForm, index);
+        sources.pointers = Pointers::new(&sources.body_json, index.strings);
         sources
     }
 
@@ -115,6 +122,8 @@ impl Sources {
             Base::Cookie => Some(&self.cookies),
             Base::Claim => Some(&self.claims),
             Base::ResponseHeader => Some(&self.response_headers),
+            Base::BodyJson => Some(&self.body_json),
+            Base::BodyForm => Some(&self.body_form),
             _ => None,
         }
     }

@@ -158,6 +158,13 @@ impl<'a> Verdict<'a> {
         self.would
     }
 
+    /// Whether a rule that was not ruled out by the rest of the request reads JSON from the body, and the body is none. Its
+    /// JSON attributes were absent then.
+    #[must_use]
+    pub fn has_malformed_body(&self) -> bool {
+        self.scratch.has_malformed_body()
+    }
+
     /// What to answer instead of the upstream; `None` for allow. `request` is the one that was decided.
     #[must_use]
     pub fn reply(&self, request: &Request<'_>) -> Option<LocalReply> {

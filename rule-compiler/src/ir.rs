@@ -328,9 +328,18 @@ pub enum Base {
     Counter(usize),
     ResponseCode,
     ResponseHeader(String),
+    /// A JSON pointer.
+    BodyJson(String),
+    BodyForm(Vec<u8>),
 }
 
 impl Base {
+    /// Whether the values are known only once the body is here.
+    #[must_use]
+    pub fn is_of_body(&self) -> bool {
+        matches!(self, Base::BodyJson(_) | Base::BodyForm(_))
+    }
+
     /// Whether its values are there only once the request was answered.
     #[must_use]
     pub fn is_of_response(&self) -> bool {

@@ -18,12 +18,13 @@ mod rules;
 
 use riskgate_engine::atoms::AtomId;
 use riskgate_engine::attributes::{MAX_ATTRIBUTES, MAX_CHAINS};
+use riskgate_engine::body::MAX_JSON_POINTERS;
 use riskgate_engine::bundle::SectionKind;
 use riskgate_engine::bundle::writer::NewSection;
 use riskgate_engine::{atoms, attributes, dfa, prefixes, program};
 use thiserror::Error;
 
-use crate::ir::{Rule, Ruleset, Stage};
+use crate::ir::{Condition, Rule, Ruleset, Stage};
 use intern::Interner;
 
 pub use lists::{ApproximateList, approximate_lists};
@@ -38,6 +39,12 @@ pub enum LowerError {
          that can share it"
     )]
     TooManyChains,
+    /// More JSON pointers than the engine follows.
+    #[error(
+        "rules read more than {MAX_JSON_POINTERS} different places of JSON bodies; use `*` for the elements of an array, and \
+         leave out what no rule needs"
+    )]
+    TooManyPointers,
     /// More attributes than the engine keeps apart.
     #[error(
         "rules read more than {MAX_ATTRIBUTES} different attributes, counting each chain of transforms; test one attribute with \
@@ -125,10 +132,20 @@ fn lower_with<'r>(
 #[must_use]
 pub fn min_engine(ruleset: &Ruleset) -> u16 {
     let is_canary = |rule: &Rule| matches!(rule.stage, Stage::Canary(_));
-    if ruleset.rules.iter().any(is_canary) || !ruleset.counters.is_empty() {
+    let is_new = |rule: &Rule| is_canary(rule) || reads_body(&rule.when);
+    if ruleset.rules.iter().any(is_new) || !ruleset.counters.is_empty() {
         2
     } else {
         1
+    }
+}
+
+fn reads_body(condition: &Condition) -> bool {
+    match condition {
+        Condition::Constant(_) => false,
+        Condition::Atom(atom) => atom.attribute.base.is_of_body(),
+        Condition::Not(inner) => reads_body(inner),
+        Condition::All(parts) | Condition::Any(parts) => parts.iter().any(reads_body),
     }
 }
 

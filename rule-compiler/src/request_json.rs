@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use riskgate_engine::body::is_encoded;
 use riskgate_engine::request::Request;
 use riskgate_engine::response::Response;
 use serde::Deserialize;
@@ -138,6 +139,7 @@ pub struct OwnedRequest {
     time_us: Option<i64>,
     response_code: Option<u16>,
     response_headers: Vec<OwnedHeader>,
+    body: Option<Vec<u8>>,
 }
 
 /// Reads one request.
@@ -169,12 +171,11 @@ fn from_wire(wire: Wire) -> Result<OwnedRequest, RequestError> {
         (None, Some(path)) => decode(&path, "path_b64")?,
         _ => return Err(RequestError::OneOf { name: "path" }),
     };
-    // Checked like the rest, though no rule of this language version reads bodies yet.
-    match (wire.body, wire.body_b64) {
+    let body = match (wire.body, wire.body_b64) {
         (Some(_), Some(_)) => return Err(RequestError::Both { name: "body" }),
-        (None, Some(body)) => drop(decode(&body, "body_b64")?),
-        (_, None) => {}
-    }
+        (None, Some(body)) => Some(decode(&body, "body_b64")?),
+        (body, None) => body.map(String::into_bytes),
+    };
     let time_us = match wire.time {
         Some(time) => Some(parse_time(&time).ok_or(RequestError::Value {
             key: "time",
@@ -204,6 +205,7 @@ fn from_wire(wire: Wire) -> Result<OwnedRequest, RequestError> {
         time_us,
         response_code: wire.response_code,
         response_headers: wire.response_headers.decode()?,
+        body,
     })
 }
 
@@ -250,6 +252,8 @@ impl OwnedRequest {
             server_name: bytes(&self.server_name),
             tls_version: bytes(&self.tls_version),
             claims: &claims,
+            // As in the filter: what is encoded cannot be read.
+            body: self.body.as_deref().filter(|_| !is_encoded(&headers)),
         })
     }
 

@@ -39,7 +39,7 @@ fn golden(name: &str) -> PathBuf {
 }
 
 /// Each has a ruleset, requests and a bundle of this name. All but the first use what only newer engines have.
-const BUNDLES: [&str; 3] = ["v2", "v2-canary", "v2-counters"];
+const BUNDLES: [&str; 4] = ["v2", "v2-body", "v2-canary", "v2-counters"];
 
 #[test]
 fn todays_compiler_writes_the_same_bytes() {

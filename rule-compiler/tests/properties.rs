@@ -26,17 +26,17 @@ use oracle::check::{Both, Counting, decide_damaged};
 use oracle::coverage::Coverage;
 use oracle::exactly::exactly;
 use oracle::generate::{
-    Bytes, Case, Counted, Damage, Dice, RequestCase, case, counted, crowded_prefixes,
+    Bytes, Case, Counted, Damage, Dice, RequestCase, body, case, counted, crowded_prefixes,
     crowded_strings, damage, derivation, knot, number_comparisons, pattern, tangle, text,
 };
-use oracle::{Facts, OracleVerdict, atom_holds, holds, values};
+use oracle::{Facts, OracleVerdict, atom_holds, holds, is_json, values};
 use proptest::collection::vec;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use proptest::{prop_assert, prop_assert_eq};
 use riskgate_compiler::build::traced_in_memory;
 use riskgate_compiler::explain::Clause;
-use riskgate_compiler::ir::{Attribute, Base, Condition, Prefix, Ruleset, Test};
+use riskgate_compiler::ir::{Attribute, Base, Condition, Prefix, Ruleset, Test, View};
 use riskgate_compiler::logic::{Setting, Truth, truth};
 use riskgate_compiler::session::ExactStore;
 use riskgate_engine::ruleset::Scratch;
@@ -226,6 +226,73 @@ fn patterns_are_found_alike() {
         runner(500),
         &(vec(pattern(), 1..=4), vec(text(), 1..=20)),
         same,
+    );
+}
+
+/// A filter that does not wait for a body decides as if it had.
+#[test]
+fn a_verdict_before_the_body_holds_whatever_the_body_is() {
+    let (early, late) = (Cell::new(0), Cell::new(0));
+    let holds = |case: Case| {
+        let both = Both::new(&case.ruleset);
+        let mut scratch = Scratch::default();
+        for request in &case.requests {
+            let Some(head) = both.verdict_of_head(request, &mut scratch) else {
+                late.set(late.get() + 1);
+                continue;
+            };
+            early.set(early.get() + 1);
+            let others = case.requests.iter().map(|other| other.body.clone());
+            for body in others.chain([None, Some(Bytes(b"{".to_vec()))]) {
+                let request = RequestCase {
+                    body,
+                    ..request.clone()
+                };
+                let (oracle, engine) = both.verdicts(&request, &mut scratch);
+                prop_assert_eq!(&engine, &oracle, "{:#?}", request);
+                prop_assert_eq!(&engine, &head, "{:#?}", request);
+                prop_assert!(!both.has_malformed_body(&request, &mut scratch));
+            }
+        }
+        Ok(())
+    };
+    let runner = runner(200);
+    let few = runner.config().cases < 100;
+    hold(runner, &case(), holds);
+    let (early, late) = (early.get(), late.get());
+    assert!(
+        few || (early > 100 && late > 100),
+        "{early} early, {late} late"
+    );
+}
+
+/// The engine takes for JSON what `serde_json` does, but for the depth of it.
+#[test]
+fn bodies_are_json_or_not_alike() {
+    let at = Attribute {
+        base: Base::BodyJson("/a".to_owned()),
+        transforms: Vec::new(),
+        view: View::Value,
+    };
+    let ruleset = ruleset(rules([atom(at, Test::Present)]));
+    let both = Both::new(&ruleset);
+    let (good, bad) = (Cell::new(0), Cell::new(0));
+    let same = |Bytes(body): Bytes| {
+        let expected = is_json(&body);
+        let seen = if expected { &good } else { &bad };
+        seen.set(seen.get() + 1);
+        let request = RequestCase {
+            body: Some(Bytes(body.clone())),
+            ..RequestCase::default()
+        };
+        let malformed = both.has_malformed_body(&request, &mut Scratch::default());
+        prop_assert_eq!(malformed, !expected && !body.is_empty());
+        Ok(())
+    };
+    hold(runner(3000), &body(), same);
+    assert!(
+        good.get() > 20 && bad.get() > 20,
+        "{good:?} are, {bad:?} are not"
     );
 }
 

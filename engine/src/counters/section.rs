@@ -13,7 +13,7 @@ use crate::bundle::BundleError;
 use crate::codec::{
     ArrayRange, Cursor, Partition, Record, check_index, record, records, slice, write_array,
 };
-use crate::program::{Programs, Ways};
+use crate::program::Programs;
 use crate::strings::{StringId, Strings};
 
 /// More counters are refused.
@@ -291,10 +291,7 @@ fn request_atoms(counter: &Counter, targets: &Targets<'_>) -> Result<Vec<AtomId>
                 Side::Response => is_wrong |= !counter.waits_for_response,
                 Side::Counter => is_wrong = true,
             }
-            Ways {
-                on_true: true,
-                on_false: true,
-            }
+            None
         });
     atoms.sort_unstable();
     atoms.dedup();

@@ -8,7 +8,6 @@ use crate::attributes::{AttributeId, Base, ValueKind};
 use crate::counters::keys::Keys;
 use crate::counters::{CounterIndex, CounterStore, Pending, PendingCount};
 use crate::derive::Inputs;
-use crate::program::Ways;
 use crate::request::Request;
 use crate::response::Response;
 use crate::ruleset::Sections;
@@ -108,19 +107,12 @@ impl Evaluation<'_> {
         let may_count = sections
             .programs
             .explore(counter.entry, &mut reached, |atom| {
-                let Ok(bit) = request_atoms.binary_search(&atom) else {
-                    return Ways {
-                        on_true: true,
-                        on_false: true,
-                    };
-                };
+                let bit = request_atoms.binary_search(&atom).ok()?;
                 let is_true = self.is_true(atom);
                 truths |= u64::from(is_true) << bit;
-                Ways {
-                    on_true: is_true,
-                    on_false: !is_true,
-                }
-            });
+                Some(is_true)
+            })
+            .accept;
         self.scratch.counting.reached = reached;
         if !may_count {
             return;

@@ -472,7 +472,7 @@ fn the_limits_that_the_page_gives() {
     use riskgate_engine::bundle::{
         ENGINE_VERSION, MAX_BUNDLE_LEN, MAX_MANIFEST_LEN, MAX_SECTIONS, MAX_SIGNATURES,
     };
-    use riskgate_engine::{actions, attributes, counters, dfa, rules, strings};
+    use riskgate_engine::{actions, attributes, body, counters, dfa, rules, strings};
     let limits = [
         ("the file", MAX_BUNDLE_LEN),
         ("the manifest", MAX_MANIFEST_LEN),
@@ -482,6 +482,8 @@ fn the_limits_that_the_page_gives() {
         ("transforms of an attribute", attributes::MAX_TRANSFORMS),
         ("attributes", attributes::MAX_ATTRIBUTES),
         ("attributes with one base and key", attributes::MAX_CHAINS),
+        ("JSON pointers", body::MAX_JSON_POINTERS),
+        ("tokens of a JSON pointer", body::MAX_JSON_TOKENS),
         ("a rule's id", rules::MAX_ID_LEN),
         ("the name of a header or tag", strings::MAX_HEADER_NAME_LEN),
         (

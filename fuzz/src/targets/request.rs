@@ -75,6 +75,7 @@ fn put(request: &mut RequestCase, letter: u8, value: &[u8]) {
         b'j' => &mut request.peer_subject,
         b'n' => &mut request.server_name,
         b'l' => &mut request.tls_version,
+        b'd' => &mut request.body,
         b'h' => return request.headers.extend(pair(value)),
         b'c' => return request.claims.extend(pair(value)),
         b'x' => return request.source_ip = address(value),
@@ -115,6 +116,7 @@ pub(super) fn lines(request: &RequestCase) -> Vec<u8> {
         (b'j', &request.peer_subject),
         (b'n', &request.server_name),
         (b'l', &request.tls_version),
+        (b'd', &request.body),
     ];
     for (letter, value) in singles {
         if let Some(value) = value {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use riskgate_engine::counters::MAX_COMBINATIONS;
 
 use super::limits::{
-    HEAD_LEN, HEADER_COUNT, IDENTITY_LEN, TYPICAL_FIELD_COUNT, TYPICAL_HEADER_COUNT,
+    BODY_LEN, HEAD_LEN, HEADER_COUNT, IDENTITY_LEN, TYPICAL_FIELD_COUNT, TYPICAL_HEADER_COUNT,
     TYPICAL_VALUE_LEN, VERSION_LEN,
 };
 use super::steps::Steps;
@@ -19,6 +19,10 @@ const FIELD_LEN: u64 = 2;
 
 /// To split a query or a cookie header, to decode its parts and to look up the names, for each byte.
 const SPLIT_STEPS: u64 = 5;
+/// To walk over JSON and to unescape what is asked for, for each byte.
+const JSON_STEPS: u64 = 4;
+/// The shortest value of JSON, with what parts it from the next.
+const JSON_VALUE_LEN: u64 = 2;
 /// To look up the name of a header or claim.
 const NAME_STEPS: u64 = 4;
 
@@ -59,9 +63,14 @@ impl Bill {
             true => HEADER_COUNT * NAME_STEPS + HEAD_LEN,
             false => 0,
         };
+        let json = Share::of_json(&parts.json, parts.branches);
+        let form = Share::of_fields(Share::default(), &parts.form);
         [
             self.once,
             dearest_bytes(&head, HEAD_LEN),
+            // One body is read in both ways.
+            dearest_bytes(&[json], BODY_LEN),
+            dearest_bytes(&[form], BODY_LEN),
             dearest_bytes(&identity, IDENTITY_LEN),
             total(parts.versions, VERSION_LEN),
             total(parts.others, 0),
@@ -136,6 +145,23 @@ impl Share {
         }
     }
 
+    /// A JSON text, whose values may each be what several pointers name.
+    fn of_json(pointers: &[Steps], branches: u64) -> Share {
+        if pointers.is_empty() {
+            return Share::default();
+        }
+        let most = |cost: fn(&Steps) -> u64| pointers.iter().map(cost).max().unwrap_or_default();
+        let per_value = most(|steps| steps.per_value).saturating_add(JSON_STEPS);
+        let onces = pointers.iter().map(|steps| steps.once);
+        Share {
+            once: onces.fold(0, u64::saturating_add),
+            per_byte: most(|steps| steps.per_byte)
+                .saturating_add(per_value.div_ceil(JSON_VALUE_LEN))
+                .saturating_mul(branches)
+                .saturating_add(JSON_STEPS),
+        }
+    }
+
     /// A text, and fields that it is split into: none of its bytes is in two of them.
     fn of_fields(whole: Share, fields: &[Steps]) -> Share {
         if fields.is_empty() {
@@ -152,6 +178,15 @@ impl Share {
                 .saturating_add(SPLIT_STEPS),
         }
     }
+}
+
+/// How many places of a text pointers can follow at the same time: each `*` beside an index doubles them, and no more than
+/// there are pointers.
+fn branches(pointers: &[&str]) -> u64 {
+    let with_any = pointers
+        .iter()
+        .filter(|pointer| pointer.split('/').any(|token| token == "*"));
+    1 + with_any.count() as u64
 }
 
 /// All bytes are where they cost most.
@@ -201,6 +236,10 @@ struct Parts {
     headers: BTreeMap<String, Steps>,
     has_named_headers: bool,
     claims: Vec<Steps>,
+    json: Vec<Steps>,
+    /// How many pointers can name one value of the JSON.
+    branches: u64,
+    form: Vec<Steps>,
     certificate: Vec<Steps>,
     versions: Steps,
     /// Of no bytes.
@@ -210,7 +249,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn new(by_base: &BTreeMap<Base, Steps>) -> Parts {
+    fn new<'b>(by_base: &'b BTreeMap<Base, Steps>) -> Parts {
         let mut parts = Parts::default();
         for (base, &steps) in by_base {
             match base {
@@ -224,6 +263,8 @@ impl Parts {
                 Base::Scheme => parts.add_header(":scheme", steps),
                 Base::Id => parts.add_header("x-request-id", steps),
                 Base::Claim(_) => parts.claims.push(steps),
+                Base::BodyJson(_) => parts.json.push(steps),
+                Base::BodyForm(_) => parts.form.push(steps),
                 Base::PeerUriSan | Base::PeerSubject | Base::ServerName => {
                     parts.certificate.push(steps);
                 }
@@ -240,6 +281,12 @@ impl Parts {
                 }
             }
         }
+        let pointer = |base: &'b Base| match base {
+            Base::BodyJson(pointer) => Some(pointer.as_str()),
+            _ => None,
+        };
+        let pointers: Vec<&str> = by_base.keys().filter_map(pointer).collect();
+        parts.branches = branches(&pointers);
         let is_header = |base: &Base| matches!(base, Base::Header(_));
         parts.has_named_headers = by_base.keys().any(is_header);
         parts

@@ -6,6 +6,8 @@ pub const HEAD_LEN: u64 = 60 << 10;
 pub const HEADER_COUNT: u64 = 100;
 /// All claims and the names in the client's certificate of any request, in bytes.
 pub const IDENTITY_LEN: u64 = 60 << 10;
+/// The body of any request, in bytes: the filter's default (`body_limit_bytes`).
+pub const BODY_LEN: u64 = 64 << 10;
 /// Protocol and TLS version of any request, in bytes each.
 pub const VERSION_LEN: u64 = 16;
 

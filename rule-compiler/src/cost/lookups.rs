@@ -255,7 +255,10 @@ impl LiteralTable {
 
 /// Whether values are parts of one text, so that a request can have thousands of them.
 fn is_split(base: &Base) -> bool {
-    matches!(base, Base::Param(_) | Base::Cookie(_) | Base::Claim(_))
+    matches!(
+        base,
+        Base::Param(_) | Base::Cookie(_) | Base::Claim(_) | Base::BodyJson(_) | Base::BodyForm(_)
+    )
 }
 
 /// The values of an atom that the exact table finds: those of small lists stand there too.

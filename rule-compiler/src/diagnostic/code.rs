@@ -156,15 +156,6 @@ codes! {
     ///
     /// The message gives the limit. Long `in [..]` lists belong under `lists`.
     TooLarge = 12 Error,
-    /// A part of the language that this version of the compiler does not have yet. It is refused rather than ignored,
-    /// since a rule without it would do something else.
-    ///
-    /// ```yaml
-    /// when: request.body.json["/amount"] == "0"
-    /// ```
-    ///
-    /// Leave it out, or use a version that has it.
-    NotSupported = 13 Error,
     /// A `language` that this compiler does not know.
     ///
     /// ```yaml

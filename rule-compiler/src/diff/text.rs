@@ -152,7 +152,13 @@ const TRANSFORMS: [&str; 9] = [
 fn takes_key(base: Base) -> bool {
     matches!(
         base,
-        Base::Param | Base::Header | Base::Cookie | Base::Claim | Base::ResponseHeader
+        Base::Param
+            | Base::Header
+            | Base::Cookie
+            | Base::Claim
+            | Base::ResponseHeader
+            | Base::BodyJson
+            | Base::BodyForm
     )
 }
 
@@ -181,6 +187,8 @@ fn base(base: Base) -> &'static str {
         Base::Claim => "auth.claims",
         Base::ResponseCode => "response.code",
         Base::ResponseHeader => "response.headers",
+        Base::BodyJson => "request.body.json",
+        Base::BodyForm => "request.body.form",
     }
 }
 

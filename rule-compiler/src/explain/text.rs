@@ -316,5 +316,7 @@ fn name(base: Base) -> &'static str {
         Base::Claim => "auth.claims",
         Base::ResponseCode => "response.code",
         Base::ResponseHeader => "response.headers",
+        Base::BodyJson => "request.body.json",
+        Base::BodyForm => "request.body.form",
     }
 }

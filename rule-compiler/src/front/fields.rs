@@ -231,17 +231,6 @@ impl Context<'_> {
         found.map(|&(_, value)| value)
     }
 
-    /// Complains about a part that this version does not have yet.
-    pub(crate) fn not_supported(&mut self, range: &Range<usize>, what: &str) {
-        let message = format!("{what} not supported by this version");
-        let diagnostic = self.diagnostic(Code::NotSupported, range, message);
-        self.report(
-            diagnostic.help(
-                "leave it out; it is refused because a rule without it would do something else",
-            ),
-        );
-    }
-
     /// Complains about a value of the wrong kind, unless it has been complained about.
     pub(crate) fn wrong_shape<T>(
         &mut self,

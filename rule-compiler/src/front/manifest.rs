@@ -1,5 +1,7 @@
 //! `ruleset.yaml`: everything about a ruleset but its rules and the values of its lists.
 
+use core::ops::Range;
+
 use super::{
     context::Context,
     fields::optional,
@@ -63,7 +65,7 @@ pub(crate) fn read<'n>(cx: &mut Context<'_>, node: &'n Node) -> (Option<Manifest
     });
     let bands = optional(fields.get("score_bands"), Vec::new(), |node| cx.bands(node));
     if let Some(body) = fields.entry("on_unreadable_body") {
-        cx.not_supported(&body.key_range, "body attributes are");
+        cx.belongs_to_filter(&body.key_range);
     }
     let manifest = || {
         language?;
@@ -84,6 +86,15 @@ pub(crate) fn read<'n>(cx: &mut Context<'_>, node: &'n Node) -> (Option<Manifest
 }
 
 impl Context<'_> {
+    /// Bodies are read by the filter, whose operator knows how large they are.
+    fn belongs_to_filter(&mut self, range: &Range<usize>) {
+        let message = "`ruleset.yaml` has no key `on_unreadable_body`";
+        let diagnostic = self.diagnostic(Code::UnknownKey, range, message);
+        self.report(
+            diagnostic.help("it is a key of the filter's configuration, beside `body_limit_bytes`"),
+        );
+    }
+
     fn language(&mut self, node: &Node) -> Option<()> {
         let version = &self.scalar(node, "`language`")?.text;
         if version == "1" {

@@ -25,6 +25,8 @@ pub(super) struct Weight {
     pub(super) commonness: u64,
     /// Found by an index, so that it costs a request nothing unless it is true.
     pub(super) is_indexed: bool,
+    /// Known only once the body is here.
+    pub(super) reads_body: bool,
 }
 
 /// What an atom that has to be tested for every request weighs beside one that is found by an index.
@@ -56,6 +58,11 @@ impl Weights {
         }
     }
 
+    fn reads_body(&self, atom: AtomId) -> bool {
+        let weight = self.atoms.get(atom as usize);
+        weight.is_some_and(|weight| weight.reads_body)
+    }
+
     fn is_indexed(&self, atom: AtomId) -> bool {
         let weight = self.atoms.get(atom as usize);
         weight.is_some_and(|weight| weight.is_indexed)
@@ -67,6 +74,9 @@ impl Weights {
 struct Access {
     keys: Vec<Key>,
     score: u64,
+    /// Whether a key is known only once the body is here: the engine has to ask for the body then, unless it has walked
+    /// the condition.
+    reads_body: bool,
 }
 
 /// Of each formula the keys of which one must hold whenever the formula does; `None`: it can hold without any atom being
@@ -112,17 +122,19 @@ fn choose_one(formula: &Formula, weights: &Weights, loads: &[u32]) -> Option<Acc
         Formula::Constant(false) => Some(Access {
             keys: Vec::new(),
             score: 0,
+            reads_body: false,
         }),
         Formula::Literal(literal) => Some(Access {
             keys: vec![Key::One(literal.atom)],
             score: weights.score(literal.atom),
+            reads_body: weights.reads_body(literal.atom),
         }),
         Formula::All(parts) => {
             let parts = parts.iter();
             let mut parts: Vec<Access> = parts
                 .filter_map(|part| choose_one(part, weights, loads))
                 .collect();
-            parts.sort_by_key(|access| access.score);
+            parts.sort_by_key(|access| (access.reads_body, access.score));
             pair_up(&parts, weights, loads).or_else(|| parts.into_iter().next())
         }
         Formula::Any(parts) => {
@@ -132,11 +144,14 @@ fn choose_one(formula: &Formula, weights: &Weights, loads: &[u32]) -> Option<Acc
     }
 }
 
-/// Pairs of the two best parts that an index finds, if the best is crowded.
+/// Pairs of the best part that an index finds and the rarest other one, if the best is crowded.
 fn pair_up(parts: &[Access], weights: &Weights, loads: &[u32]) -> Option<Access> {
     let best = parts.first().filter(|best| is_crowded(best, loads))?;
-    let mut indexed = parts.iter().filter_map(|part| indexed_atoms(part, weights));
-    let (first, second) = (indexed.next()?, indexed.next()?);
+    let mut indexed = parts
+        .iter()
+        .filter_map(|part| Some((part.score, indexed_atoms(part, weights)?)));
+    let (_, first) = indexed.next()?;
+    let (_, second) = indexed.min_by_key(|(score, _)| *score)?;
     if first.len() * second.len() > MAX_PAIRS {
         return None;
     }
@@ -151,6 +166,7 @@ fn pair_up(parts: &[Access], weights: &Weights, loads: &[u32]) -> Option<Access>
     Some(Access {
         keys,
         score: best.score / 2,
+        reads_body: best.reads_body,
     })
 }
 
@@ -167,11 +183,16 @@ fn indexed_atoms(access: &Access, weights: &Weights) -> Option<Vec<AtomId>> {
 fn unite(alternatives: Vec<Access>) -> Option<Access> {
     let scores = alternatives.iter().map(|access| access.score);
     let score = scores.reduce(u64::saturating_add)?;
+    let reads_body = alternatives.iter().any(|access| access.reads_body);
     let keys = alternatives.into_iter().flat_map(|access| access.keys);
     let mut keys: Vec<Key> = keys.collect();
     keys.sort_unstable();
     keys.dedup();
-    Some(Access { keys, score })
+    Some(Access {
+        keys,
+        score,
+        reads_body,
+    })
 }
 
 #[cfg(test)]
@@ -196,15 +217,16 @@ mod tests {
         })
     }
 
-    /// Atoms 0 to 3 are found by an index, 4 and 5 are not; the commoner the higher.
+    /// Atoms 0 to 3 are found by an index, 4 and 5 are not, 6 is and reads the body; the commoner the higher.
     fn weights() -> Weights {
         let weight = |atom: u64| Weight {
-            commonness: 1 + atom,
-            is_indexed: atom < 4,
+            commonness: if atom == 6 { 1 } else { 1 + atom },
+            is_indexed: atom < 4 || atom == 6,
+            reads_body: atom == 6,
         };
         Weights {
-            atoms: (0..6).map(weight).collect(),
-            uses: vec![1; 6],
+            atoms: (0..7).map(weight).collect(),
+            uses: vec![1; 7],
         }
     }
 
@@ -228,6 +250,9 @@ mod tests {
                 one(&[0, 1]),
             ),
             (All(vec![Any(vec![atom(0), atom(4)]), atom(3)]), one(&[3])),
+            (All(vec![atom(6), atom(5)]), one(&[5])),
+            (All(vec![Any(vec![atom(1), atom(6)]), atom(3)]), one(&[3])),
+            (All(vec![atom(6), not(1)]), one(&[6])),
             (Constant(true), None),
             (Constant(false), one(&[])),
         ];
@@ -245,13 +270,16 @@ mod tests {
             Any(vec![atom(2), atom(3)]),
         ]);
         let alone = All(vec![atom(0), atom(4), not(2)]);
-        let formulas = [crowd, vec![mixed, alone, atom(0)]].concat();
+        let with_body = All(vec![atom(0), atom(2), atom(6)]);
+        let formulas = [crowd, vec![mixed, alone, atom(0), with_body]].concat();
         let chosen = choose(&formulas, &weights());
         assert_eq!(chosen[0], Some(vec![Key::Pair(0, 2)]));
         let crossed = [(0, 2), (0, 3), (1, 2), (1, 3)].map(|(a, b)| Key::Pair(a, b));
         assert_eq!(chosen[CROWD as usize + 1], Some(crossed.to_vec()));
         assert_eq!(chosen[CROWD as usize + 2], Some(vec![Key::One(0)]));
         assert_eq!(chosen[CROWD as usize + 3], Some(vec![Key::One(0)]));
+        let beside = Some(vec![Key::Pair(0, 6)]);
+        assert_eq!(chosen[CROWD as usize + 4], beside);
         let few = vec![All(vec![atom(2), atom(0)]); CROWD as usize];
         assert_eq!(choose(&few, &weights())[0], Some(vec![Key::One(0)]));
     }

@@ -143,7 +143,13 @@ fn emit_reversed(formula: &Formula, on_true: u32, on_false: u32, out: &mut Vec<N
 
 /// What it costs to test an atom.
 fn cost(atom: &Atom) -> u32 {
-    match (&atom.test, atom.attribute.view) {
+    // Behind all else: what the rest of the request rules out waits for no body.
+    let of_body = if atom.attribute.base.is_of_body() {
+        1_000
+    } else {
+        0
+    };
+    let own = match (&atom.test, atom.attribute.view) {
         // Whatever the request rules out needs no response.
         _ if atom.attribute.base.is_of_response() => 10_000,
         // To hash the key and to read what is kept of it.
@@ -155,7 +161,8 @@ fn cost(atom: &Atom) -> u32 {
         (Test::InPrefixes(_), _) => 6,
         (Test::Contains(_), _) => 40,
         (Test::Matches(_), _) => 200,
-    }
+    };
+    of_body + own
 }
 
 /// How many requests an atom may let through, in rough units.

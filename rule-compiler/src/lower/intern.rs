@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use riskgate_engine::atoms::{self, AtomId};
-use riskgate_engine::attributes::{self, AttributeId, NO_KEY};
+use riskgate_engine::attributes::{self, AttributeId, Base as Lowered, NO_KEY};
+use riskgate_engine::body::MAX_JSON_POINTERS;
 use riskgate_engine::exact::ExactWriter;
 use riskgate_engine::number;
 use riskgate_engine::strings::{StringId, StringsWriter};
@@ -29,6 +30,15 @@ struct AtomKey {
     values: Vec<StringId>,
 }
 
+/// How an atom is found.
+#[derive(Debug)]
+struct Filed {
+    filing: Filing,
+    /// How many requests it may let through, in rough units.
+    commonness: u64,
+    reads_body: bool,
+}
+
 /// Values of small lists that may be copied into the exact table and among the networks, for all lists and attributes
 /// together.
 const INLINED_VALUES: usize = 65_536;
@@ -46,8 +56,8 @@ pub(super) struct Interner<'a> {
     attributes: Vec<attributes::Attribute>,
     atom_ids: HashMap<AtomKey, AtomId>,
     atoms: Vec<atoms::Atom>,
-    /// How each atom is found, and how common it is.
-    filings: Vec<(Filing, u64)>,
+    /// Of each atom.
+    filings: Vec<Filed>,
     /// Lists that were copied, for an attribute each.
     inlined: HashSet<(usize, AttributeId)>,
     inlined_values: usize,
@@ -84,6 +94,12 @@ impl<'a> Interner<'a> {
     pub(super) fn check_chains(&self) -> Result<(), LowerError> {
         if self.attributes.len() > attributes::MAX_ATTRIBUTES {
             return Err(LowerError::TooManyAttributes);
+        }
+        let is_json = |attribute: &&attributes::Attribute| attribute.base == Lowered::BodyJson;
+        let pointers = self.attributes.iter().filter(is_json);
+        let pointers: HashSet<StringId> = pointers.map(|attribute| attribute.key).collect();
+        if pointers.len() > MAX_JSON_POINTERS {
+            return Err(LowerError::TooManyPointers);
         }
         let mut chains: HashMap<_, usize> = HashMap::new();
         for attribute in &self.attributes {
@@ -143,7 +159,11 @@ impl<'a> Interner<'a> {
             atoms::Test::OneOf => Filing::Exact,
             _ => Filing::new(atom, self.inline_networks(atom, attribute)),
         };
-        self.filings.push((filing, commonness(atom)));
+        self.filings.push(Filed {
+            filing,
+            commonness: commonness(atom),
+            reads_body: atom.attribute.base.is_of_body(),
+        });
         id
     }
 
@@ -179,9 +199,10 @@ impl<'a> Interner<'a> {
 
     /// How all atoms do as access predicates of these formulas.
     pub(super) fn weights(&self, formulas: &[Formula]) -> Weights {
-        let weigh = |(filing, commonness): &(Filing, u64)| Weight {
-            commonness: *commonness,
-            is_indexed: *filing != Filing::Scanned,
+        let weigh = |filed: &Filed| Weight {
+            commonness: filed.commonness,
+            is_indexed: filed.filing != Filing::Scanned,
+            reads_body: filed.reads_body,
         };
         let mut uses = vec![0_u32; self.atoms.len()];
         for formula in formulas {
@@ -201,8 +222,8 @@ impl<'a> Interner<'a> {
     /// An atom and how it is found.
     pub(super) fn filing(&self, id: AtomId) -> Option<(&atoms::Atom, &Filing)> {
         let atom = self.atoms.get(id as usize)?;
-        let (filing, _) = self.filings.get(id as usize)?;
-        Some((atom, filing))
+        let filed = self.filings.get(id as usize)?;
+        Some((atom, &filed.filing))
     }
 
     /// The atoms with the slices of the postings that are theirs, and the postings.
@@ -299,7 +320,6 @@ pub(super) enum LoweredBase<'b> {
 }
 
 pub(super) fn lower_base(base: &Base) -> LoweredBase<'_> {
-    use attributes::Base as Lowered;
     let (base, key) = match base {
         Base::Method => (Lowered::Method, None),
         Base::Scheme => (Lowered::Scheme, None),
@@ -324,6 +344,8 @@ pub(super) fn lower_base(base: &Base) -> LoweredBase<'_> {
         Base::Claim(name) => (Lowered::Claim, Some(name.as_bytes())),
         Base::ResponseCode => (Lowered::ResponseCode, None),
         Base::ResponseHeader(name) => (Lowered::ResponseHeader, Some(name.as_bytes())),
+        Base::BodyJson(pointer) => (Lowered::BodyJson, Some(pointer.as_bytes())),
+        Base::BodyForm(name) => (Lowered::BodyForm, Some(name.as_slice())),
         Base::Counter(counter) => return LoweredBase::Counter(*counter),
     };
     LoweredBase::Attribute(base, key)

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::cost::{
     Report,
-    limits::{HEAD_LEN, HEADER_COUNT, IDENTITY_LEN},
+    limits::{BODY_LEN, HEAD_LEN, HEADER_COUNT, IDENTITY_LEN},
 };
 
 /// In steps of about a nanosecond.
@@ -24,6 +24,7 @@ struct Limits {
     head_bytes: u64,
     headers: u64,
     identity_bytes: u64,
+    body_bytes: u64,
 }
 
 /// What is paid once for all rules together.
@@ -66,6 +67,7 @@ impl<'a> CostReport<'a> {
                 head_bytes: HEAD_LEN,
                 headers: HEADER_COUNT,
                 identity_bytes: IDENTITY_LEN,
+                body_bytes: BODY_LEN,
             },
             typical: report.typical,
             worst: report.worst,

@@ -30,6 +30,7 @@ impl OwnedRequest {
             time_us,
             response_code,
             response_headers,
+            body,
         } = self;
         let mut json = Map::new();
         let mut put = |name: &str, value: Option<Value>| {
@@ -42,10 +43,7 @@ impl OwnedRequest {
         put("method", unless(method, "GET"));
         put("scheme", unless(scheme, "http"));
         put("host", unless(host, "localhost"));
-        match std::str::from_utf8(path) {
-            Ok(path) => put("path", Some(path.into())),
-            Err(_) => put("path_b64", Some(STANDARD.encode(path).into())),
-        }
+        put_bytes(&mut put, ["path", "path_b64"], Some(path));
         put("protocol", protocol.clone().map(Value::from));
         put("id", id.clone().map(Value::from));
         put("headers", all(headers));
@@ -67,9 +65,23 @@ impl OwnedRequest {
         put("claims", (!claims.is_empty()).then(|| claims.into()));
         let time = time_us.and_then(|time_us| jiff::Timestamp::from_microsecond(time_us).ok());
         put("time", time.map(|time| time.to_string().into()));
+        put_bytes(&mut put, ["body", "body_b64"], body.as_deref());
         put("response_code", response_code.map(Value::from));
         put("response_headers", all(response_headers));
         json.into()
+    }
+}
+
+/// As text if it is that, and in base64 under the other name if not.
+fn put_bytes(
+    put: &mut impl FnMut(&str, Option<Value>),
+    [text, base64]: [&str; 2],
+    bytes: Option<&[u8]>,
+) {
+    match bytes.map(|bytes| std::str::from_utf8(bytes).map_err(|_| bytes)) {
+        None => {}
+        Some(Ok(bytes)) => put(text, Some(bytes.into())),
+        Some(Err(bytes)) => put(base64, Some(STANDARD.encode(bytes).into())),
     }
 }
 
@@ -99,6 +111,8 @@ mod tests {
     fn what_is_written_is_read_as_it_was() {
         let requests = [
             r#"{"path":"/"}"#,
+            r#"{"path":"/","body":"a=b"}"#,
+            r#"{"path":"/","body_b64":"/w=="}"#,
             r#"{"path_b64":"L/8=","source_ip":"::1","client_ip":"10.0.0.1"}"#,
             r#"{"method":"POST","scheme":"https","host":"h:1","path":"/?a=\"","protocol":"HTTP/2","id":"7","headers":[["a","1"],["a","\u0000é"],{"name":"b","value_b64":"/w=="}],"source_ip":"10.0.0.2","peer_uri_san":"spiffe://x","peer_subject":"CN=x","server_name":"x","tls_version":"TLSv1.3","claims":{"sub":"42"},"time":"2026-11-23T10:00:00.000001Z","response_code":401,"response_headers":[["a","b"]]}"#,
         ];

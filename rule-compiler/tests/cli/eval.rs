@@ -324,3 +324,46 @@ fn a_canary_counts_for_whoever_has_its_keys_and_is_in_its_share() {
     assert!(inspected.contains(line), "{inspected}");
     assert!(inspected.contains("engine       version 2 or later\n"));
 }
+
+#[test]
+fn bodies_are_read_unless_they_are_encoded_or_malformed() {
+    let workshop = Workshop::furnished();
+    let rules = r#"rules:
+  - { id: coupon, when: 'request.body.json["/items/*/coupon"] == "FREE"', then: deny }
+  - { id: account, when: 'request.body.form["account"] == "a b"', then: deny }
+"#;
+    workshop.write("shop/body.rules.yaml", rules);
+    workshop.build("body.bundle", "--revision 4").expect(0, "");
+    let cases = [
+        (
+            r#"{"path":"/","body":"{\"items\":[{},{\"coupon\":\"FREE\"}]}"}"#,
+            "coupon",
+        ),
+        (
+            r#"{"path":"/","body_b64":"eyJpdGVtcyI6W3siY291cG9uIjoiRlJFRSJ9XX0="}"#,
+            "coupon",
+        ),
+        (r#"{"path":"/","body":"x=1&account=a+b"}"#, "account"),
+        (
+            r#"{"path":"/","body":"{\"items\":[{\"coupon\":\"FREE\"},]}"}"#,
+            "",
+        ),
+        (
+            r#"{"path":"/","headers":{"Content-Encoding":"gzip"},"body":"account=a+b"}"#,
+            "",
+        ),
+        (r#"{"path":"/?account=a+b"}"#, ""),
+    ];
+    let requests = cases.map(|(request, _)| request).join("\n");
+    let stdout = workshop.run_with("eval body.bundle --requests -", &requests, &[]);
+    let stdout = stdout.expect(0, "");
+    for (line, (request, rule)) in stdout.lines().zip(cases) {
+        let verdict: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(
+            verdict["rule"].as_str().unwrap_or_default(),
+            rule,
+            "{request}"
+        );
+    }
+    assert_eq!(stdout.lines().count(), cases.len());
+}

@@ -6,6 +6,7 @@ use riskgate_compiler::ir::{Attribute, Base, Number, View};
 use riskgate_engine::request::Request;
 use riskgate_engine::response::Response;
 
+use super::body;
 use super::number::{parse_double, parse_int};
 use super::transform::{transform, trim, url_decode};
 
@@ -98,6 +99,8 @@ fn strings(base: &Base, request: &Request<'_>) -> Vec<Vec<u8>> {
         Base::Cookie(name) => values_of(name, cookies(request)),
         Base::Header(name) => headers(name.as_bytes(), request),
         Base::Claim(name) => values_of(name.as_bytes(), owned(request.claims)),
+        Base::BodyForm(name) => values_of(name, arguments(request.body.unwrap_or_default())),
+        Base::BodyJson(pointer) => body::json(pointer, request.body.unwrap_or_default()),
         single => single_string(single, request).into_iter().collect(),
     }
 }
@@ -141,6 +144,11 @@ fn hostname(host: &[u8]) -> Vec<u8> {
 }
 
 fn params(request: &Request<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    arguments(&query(request).unwrap_or_default())
+}
+
+/// Of a query or a form.
+fn arguments(text: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let decoded = |text: &[u8]| {
         let spaced: Vec<u8> = text
             .iter()
@@ -148,8 +156,7 @@ fn params(request: &Request<'_>) -> Vec<(Vec<u8>, Vec<u8>)> {
             .collect();
         url_decode(&spaced)
     };
-    let query = query(request).unwrap_or_default();
-    let parts = query
+    let parts = text
         .split(|byte| *byte == b'&')
         .filter(|part| !part.is_empty());
     let pairs = parts.map(|part| split_once(part, b'=').unwrap_or((part, b"")));

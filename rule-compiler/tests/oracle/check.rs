@@ -11,7 +11,7 @@ use riskgate_engine::bundle::{ENGINE_VERSION, Manifest, OnExpired, Signature};
 use riskgate_engine::counters::Pending;
 use riskgate_engine::request::Request;
 use riskgate_engine::response::Response;
-use riskgate_engine::ruleset::{Ruleset, Scratch};
+use riskgate_engine::ruleset::{HeadDecision, Ruleset, Scratch};
 use riskgate_engine::verdict::{LocalReply, Verdict};
 
 use super::generate::{Damage, RequestCase, ResponseCase};
@@ -109,6 +109,7 @@ impl<'a> Both<'a> {
             server_name,
             tls_version,
             mut claims,
+            body,
         } = request.clone();
         headers.retain(|_| needs.headers());
         claims.retain(|(name, _)| {
@@ -135,7 +136,30 @@ impl<'a> Both<'a> {
             server_name: server_name.filter(|_| needs.server_name()),
             tls_version: tls_version.filter(|_| needs.tls_version()),
             claims,
+            body: body.filter(|_| needs.body()),
         }
+    }
+
+    /// What the engine says before the body is here, if it says anything.
+    pub(crate) fn verdict_of_head(
+        &self,
+        request: &RequestCase,
+        scratch: &mut Scratch,
+    ) -> Option<OracleVerdict> {
+        request.with(
+            |request| match self.compiled.decide_head(request, scratch) {
+                HeadDecision::Decided(verdict) => Some(plain(&verdict, request)),
+                HeadDecision::NeedsBody => None,
+            },
+        )
+    }
+
+    /// Whether the engine found that the body is not the JSON that rules ask for.
+    pub(crate) fn has_malformed_body(&self, request: &RequestCase, scratch: &mut Scratch) -> bool {
+        request.with(|request| {
+            let verdict = self.compiled.decide(request, scratch);
+            verdict.has_malformed_body()
+        })
     }
 }
 

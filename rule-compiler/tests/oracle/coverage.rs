@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use riskgate_compiler::ir::{Atom, Condition, Ruleset, Stage, Test, View};
+use riskgate_compiler::ir::{Atom, Base, Condition, Ruleset, Stage, Test, View};
 use riskgate_engine::request::Request;
 
 use super::{Facts, OracleVerdict, atom_holds, decide};
@@ -82,6 +82,11 @@ impl Coverage {
         let facts = Facts::new(request);
         let holds = atom_holds(ruleset, atom, &facts);
         self.count(format!("{} is {holds}", kind(atom)));
+        match atom.attribute.base {
+            Base::BodyJson(_) => self.count(format!("JSON is {holds}")),
+            Base::BodyForm(_) => self.count(format!("form is {holds}")),
+            _ => {}
+        }
         for (at, step) in atom.attribute.transforms.iter().enumerate() {
             let mut without = atom.clone();
             without.attribute.transforms.remove(at);
@@ -164,7 +169,7 @@ fn expected() -> Vec<String> {
         "HtmlUnescape",
         "Base64Decode",
     ];
-    const OTHERS: [&str; 20] = [
+    const OTHERS: [&str; 24] = [
         "allow by rule",
         "allow by band",
         "allow by default",
@@ -185,6 +190,10 @@ fn expected() -> Vec<String> {
         "rule no longer active",
         "canary enforced",
         "canary shadowed",
+        "JSON is true",
+        "JSON is false",
+        "form is true",
+        "form is false",
     ];
     let atoms = KINDS
         .iter()

@@ -1,5 +1,6 @@
 //! Random rulesets and requests of one small vocabulary, so that rules often match.
 
+mod body;
 mod condition;
 mod counted;
 mod crowd;
@@ -21,6 +22,7 @@ use proptest::collection::{SizeRange, vec};
 use proptest::prelude::Strategy;
 use riskgate_compiler::ir::Ruleset;
 
+pub(crate) use body::body;
 pub(crate) use counted::{Counted, ResponseCase, counted, with_counters};
 pub(crate) use crowd::{crowded_prefixes, crowded_strings};
 pub(crate) use damage::{Damage, damage};

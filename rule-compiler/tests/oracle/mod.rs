@@ -4,6 +4,7 @@
 //! has to be made twice to go unseen. Slow on purpose wherever slow is plainer.
 
 mod attribute;
+mod body;
 pub(crate) mod builder;
 pub(crate) mod check;
 mod condition;
@@ -24,6 +25,7 @@ use riskgate_compiler::ir::{Outcome, Rule, Ruleset, Stage, Terminal};
 use riskgate_engine::request::Request;
 
 pub(crate) use attribute::{Value, url_path, values};
+pub(crate) use body::is_json;
 pub(crate) use condition::{atom_holds, holds};
 pub(crate) use facts::Facts;
 pub(crate) use ledger::Ledger;

@@ -70,6 +70,8 @@ impl Field {
             Base::TlsVersion => Field::TlsVersion,
             Base::Claim => Field::Claim(subject.key.clone()),
             Base::Time => Field::Time,
+            // No body is made up.
+            Base::BodyJson | Base::BodyForm => return None,
             Base::ResponseCode | Base::ResponseHeader => return None,
         })
     }

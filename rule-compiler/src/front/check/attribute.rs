@@ -2,9 +2,11 @@
 
 use core::ops::Range;
 
+use riskgate_engine::body::{MAX_JSON_TOKENS, is_json_pointer};
+
 use super::{
     Checker,
-    scope::{ATTRIBUTES, KeyKind, LATER, Source, Spec, Type, Typed, attribute, methods},
+    scope::{ATTRIBUTES, KeyKind, Source, Spec, Type, Typed, attribute, methods},
 };
 use crate::{
     diagnostic::Code,
@@ -35,7 +37,7 @@ impl Checker<'_, '_, '_> {
                 ..
             }) => Some(typed(Base::Header((*name).to_owned()), *ty, &expr.range)),
             Some(Spec {
-                source: Source::Keyed(_),
+                source: Source::Keyed(kind),
                 ..
             }) => {
                 let message = format!("`{path}` needs a key");
@@ -43,7 +45,7 @@ impl Checker<'_, '_, '_> {
                     Code::InvalidKey,
                     &expr.range,
                     message,
-                    format!("write `{path}[\"name\"]`"),
+                    format!("write `{path}[\"{}\"]`", kind.example()),
                 )
             }
             None => self.other_name(&path, &expr.range),
@@ -94,7 +96,7 @@ impl Checker<'_, '_, '_> {
                 Code::InvalidKey,
                 &key.range,
                 message,
-                format!("write `{path}[\"name\"]`"),
+                format!("write `{path}[\"{}\"]`", kind.example()),
             );
         };
         if name.len() > MAX_KEY_LEN {
@@ -107,7 +109,36 @@ impl Checker<'_, '_, '_> {
             KeyKind::Cookie => Some(Base::Cookie(name.clone().into_bytes())),
             KeyKind::Claim => Some(Base::Claim(name.clone())),
             KeyKind::ResponseHeader => self.header_name(path, name, key).map(Base::ResponseHeader),
+            KeyKind::JsonPointer => self.json_pointer(path, name, key).map(Base::BodyJson),
+            KeyKind::FormField => Some(Base::BodyForm(name.clone().into_bytes())),
         }
+    }
+
+    fn json_pointer(&mut self, path: &str, name: &str, key: &Expr) -> Option<String> {
+        if is_json_pointer(name.as_bytes()) {
+            return Some(name.to_owned());
+        }
+        let (message, help) = if name.split('/').count() > MAX_JSON_TOKENS + 1 {
+            (
+                format!("a JSON pointer has at most {MAX_JSON_TOKENS} parts"),
+                "name a place that is nested less deep".to_owned(),
+            )
+        } else if name.starts_with('/') {
+            (
+                format!(
+                    "{} is no JSON pointer: `~` stands only in `~0` and `~1`",
+                    quoted(name)
+                ),
+                "write `~0` for `~`, and `~1` for a `/` in a name".to_owned(),
+            )
+        } else {
+            let pointer = name.trim_start_matches(['$', '#', '.']).replace('.', "/");
+            (
+                format!("{} is no JSON pointer: those begin with `/`", quoted(name)),
+                format!("write `{path}[\"/{}\"]`", pointer.trim_start_matches('/')),
+            )
+        };
+        self.error(Code::InvalidKey, &key.range, message, help)
     }
 
     fn header_name(&mut self, path: &str, name: &str, key: &Expr) -> Option<String> {
@@ -164,14 +195,6 @@ impl Checker<'_, '_, '_> {
 
     /// A name that is no attribute's: that of a counter, or none.
     fn other_name(&mut self, path: &str, range: &Range<usize>) -> Option<Typed> {
-        if let Some((_, what)) = LATER
-            .iter()
-            .find(|(start, _)| starts_with_path(path, start))
-        {
-            let place = self.place(range);
-            self.cx.not_supported(&place, what);
-            return None;
-        }
         if starts_with_path(path, "counters") {
             return self.counter(path, range);
         }
@@ -196,10 +219,12 @@ impl Checker<'_, '_, '_> {
                 },
                 field,
             )) => {
-                let key = if matches!(kind, KeyKind::Header | KeyKind::ResponseHeader) {
-                    field.to_ascii_lowercase().replace('_', "-")
-                } else {
-                    field.to_owned()
+                let key = match kind {
+                    KeyKind::Header | KeyKind::ResponseHeader => {
+                        field.to_ascii_lowercase().replace('_', "-")
+                    }
+                    KeyKind::JsonPointer => format!("/{field}"),
+                    _ => field.to_owned(),
                 };
                 (
                     Code::InvalidKey,

@@ -62,10 +62,22 @@ pub(super) enum KeyKind {
     Cookie,
     Claim,
     ResponseHeader,
+    JsonPointer,
+    FormField,
+}
+
+impl KeyKind {
+    /// A key for remedies.
+    pub(super) fn example(self) -> &'static str {
+        match self {
+            KeyKind::JsonPointer => "/name",
+            _ => "name",
+        }
+    }
 }
 
 /// Every attribute.
-pub(super) static ATTRIBUTES: [Spec; 25] = [
+pub(super) static ATTRIBUTES: [Spec; 27] = [
     plain("request.method", Type::String, Base::Method),
     plain("request.scheme", Type::String, Base::Scheme),
     plain("request.host", Type::String, Base::Host),
@@ -78,6 +90,8 @@ pub(super) static ATTRIBUTES: [Spec; 25] = [
     keyed("request.params", KeyKind::Param),
     keyed("request.headers", KeyKind::Header),
     keyed("request.cookies", KeyKind::Cookie),
+    keyed("request.body.json", KeyKind::JsonPointer),
+    keyed("request.body.form", KeyKind::FormField),
     Spec {
         name: "request.useragent",
         ty: Type::String,
@@ -112,9 +126,6 @@ pub(super) static ATTRIBUTES: [Spec; 25] = [
     plain("response.code", Type::Int, Base::ResponseCode),
     keyed("response.headers", KeyKind::ResponseHeader),
 ];
-
-/// Parts of the language that come later, by the start of their names, with how to say so.
-pub(super) const LATER: [(&str, &str); 1] = [("request.body", "body attributes are")];
 
 /// Transforms of strings by their method's name.
 pub(super) const TRANSFORMS: [(&str, Transform); 9] = [
@@ -179,7 +190,12 @@ pub(super) fn methods() -> Vec<&'static str> {
 /// Whether a request can hold several values.
 pub(crate) fn is_many_valued(base: &Base) -> bool {
     match base {
-        Base::Param(_) | Base::Header(_) | Base::Cookie(_) | Base::ResponseHeader(_) => true,
+        Base::Param(_)
+        | Base::Header(_)
+        | Base::Cookie(_)
+        | Base::BodyJson(_)
+        | Base::BodyForm(_)
+        | Base::ResponseHeader(_) => true,
         Base::Method
         | Base::Scheme
         | Base::Host

@@ -52,7 +52,9 @@ fn says_a_value(tested: &Tested<'_, '_>) -> bool {
         | Base::PeerSubject
         | Base::ServerName
         | Base::TlsVersion
-        | Base::ResponseHeader(_) => true,
+        | Base::ResponseHeader(_)
+        | Base::BodyJson(_)
+        | Base::BodyForm(_) => true,
         Base::Method
         | Base::Scheme
         | Base::Host

@@ -10,6 +10,7 @@ use riskgate_compiler::ir::{
     Atom, Attribute, Base, Condition, Number, Prefix, Test, Transform, View,
 };
 
+use super::body::{form_base, json_base};
 use super::number::{comparison, number};
 use super::request::named_time_us;
 use super::words::{PATTERNS, literal, piece};
@@ -189,6 +190,8 @@ fn number_base() -> BoxedStrategy<Base> {
         Base::Header("x-n".to_owned()),
         Base::Cookie(b"t".to_vec()),
         Base::Claim("role".to_owned()),
+        Base::BodyJson("/n".to_owned()),
+        Base::BodyForm(b"n".to_vec()),
     ];
     prop_oneof![3 => select(numbers), 1 => string_base()].boxed()
 }
@@ -201,6 +204,8 @@ fn named_base() -> BoxedStrategy<Base> {
             .prop_map(|name| Base::Header(name.to_owned())),
         2 => select(&["sid", "t", "", "missing"][..]).prop_map(move |name| Base::Cookie(bytes(name))),
         1 => select(&["sub", "role", "missing"][..]).prop_map(|name| Base::Claim(name.to_owned())),
+        2 => json_base(),
+        1 => form_base(),
     ]
     .boxed()
 }

@@ -6,6 +6,7 @@ use proptest::sample::select;
 use proptest::strategy::BoxedStrategy;
 use riskgate_compiler::ir::{Attribute, Base, Transform, View};
 
+use super::body::hostile_json;
 use super::condition::transforms;
 use super::mutation::base64;
 use super::number::number_like;
@@ -16,6 +17,10 @@ pub(crate) fn derivation() -> impl Strategy<Value = (Attribute, RequestCase)> {
     prop_oneof![
         4 => (transforms(), select(vec![View::Value, View::Length, View::Size])).prop_flat_map(transformed),
         2 => (select(vec![View::Int, View::Double]), number_like()).prop_map(|(view, text)| parsed(view, text)),
+        2 => (json_base(), transforms(), hostile_json()).prop_map(|(base, transforms, body)| {
+            let request = RequestCase { body: Some(Bytes(body)), ..RequestCase::default() };
+            (Attribute { base, transforms, view: View::Value }, request)
+        }),
         3 => (request_base(), transforms(), hostile_request()).prop_map(|(base, transforms, request)| {
             (Attribute { base, transforms, view: View::Value }, request)
         }),
@@ -140,6 +145,12 @@ fn hostile_to(step: Transform) -> BoxedStrategy<Vec<u8>> {
     }
 }
 
+/// Parts that pieces of JSON are likely to make.
+fn json_base() -> impl Strategy<Value = Base> {
+    select(&["/a", "/0", "/*", "/*/a", "/a/0", "/a/*", "", "/\u{e9}"][..])
+        .prop_map(|pointer| Base::BodyJson(pointer.to_owned()))
+}
+
 fn request_base() -> BoxedStrategy<Base> {
     let names =
         || select(&["", "a", "b", "a b", "=", "&"][..]).prop_map(|name| name.as_bytes().to_vec());
@@ -148,6 +159,7 @@ fn request_base() -> BoxedStrategy<Base> {
         2 => select(vec![Base::Hostname, Base::Host]),
         4 => names().prop_map(Base::Param),
         3 => names().prop_map(Base::Cookie),
+        2 => names().prop_map(Base::BodyForm),
     ]
     .boxed()
 }
@@ -166,8 +178,9 @@ fn hostile_request() -> impl Strategy<Value = RequestCase> {
         ]),
         0..3,
     );
-    (path, host, cookies).prop_map(|(path, host, cookies)| RequestCase {
+    (path.clone(), path, host, cookies).prop_map(|(path, body, host, cookies)| RequestCase {
         path: Some(Bytes(path)),
+        body: Some(Bytes(body)),
         host: Some(Bytes(host)),
         ..with_headers("cookie", cookies)
     })

@@ -5,6 +5,7 @@ use proptest::prelude::{Strategy, any, prop_oneof};
 use proptest::sample::{Index, select};
 use riskgate_compiler::ir::{Atom, Base, Condition, ListValues, Ruleset, Test, Transform, View};
 
+use super::body::{with_field, with_json};
 use super::mutation::{base64, html_numeric, percent, percent_special};
 use super::number::texts_near;
 use super::request::{Bytes, RequestCase};
@@ -165,6 +166,12 @@ fn put_named(request: &mut RequestCase, base: &Base, value: Vec<u8>) {
             request.headers.push(pair(b"cookie", cookies));
         }
         Base::Claim(name) => request.claims.push(pair(name.as_bytes(), value)),
+        Base::BodyJson(pointer) => {
+            request.body = Some(with_json(request.body.as_ref(), pointer, &value));
+        }
+        Base::BodyForm(name) => {
+            request.body = Some(with_field(request.body.as_ref(), name, &value));
+        }
         other => panic!("no string can be planted in {other:?}"),
     }
 }

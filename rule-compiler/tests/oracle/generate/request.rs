@@ -9,6 +9,7 @@ use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 use riskgate_engine::request::Request;
 
+use super::body::body;
 use super::mutation::{percent, wire_value};
 use super::words::{noise, number_text, plain_value};
 
@@ -41,6 +42,7 @@ pub(crate) struct RequestCase {
     pub(crate) server_name: Option<Bytes>,
     pub(crate) tls_version: Option<Bytes>,
     pub(crate) claims: Vec<(Bytes, Bytes)>,
+    pub(crate) body: Option<Bytes>,
 }
 
 impl RequestCase {
@@ -64,6 +66,7 @@ impl RequestCase {
             server_name: bytes(&self.server_name),
             tls_version: bytes(&self.tls_version),
             claims: &claims,
+            body: bytes(&self.body),
         })
     }
 }
@@ -94,6 +97,7 @@ impl From<&Request<'_>> for RequestCase {
             server_name: owned(request.server_name),
             tls_version: owned(request.tls_version),
             claims: pairs(request.claims),
+            body: owned(request.body),
         }
     }
 }
@@ -126,13 +130,17 @@ pub(super) fn request() -> impl Strategy<Value = RequestCase> {
         maybe(small_word()),
         maybe(value()),
     );
-    let pairs = (vec(header(), 0..8), vec(claim(), 0..3));
+    let pairs = (
+        vec(header(), 0..8),
+        vec(claim(), 0..3),
+        weighted(0.6, body()),
+    );
     let rest = (
         weighted(0.9, address()),
         weighted(0.9, address()),
         time_us(),
     );
-    (line, connection, pairs, rest).prop_map(|(line, connection, (headers, claims), rest)| {
+    (line, connection, pairs, rest).prop_map(|(line, connection, (headers, claims, body), rest)| {
         let (method, scheme, host, path, protocol) = line;
         let (mtls, peer_uri_san, peer_subject, server_name, tls_version, id) = connection;
         let (source_ip, client_ip, time_us) = rest;
@@ -153,6 +161,7 @@ pub(super) fn request() -> impl Strategy<Value = RequestCase> {
             server_name,
             tls_version,
             claims,
+            body,
         }
     })
 }

@@ -57,6 +57,13 @@ pub(super) fn request(request: &RequestCase) -> Result<String, Unsayable> {
     );
     object.insert("headers".to_owned(), headers(request)?);
     object.insert("claims".to_owned(), claims(request)?);
+    if let Some(body) = &request.body {
+        let (key, value) = match text(body) {
+            Ok(body) => ("body", body.to_owned()),
+            Err(_) => ("body_b64", encoded(body)),
+        };
+        object.insert(key.to_owned(), value.into());
+    }
     let time = Timestamp::from_microsecond(request.time_us);
     let time = time.map_err(|_| Unsayable("a request of a year that has no date"))?;
     object.insert("time".to_owned(), time.to_string().into());

@@ -228,6 +228,12 @@ fn base(base: &Base) -> Said {
         Base::Param(name) => return Ok(format!("request.params[{}]", literal(text(name)?))),
         Base::Header(name) => return Ok(format!("request.headers[{}]", literal(name))),
         Base::Cookie(name) => return Ok(format!("request.cookies[{}]", literal(text(name)?))),
+        Base::BodyJson(pointer) => {
+            return Ok(format!("request.body.json[{}]", literal(pointer)));
+        }
+        Base::BodyForm(name) => {
+            return Ok(format!("request.body.form[{}]", literal(text(name)?)));
+        }
         Base::Claim(name) => return Ok(format!("auth.claims[{}]", literal(name))),
         Base::Counter(_) | Base::ResponseCode | Base::ResponseHeader(_) => {
             return Err(Unsayable("counters"));

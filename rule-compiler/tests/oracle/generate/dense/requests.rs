@@ -13,7 +13,7 @@ use super::super::plant::{hide, put};
 use super::super::request::{self, Bytes, RequestCase};
 use super::literals::blur;
 use super::prefixes::address_near;
-use super::stock::{Stock, cookie_name, header_name, param_name};
+use super::stock::{Stock, cookie_name, header_name, param_name, pointer};
 
 pub(super) fn request(ruleset: &Ruleset, stock: &Stock, dice: &mut Dice) -> RequestCase {
     let mut request = background(stock, dice);
@@ -59,8 +59,10 @@ fn background(stock: &Stock, dice: &mut Dice) -> RequestCase {
 /// Names that rules know, and names that they do not.
 fn named_base(stock: &Stock, dice: &mut Dice) -> Base {
     let at = dice.below(stock.names + stock.names / 4 + 1);
-    match dice.below(5) {
+    match dice.below(7) {
         0 => Base::Param(param_name(at)),
+        3 => Base::BodyJson(pointer(at)),
+        4 => Base::BodyForm(param_name(at)),
         1 => Base::Cookie(cookie_name(at)),
         2 => Base::Claim(["sub", "role", "org", "other"][at % 4].to_owned()),
         _ => Base::Header(header_name(at)),
@@ -143,7 +145,10 @@ fn grant(
 }
 
 fn is_many_valued(base: &Base) -> bool {
-    matches!(base, Base::Param(_) | Base::Header(_) | Base::Cookie(_))
+    matches!(
+        base,
+        Base::Param(_) | Base::Header(_) | Base::Cookie(_) | Base::BodyJson(_) | Base::BodyForm(_)
+    )
 }
 
 fn address(atoms: &[&Atom], ruleset: &Ruleset, dice: &mut Dice) -> Option<IpAddr> {
@@ -300,9 +305,10 @@ fn blur_somewhere(request: &mut RequestCase, dice: &mut Dice) {
         peer_uri_san,
         server_name,
         claims,
+        body,
         ..
     } = request;
-    for single in [method, scheme, host, path, peer_uri_san, server_name] {
+    for single in [method, scheme, host, path, peer_uri_san, server_name, body] {
         values.extend(single.iter_mut().map(|bytes| &mut bytes.0));
     }
     for (name, value) in headers.iter_mut().chain(claims) {

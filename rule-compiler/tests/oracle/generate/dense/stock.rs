@@ -110,7 +110,7 @@ impl Stock {
 
     fn base(&self, dice: &mut Dice) -> Base {
         let name = dice.below(self.names);
-        match dice.below(20) {
+        match dice.below(23) {
             0..=2 => Base::UrlPath,
             3 | 4 => Base::Path,
             5 => Base::Query,
@@ -121,6 +121,8 @@ impl Stock {
             14 | 15 => Base::Cookie(cookie_name(name)),
             16 => Base::Claim(["sub", "role", "org"][name % 3].to_owned()),
             17 => Base::Header("user-agent".to_owned()),
+            18 | 19 => Base::BodyJson(pointer(name)),
+            20 => Base::BodyForm(param_name(name)),
             _ => dice
                 .pick(&[
                     Base::Method,
@@ -148,6 +150,16 @@ pub(super) fn param_name(at: usize) -> Vec<u8> {
         1 => b"a b".to_vec(),
         2 => b"=&".to_vec(),
         at => format!("p{at}").into_bytes(),
+    }
+}
+
+/// Places that overlap: an element is named by its index and by `*`.
+pub(super) fn pointer(at: usize) -> String {
+    let item = ["0", "*", "1"][at % 3];
+    match at % 4 {
+        0 => format!("/items/{item}/m{at}"),
+        1 => format!("/{item}"),
+        _ => format!("/m{at}"),
     }
 }
 

@@ -1,0 +1,220 @@
+//! Bodies of requests: which of them rules can read, and which rules ask for them.
+
+use alloc::vec::Vec;
+use core::ops::BitOrAssign;
+
+use crate::atoms::{Atom, AtomId, Test};
+use crate::attributes::{AttributeId, Base};
+use crate::ruleset::Sections;
+
+pub use crate::json::{
+    MAX_DEPTH as MAX_JSON_DEPTH, MAX_POINTERS as MAX_JSON_POINTERS, MAX_TOKENS as MAX_JSON_TOKENS,
+    is_pointer as is_json_pointer,
+};
+
+/// Whether headers say that the body is encoded, so that its bytes are not what the upstream reads. Names are in lower case.
+#[must_use]
+pub fn is_encoded(headers: &[(&[u8], &[u8])]) -> bool {
+    let encodings = headers
+        .iter()
+        .filter(|(name, _)| *name == b"content-encoding")
+        .flat_map(|(_, value)| value.split(|&byte| byte == b','));
+    let mut encodings = encodings.map(<[u8]>::trim_ascii);
+    encodings.any(|encoding| !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"))
+}
+
+/// Ways of reading a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Readings {
+    pub(crate) json: bool,
+    pub(crate) form: bool,
+}
+
+impl Readings {
+    pub(crate) fn is_any(self) -> bool {
+        self.json || self.form
+    }
+
+    /// Of all these attributes together.
+    fn of_attributes(attributes: impl Iterator<Item = AttributeId>, sections: &Sections) -> Self {
+        let mut readings = Readings::default();
+        for attribute in attributes.filter_map(|id| sections.attributes.get(id)) {
+            readings |= Readings {
+                json: attribute.base == Base::BodyJson,
+                form: attribute.base == Base::BodyForm,
+            };
+        }
+        readings
+    }
+}
+
+impl BitOrAssign for Readings {
+    fn bitor_assign(&mut self, other: Readings) {
+        self.json |= other.json;
+        self.form |= other.form;
+    }
+}
+
+/// What reads bodies, and how that is found before the body is there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BodyRules {
+    /// Of everything together.
+    pub(crate) readings: Readings,
+    /// Atoms that are not known before the body is: those of the body, and those that read a counter, which may count the
+    /// request by its body.
+    of_atoms: Vec<(AtomId, Readings)>,
+    /// What the canaries of rules are drawn by.
+    of_canaries: Vec<(u32, Readings)>,
+    /// Every counter that reads the body: what its key and its distinct values consist of.
+    pub(crate) of_counters: Vec<(u32, Readings)>,
+    rules: Vec<u32>,
+    /// Those that a test of the body alone can let in.
+    let_in: Vec<u32>,
+    /// Those that a test of the body can let in together with an atom, under that atom.
+    let_in_beside: Vec<(AtomId, u32)>,
+}
+
+impl BodyRules {
+    /// Of sections that are all there.
+    pub(crate) fn new(sections: &Sections) -> BodyRules {
+        let mut found = BodyRules::default();
+        found.add_atoms(sections);
+        found.add_canaries(sections);
+        found.add_counters(sections);
+        let all = found.of_atoms.iter().chain(&found.of_canaries);
+        for (_, readings) in all.chain(&found.of_counters) {
+            found.readings |= *readings;
+        }
+        if found.readings.is_any() {
+            found.add_rules(sections);
+            found.add_ways_in(sections);
+        }
+        found
+    }
+
+    /// How an atom reads the body, if it is not known before that is.
+    pub(crate) fn of_atom(&self, atom: AtomId) -> Option<Readings> {
+        of(&self.of_atoms, atom)
+    }
+
+    /// How the canary of a rule reads the body, if it does.
+    pub(crate) fn of_canary(&self, rule: u32) -> Option<Readings> {
+        of(&self.of_canaries, rule)
+    }
+
+    /// Whether a rule reads the body.
+    pub(crate) fn has(&self, rule: u32) -> bool {
+        self.rules.binary_search(&rule).is_ok()
+    }
+
+    /// The rules that only the body can let in, while so much is known of the rest.
+    pub(crate) fn let_in_by_body<'a>(
+        &'a self,
+        true_atoms: &'a [AtomId],
+    ) -> impl Iterator<Item = u32> + 'a {
+        let beside = true_atoms.iter().flat_map(|atom| {
+            let start = self.let_in_beside.partition_point(|(at, _)| at < atom);
+            let rest = self.let_in_beside.get(start..).unwrap_or_default();
+            rest.iter().take_while(move |(at, _)| at == atom)
+        });
+        let beside = beside.map(|(_, rule)| *rule);
+        self.let_in.iter().copied().chain(beside)
+    }
+
+    fn add_atoms(&mut self, sections: &Sections) {
+        for id in 0..sections.atoms.count() {
+            let Some(Atom {
+                attribute, test, ..
+            }) = sections.atoms.get(id)
+            else {
+                continue;
+            };
+            if matches!(test, Test::Counter(..)) {
+                let key = key_of_counter(attribute, sections);
+                let readings = Readings::of_attributes(key, sections);
+                self.of_atoms.push((id, readings));
+                continue;
+            }
+            let readings = Readings::of_attributes(core::iter::once(attribute), sections);
+            if readings.is_any() {
+                self.of_atoms.push((id, readings));
+            }
+        }
+    }
+
+    fn add_canaries(&mut self, sections: &Sections) {
+        for canary in sections.canaries.all() {
+            let readings = Readings::of_attributes(sections.canaries.keys(&canary), sections);
+            if readings.is_any() {
+                self.of_canaries.push((canary.rule, readings));
+            }
+        }
+    }
+
+    fn add_counters(&mut self, sections: &Sections) {
+        for (index, counter) in (0..).zip(&sections.counters.planned) {
+            let distinct = counter
+                .distinct
+                .and_then(|tuple| sections.counters.tuples.get(tuple));
+            let distinct = distinct.into_iter().flatten().copied();
+            let parts = key_of_counter(index, sections).chain(distinct);
+            let readings = Readings::of_attributes(parts, sections);
+            if readings.is_any() || self.reads(counter.entry, sections) {
+                self.of_counters.push((index, readings));
+            }
+        }
+    }
+
+    /// Whether any way through a condition comes to a test of the body.
+    fn reads(&self, entry: u32, sections: &Sections) -> bool {
+        let mut reads = false;
+        sections.programs.explore(entry, &mut Vec::new(), |atom| {
+            reads |= self.of_atom(atom).is_some_and(Readings::is_any);
+            None
+        });
+        reads
+    }
+
+    fn add_rules(&mut self, sections: &Sections) {
+        for id in 0..sections.rules.count() {
+            let entry = sections.rules.get(id).map(|rule| rule.entry);
+            let reads = entry.is_some_and(|entry| self.reads(entry, sections));
+            if reads || self.of_canary(id).is_some() {
+                self.rules.push(id);
+            }
+        }
+    }
+
+    fn add_ways_in(&mut self, sections: &Sections) {
+        let of_atoms = self.of_atoms.iter();
+        self.let_in = of_atoms
+            .flat_map(|(atom, _)| sections.atoms.postings(*atom))
+            .collect();
+        sections.pairs.for_each(|first, second, rule| {
+            let reads = |atom| self.of_atom(atom).is_some();
+            match (reads(first), reads(second)) {
+                (true, true) => self.let_in.push(rule),
+                (true, false) => self.let_in_beside.push((second, rule)),
+                (false, true) => self.let_in_beside.push((first, rule)),
+                (false, false) => {}
+            }
+        });
+        self.let_in.sort_unstable();
+        self.let_in.dedup();
+        self.let_in_beside.sort_unstable();
+        self.let_in_beside.dedup();
+    }
+}
+
+/// What the key of a counter consists of.
+fn key_of_counter(index: u32, sections: &Sections) -> impl Iterator<Item = AttributeId> {
+    let counter = sections.counters.planned.get(index as usize);
+    let parts = counter.and_then(|counter| sections.counters.tuples.get(counter.key));
+    parts.into_iter().flatten().copied()
+}
+
+/// Of an index, in a list that ascends by it.
+fn of(all: &[(u32, Readings)], index: u32) -> Option<Readings> {
+    let place = all.binary_search_by_key(&index, |(held, _)| *held).ok()?;
+    all.get(place).map(|(_, readings)| *readings)
+}
