@@ -39,6 +39,7 @@ use riskgate_compiler::explain::Clause;
 use riskgate_compiler::ir::{Attribute, Base, Condition, Prefix, Ruleset, Test, View};
 use riskgate_compiler::logic::{Setting, Truth, truth};
 use riskgate_compiler::session::ExactStore;
+use riskgate_engine::counters::{CounterDefinition, CounterStore as _};
 use riskgate_engine::ruleset::Scratch;
 
 #[test]
@@ -77,6 +78,52 @@ fn engine_and_oracle_count_alike() {
         matches > 1_000,
         "too little is counted to prove much: {matches}"
     );
+}
+
+/// As for decisions, a filter fetches only what the ruleset says it reads of requests and responses.
+#[test]
+fn what_a_ruleset_does_not_need_is_not_counted() {
+    let same = |Counted { ruleset, requests }: Counted| {
+        let both = Both::new(&ruleset);
+        let (mut whole, mut needed) = (Counting::default(), Counting::default());
+        requests.iter().try_for_each(|request| {
+            let (_, engine) = both.counted(request, &mut whole);
+            let (_, less) = both.counted(&both.counted_needs(request), &mut needed);
+            prop_assert_eq!(less, engine, "{:#?}", request);
+            Ok(())
+        })
+    };
+    hold(runner(100), &counted(), same);
+}
+
+/// A count is of a while that ends now, and is seven to eight eighths of the window long.
+#[test]
+fn a_window_is_as_long_as_the_language_says() {
+    let is_between = |(window_ms, gaps_us): (u32, Vec<i64>)| {
+        let definition = CounterDefinition {
+            identity: [0; 16],
+            window_ms,
+            is_distinct: false,
+            max_keys: 1,
+        };
+        let (mut store, mut times) = (ExactStore::default(), Vec::new());
+        let mut now_us = 1_763_800_000_000_000;
+        for gap_us in gaps_us {
+            now_us += gap_us;
+            let slice = definition.slice_at(now_us);
+            store.count(0, 7, slice, None);
+            times.push(now_us);
+            let count = store.read(0, 7, slice);
+            let since = |start: i64| times.iter().filter(|time| **time > start).count() as u64;
+            let window_us = i64::from(window_ms) * 1_000;
+            let least = since(now_us - window_us / 8 * 7);
+            prop_assert!(least <= count && count <= since(now_us - window_us));
+        }
+        Ok(())
+    };
+    let windows = (1_u32..20).prop_map(|seconds| seconds * 1_000);
+    let gaps = vec(0_i64..4_000_000, 1..40);
+    hold(runner(300), &(windows, gaps), is_between);
 }
 
 /// Nothing of one request or ruleset shows in the verdict of the next.

@@ -80,6 +80,24 @@ impl<'a> Both<'a> {
         })
     }
 
+    /// What of a request and its response the ruleset says it reads.
+    pub(crate) fn counted_needs(
+        &self,
+        (request, response): &(RequestCase, Option<ResponseCase>),
+    ) -> (RequestCase, Option<ResponseCase>) {
+        let needs = self.compiled.needs();
+        let mut response = response.clone();
+        if let Some(response) = &mut response {
+            response.code.take_if(|_| !needs.response_code());
+            let is_read = |name: &[u8]| self.compiled.response_headers().any(|read| read == name);
+            response
+                .headers
+                .retain(|(name, _)| needs.response_headers() && is_read(&name.0));
+        }
+        let response = response.filter(|_| self.compiled.counts_responses());
+        (self.needed(request), response)
+    }
+
     /// What the engine says of a request from which all is left out that the ruleset does not say it reads.
     pub(crate) fn verdict_of_needed(&self, request: &RequestCase) -> OracleVerdict {
         self.needed(request).with(|request| {

@@ -20,8 +20,8 @@ use crate::oracle::builder::rule;
 /// What a request was answered with.
 #[derive(Debug, Clone)]
 pub(crate) struct ResponseCase {
-    code: Option<u16>,
-    headers: Vec<(Bytes, Bytes)>,
+    pub(crate) code: Option<u16>,
+    pub(crate) headers: Vec<(Bytes, Bytes)>,
 }
 
 impl ResponseCase {
