@@ -113,9 +113,7 @@ impl Context<'_> {
             .require("then", self)
             .and_then(|node| self.outcome(node));
         let (when, then) = (when?, outcome?);
-        if let Some(places) = &mut scope.atom_places {
-            places.push(self.places(&when));
-        }
+        self.keep_places(&when, scope);
         let window = fields.get("active");
         lint::rule(
             self,
@@ -146,6 +144,12 @@ impl Context<'_> {
                 line: self.line(node.range.start),
             },
         })
+    }
+
+    fn keep_places(&self, when: &When<'_>, scope: &mut Scope) {
+        if let Some(places) = &mut scope.atom_places {
+            places.push(self.places(when));
+        }
     }
 
     /// Of the atoms that are left of a condition without its constants.
