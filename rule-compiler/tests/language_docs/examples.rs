@@ -19,6 +19,7 @@ fn blocks_are_of_known_kinds() {
         "",
         "yaml",
         "yaml-test",
+        "yaml-error",
         "cel",
         "cel-cases",
         "cel-error",
@@ -52,6 +53,27 @@ fn yaml_compiles() {
             analysis(&manifest, &block)
         };
         assert!(found.ruleset.is_some(), "{block}\n{}", shown(&found));
+    }
+}
+
+/// A block names its code in its first line.
+#[test]
+fn yaml_that_is_called_an_error_is_one() {
+    let page = page();
+    let manifest = manifest(&page);
+    for block in blocks(&page, "yaml-error") {
+        let (code, rules) = block.split_once('\n').expect("a first line");
+        let found = analysis(&manifest, rules);
+        let codes: Vec<String> = found
+            .diagnostics
+            .iter()
+            .map(|diagnostic| format!("# {}", diagnostic.code))
+            .collect();
+        assert_eq!(found.ruleset, None, "{block}");
+        assert!(
+            codes.iter().any(|found| found == code),
+            "{block}\n{codes:?}"
+        );
     }
 }
 
