@@ -217,14 +217,12 @@ impl Counters {
     /// A store finds a counter again by its identity; and together they fit into a filter.
     fn check_whole(&self) -> Result<(), BundleError> {
         let what = "counters";
-        let mut identities: Vec<&[u8; 16]> = self
-            .definitions
-            .iter()
-            .map(|definition| &definition.identity)
-            .collect();
-        identities.sort_unstable();
-        if !identities.is_sorted_by(|a, b| a < b) {
-            return Err(BundleError::BadValue { what });
+        // They are few, and a sort of such arrays is 50 KB of the filter's code.
+        let mut identities = self.definitions.iter().map(|counter| counter.identity);
+        while let Some(identity) = identities.next() {
+            if identities.clone().any(|other| other == identity) {
+                return Err(BundleError::BadValue { what });
+            }
         }
         let memory = self.definitions.iter().map(CounterDefinition::memory_bytes);
         if memory.fold(0, u64::saturating_add) > MAX_MEMORY {
