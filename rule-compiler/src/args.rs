@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Tell why a request gets its verdict, or what a diagnostic means and what to do about it.
     Explain(ExplainArgs),
+    /// Bring the YAML of rulesets into its usual form; comments stay.
+    Fmt(FmtArgs),
     /// Make a ruleset to start from, with tests.
     Init(InitArgs),
     /// Show what a bundle holds, without asking who signed it.
@@ -153,6 +155,16 @@ pub(crate) struct InitArgs {
     /// The ruleset's name [default: the folder's]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct FmtArgs {
+    /// Ruleset folders, or single files of them.
+    #[arg(required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Change nothing, and fail if a file would change.
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, ClapArgs)]

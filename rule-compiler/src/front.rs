@@ -27,6 +27,7 @@ mod duration;
 mod environment;
 mod fields;
 mod folder;
+pub mod format;
 mod limits;
 mod lint;
 mod list;

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => commands::eval::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Init(args) => commands::init::run(&args),
+        Command::Fmt(args) => commands::fmt::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Keygen(args) => commands::keygen::run(&args),
         Command::Man(args) => commands::man::run(&args),

@@ -11,5 +11,6 @@ mod parser;
 
 pub(crate) use ast::{Comparator, Expr, ExprKind, Name};
 pub(crate) use error::SyntaxError;
+pub(crate) use lexer::{Token, TokenKind, tokens};
 pub(crate) use literal::place_in_literal;
 pub(crate) use parser::parse;

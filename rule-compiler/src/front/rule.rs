@@ -18,7 +18,8 @@ use crate::{
     ir::{Active, Origin, Rule, Severity},
 };
 
-const KEYS: [&str; 13] = [
+/// In the order in which `rulec fmt` puts them.
+pub(crate) const KEYS: [&str; 13] = [
     "id",
     "description",
     "owner",

@@ -14,6 +14,7 @@ mod counters;
 mod diff;
 mod eval;
 mod explain;
+mod fmt;
 mod init;
 mod inspect;
 mod keygen;
