@@ -62,9 +62,16 @@ fn engine_and_oracle_count_alike() {
     let matches = Cell::new(0);
     let same = |Counted { ruleset, requests }: Counted| {
         let both = Both::new(&ruleset);
-        let mut counting = Counting::default();
+        let (mut counting, mut by_head) = (Counting::default(), Counting::default());
+        by_head.by_head = true;
         requests.iter().try_for_each(|request| {
             let (oracle, engine) = both.counted(request, &mut counting);
+            prop_assert_eq!(
+                &both.counted(request, &mut by_head).1,
+                &engine,
+                "{:#?}",
+                request
+            );
             let is_high = |id: &String| id.starts_with("reads-") && id.ends_with("-5");
             let high = oracle.matched.iter().filter(|id| is_high(id)).count();
             matches.set(matches.get() + high);

@@ -113,6 +113,59 @@ fn responses_count_for_the_requests_after_them() {
     assert_eq!(found, [a, a, a, a, a, d, a, a]);
 }
 
+/// An account is known from the body alone, and cards may stand anywhere in it.
+#[test]
+fn bodies_make_keys_and_values() {
+    let workshop = workshop();
+    let manifest = r#"
+language: 1
+ruleset: shop
+counters:
+  failures:
+    key: ['request.body.form["account"].trim()']
+    count_when: request.url_path == "/login" && response.code == 401
+    window: 5m
+  cards:
+    key: [client.ip]
+    distinct: request.body.json["/cards/*/number"]
+    count_when: request.body.json["/kind"] == "order"
+    window: 5m
+"#;
+    let rules = r#"
+rules:
+  - { id: guesses, when: 'request.url_path == "/login" && counters.failures >= 2', then: deny }
+  - { id: cards, when: 'request.url_path == "/pay" && counters.cards > 2', then: deny }
+"#;
+    workshop.write("shop/ruleset.yaml", manifest);
+    workshop.write("shop/main.rules.yaml", rules);
+    workshop.build("shop.bundle", "--revision 2").expect(0, "");
+    let post = |path: &str, body: &str, response: u16| {
+        let body = serde_json::to_string(body).unwrap();
+        let more = format!(r#","method":"POST","body":{body},"response_code":{response}"#);
+        request(path, "", 0, &more)
+    };
+    let order = |cards: &str| {
+        let body = format!(r#"{{"kind":"order","cards":[{cards}]}}"#);
+        post("/pay", &body, 200)
+    };
+    let found = actions(
+        &workshop,
+        &[
+            post("/login", "account=joe&password=1", 401),
+            post("/login", "password=2&account=+joe", 401),
+            post("/login", "account=joe&password=3", 401),
+            post("/login", "account=ann", 401),
+            request("/login", "", 0, ""),
+            order(r#"{"number":"1"},{"number":2}"#),
+            order(r#"{"number":"2"}"#),
+            post("/pay", r#"{"kind":"other","cards":[{"number":3}]}"#, 200),
+            order(r#"{"number":"3"}"#),
+        ],
+    );
+    let (a, d) = ("allow", "deny");
+    assert_eq!(found, [a, a, d, a, a, a, a, a, d]);
+}
+
 #[test]
 fn check_and_inspect_say_what_is_counted() {
     let workshop = workshop();

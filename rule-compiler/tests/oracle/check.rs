@@ -50,27 +50,36 @@ impl<'a> Both<'a> {
         })
     }
 
-    /// What the oracle says and what the engine says of a request that is counted, and of its response.
+    /// What the oracle says and what the engine says of a request that is counted, and of its response. By the head, if the
+    /// body makes no difference, as a filter does.
     pub(crate) fn counted(
         &self,
         (request, response): &(RequestCase, Option<ResponseCase>),
         counting: &mut Counting,
     ) -> (OracleVerdict, OracleVerdict) {
         let Counting {
+            by_head,
             ledger,
             store,
             pending,
             scratch,
         } = counting;
+        let compiled = &self.compiled;
         let mut decide = |request: &Request<'_>, response: Option<&Response<'_>>| {
-            let verdict = self
-                .compiled
-                .decide_counted(request, store, pending, scratch);
-            let engine = plain(&verdict, request);
+            let mut engine = None;
+            if *by_head
+                && let HeadDecision::Decided(verdict) =
+                    compiled.decide_head_counted(request, store, pending, scratch)
+            {
+                engine = Some(plain(&verdict, request));
+            }
+            let engine = engine.unwrap_or_else(|| {
+                let verdict = compiled.decide_counted(request, store, pending, scratch);
+                plain(&verdict, request)
+            });
             if let Some(response) = response {
                 let time_us = request.time_us;
-                self.compiled
-                    .count_response(pending, response, time_us, store, scratch);
+                compiled.count_response(pending, response, time_us, store, scratch);
             }
             (ledger.decide(self.ir, request, response), engine)
         };
@@ -184,6 +193,8 @@ impl<'a> Both<'a> {
 /// What both have counted.
 #[derive(Debug, Default)]
 pub(crate) struct Counting {
+    /// Whether the engine is asked before the body is here.
+    pub(crate) by_head: bool,
     ledger: Ledger,
     store: ExactStore,
     pending: Pending,
