@@ -3,7 +3,8 @@
 use crate::config::Config;
 use crate::counters::Surroundings;
 use crate::headers::{self, Header};
-use crate::host::Host;
+use crate::host::{Host, Level};
+use crate::load::expiry_line;
 use crate::metrics::{Metric, Metrics};
 use crate::request::{Buffers, emptied};
 use crate::serving::{Serving, Standing, time_us};
@@ -29,6 +30,10 @@ pub(crate) fn count(
     let Some(standing) = serving.standing(ended.config.min_revision, wall_ns) else {
         return;
     };
+    if standing.expired_just_now {
+        let line = expiry_line(&ended.config.ruleset, standing.ruleset.revision());
+        ended.host.log(Level::Error, &line);
+    }
     let Standing {
         ruleset,
         scratch,

@@ -1,6 +1,6 @@
 //! What one VM counts.
 
-use crate::bundles::{EPOCH_S, PLAIN, Spec};
+use crate::bundles::{EPOCH_S, PLAIN, Spec, TTL_S};
 use crate::driver::{Driver, config};
 
 /// Five requests of a device in eight seconds, then 429; three failed logins of an account in a minute, then 403.
@@ -217,4 +217,15 @@ fn different_values_are_counted() {
         exchange(&mut driver, "/", &[("x-account", b"tenth")], 200),
         409
     );
+}
+
+#[test]
+fn a_ruleset_that_expires_before_a_response_is_told_of_once() {
+    let mut driver = counting();
+    driver.request("/login", &[("x-account", b"a1")]);
+    let pending = driver.filter.take_pending().unwrap();
+    driver.set_time(EPOCH_S + TTL_S);
+    driver.filter.on_response(&driver.proxy, pending);
+    driver.status("/");
+    assert_eq!(driver.log().matches("has expired").count(), 1);
 }

@@ -1,8 +1,8 @@
 //! What the VMs of a proxy count together.
 
-use crate::bundles::{PLAIN, Spec};
+use crate::bundles::{EPOCH_S, PLAIN, Spec};
 use crate::counters::with_bundle;
-use crate::driver::Driver;
+use crate::driver::{Driver, config};
 use proptest::prelude::*;
 use std::rc::Rc;
 
@@ -178,6 +178,74 @@ fn what_a_neighbour_writes_or_erases_takes_no_count_away() {
         tick_twice(&mut vms);
         vms.iter_mut().for_each(|vm| assert!(!tap(vm, "d1")));
     }
+}
+
+/// The next revision of [`LIMITED`], with another counter.
+const OTHER_COUNTER: Spec = Spec {
+    revision: 2,
+    more: r#"
+counters:
+  by_device: { key: ['request.headers["x-device"]'], window: 2h }
+"#,
+    ..LIMITED
+};
+
+/// Where the areas of the ruleset are told.
+const AREAS: &str = "riskgate.counters.v1/shop//areas";
+
+#[test]
+fn a_vm_that_stalled_until_its_area_was_taken_tells_what_it_knows_elsewhere() {
+    let mut vms = vms(1);
+    all_tap(&mut vms, LIMIT);
+    tick_twice(&mut vms);
+    // Another VM comes with other rules, after nobody has used the area for a while.
+    let mut other = vm(vms.first());
+    let base64 = OTHER_COUNTER.base64();
+    other.replace(&config(&format!(r#","bundle":"{base64}""#)));
+    other.set_time(EPOCH_S + 60 + 62);
+    assert!(tap(&mut other, "d1"));
+    for _ in 0..2 {
+        other.tick();
+    }
+    let areas = |driver: &Driver| {
+        let values = driver.proxy.shared_data.values.borrow();
+        values[AREAS].0.len() / 24
+    };
+    assert_eq!(areas(&other), 1, "the area was taken over");
+
+    vms[0].set_time(EPOCH_S + 60 + 63);
+    for _ in 0..5 {
+        tick_twice(&mut vms);
+    }
+    assert_eq!(areas(&other), 2);
+    let mut heir = vm(vms.first());
+    heir.set_time(EPOCH_S + 60 + 64);
+    for _ in 0..2 {
+        heir.tick();
+    }
+    assert!(!tap(&mut heir, "d1"));
+    other.tick();
+    assert!(tap(&mut other, "d1"), "the second of another counter");
+}
+
+#[test]
+fn without_an_area_a_counter_counts_in_each_vm_until_there_is_one() {
+    let mut vms = vms(2);
+    let now_s = EPOCH_S + 60;
+    let others = (0..128_u8).flat_map(|number| [&[number; 16][..], &now_s.to_le_bytes()].concat());
+    let others: Vec<u8> = others.collect();
+    vms[0].proxy.shared_data.set(AREAS, &others);
+    all_tap(&mut vms, LIMIT / 2);
+    tick_twice(&mut vms);
+    for vm in &mut vms {
+        assert!(tap(vm, "d2"));
+        assert_eq!(vm.metric("riskgate.counters.unshared"), 2);
+        vm.set_time(now_s + 61);
+    }
+    for _ in 0..2 {
+        tick_twice(&mut vms);
+    }
+    vms.iter_mut().for_each(|vm| assert!(!tap(vm, "d1")));
 }
 
 #[test]
