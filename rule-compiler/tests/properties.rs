@@ -17,6 +17,8 @@ mod fuzz_targets;
 mod oracle;
 #[path = "oracle/tables/mod.rs"]
 mod tables;
+#[path = "oracle/witnesses.rs"]
+mod witnesses;
 
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -459,6 +461,16 @@ fn generated_cases_exercise_every_kind_of_test_and_action() {
         Vec::<String>::new(),
         "{coverage:#?}"
     );
+}
+
+/// What `rulec diff` prints is so; and of the edits that show in random requests it finds most by itself.
+#[test]
+fn witnesses_flip_and_most_edits_have_one() {
+    let mut runner = runner(0);
+    let tally = witnesses::run(&mut runner, 120);
+    println!("{tally:?}");
+    assert!(tally.flippable >= 20, "{tally:?}");
+    assert!(tally.found * 4 >= tally.flippable * 3, "{tally:?}");
 }
 
 fn same_verdict(ruleset: &Ruleset, request: &RequestCase) -> Result<OracleVerdict, TestCaseError> {

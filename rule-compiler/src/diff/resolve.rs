@@ -1,6 +1,7 @@
 //! A bundle's rules with everything that they name written out, so that those of two bundles can be compared.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
 use riskgate_engine::actions::{ActionKind, TemplateKind};
@@ -55,11 +56,32 @@ pub(super) enum Test {
 }
 
 /// A test of one attribute, whichever bundle it is from.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Atom {
+    /// Of all that follows, since automata and lists are long.
+    digest: u64,
     pub(super) subject: Subject,
     pub(super) view: View,
     pub(super) test: Test,
+}
+
+impl Atom {
+    fn new(subject: Subject, view: View, test: Test) -> Atom {
+        let mut hasher = DefaultHasher::new();
+        (&subject, view, &test).hash(&mut hasher);
+        Atom {
+            digest: hasher.finish(),
+            subject,
+            view,
+            test,
+        }
+    }
+}
+
+impl Hash for Atom {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.digest);
+    }
 }
 
 /// A condition.
@@ -216,27 +238,21 @@ impl<'r> Resolver<'r> {
                 return self.counter(atom.attribute, comparison, number);
             }
         };
-        Some(Atom {
-            subject: self.subject(atom.attribute)?,
-            view: atom.view,
-            test,
-        })
+        Some(Atom::new(self.subject(atom.attribute)?, atom.view, test))
     }
 
     fn counter(&self, index: u32, comparison: Comparison, number: Number) -> Option<Atom> {
         let index = usize::try_from(index).ok()?;
         let name = self.ruleset.counter_names().nth(index)?.to_owned();
         let identity = self.ruleset.counters().get(index)?.identity;
-        Some(Atom {
-            // A counter looks at no attribute itself.
-            subject: Subject {
-                base: Base::Time,
-                key: Vec::new(),
-                transforms: Vec::new(),
-            },
-            view: View::Value,
-            test: Test::Counter(name, identity, comparison, number.into()),
-        })
+        // A counter looks at no attribute itself.
+        let subject = Subject {
+            base: Base::Time,
+            key: Vec::new(),
+            transforms: Vec::new(),
+        };
+        let test = Test::Counter(name, identity, comparison, number.into());
+        Some(Atom::new(subject, View::Value, test))
     }
 
     fn subject(&self, id: AttributeId) -> Option<Subject> {

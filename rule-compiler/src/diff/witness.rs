@@ -22,15 +22,17 @@ use probe::{Decided, Probe};
 use serde_json::Value;
 use solve::{Candidate, solve};
 
-use super::resolve::{Atom, Formula, Rule, Side};
+use super::resolve::{Atom, Formula, Rule, Side, Staged};
 use crate::verdict_json::VerdictJson;
 
 /// So many questions are asked of the bundles for one rule.
-const QUESTIONS_A_RULE: usize = 6_000;
+const QUESTIONS_A_RULE: usize = 4_000;
 /// And so many for all of them.
 const QUESTIONS: usize = 600_000;
 /// So many rules that stand in the way of one are kept from matching.
 const OBSTACLES_MAX: usize = 3;
+/// So many clients are tried where a share of them is told from the others.
+const CLIENTS_TRIED: u8 = 200;
 /// So many other rules are brought to match with one, each in its turn.
 const OTHERS_MAX: usize = 12;
 
@@ -183,11 +185,14 @@ impl<'a> Search<'a> {
         depth: usize,
     ) -> Option<Witness> {
         let candidate = solve(&mut self.probe, goal, times)?;
-        let (old, new) = self.probe.decide(&candidate.request, candidate.repeat);
-        let mut best = witness(&candidate, &old, &new, own);
+        let mut best = self.judge(&candidate, own);
+        if !best.as_ref().is_some_and(|best| best.flips) {
+            best = self.other_clients(&candidate, goal, own).or(best);
+        }
         if depth == 0 || best.as_ref().is_some_and(|best| best.flips) {
             return best;
         }
+        let (old, new) = self.probe.decide(&candidate.request, candidate.repeat);
         let in_the_way = [&new, &old].map(|decided| decided.verdict.rule.clone());
         let is_own = |id: &String| own.iter().any(|rule| rule.id == *id);
         let obstacle = in_the_way.into_iter().flatten().find(|id| !is_own(id));
@@ -204,6 +209,31 @@ impl<'a> Search<'a> {
             }
         }
         best
+    }
+
+    fn judge(&mut self, candidate: &Candidate, own: &[&Rule]) -> Option<Witness> {
+        let (old, new) = self.probe.decide(&candidate.request, candidate.repeat);
+        witness(candidate, &old, &new, own)
+    }
+
+    /// The same request of other clients: of a rule at stage canary, each bundle may enforce the matches of others.
+    fn other_clients(
+        &mut self,
+        candidate: &Candidate,
+        goal: &Goal,
+        own: &[&Rule],
+    ) -> Option<Witness> {
+        let keys = own.iter().find_map(|rule| match &rule.stage {
+            Staged::Canary(_, keys) => Some(keys),
+            _ => None,
+        })?;
+        let wants: Vec<&Want> = goal.iter().collect();
+        (0..CLIENTS_TRIED).find_map(|number| {
+            let other = candidate.of_client(keys, number)?;
+            let is_met = self.probe.budget > 0 && self.probe.meets(&other.request, &wants);
+            let found = is_met.then(|| self.judge(&other, own)).flatten();
+            found.filter(|found| found.flips)
+        })
     }
 
     fn conditions_of(&self, id: &str) -> Vec<Formula> {

@@ -189,6 +189,38 @@ fn time_never_runs_backwards() {
     assert_eq!(evening["matched"], 10_001);
 }
 
+/// Counters go over all blocks too, in the order of the lines, and each bundle has its own.
+#[test]
+fn a_batch_shares_its_counters() {
+    let workshop = Workshop::furnished();
+    for (name, limit) in [("old", 100), ("new", 6_000)] {
+        workshop.write(
+            &format!("{name}/ruleset.yaml"),
+            "language: 1\nruleset: shop\ncounters: { all: { key: [source.ip], window: 1h } }\n",
+        );
+        let rule = format!("rules: [{{ id: many, when: counters.all > {limit}, then: deny }}]");
+        workshop.write(&format!("{name}/a.rules.yaml"), rule);
+        let args = format!("build {name} --key signer.pem --revision 1 -o {name}.bundle");
+        workshop.run(&args).expect(0, "");
+    }
+    let mut traffic = String::new();
+    for minute in 0..60 {
+        for second in 0..60 {
+            let time = format!("2026-11-05T10:{minute:02}:{second:02}Z");
+            traffic.push_str(&format!("{{\"path\":\"/\",\"time\":\"{time}\"}}\n").repeat(3));
+        }
+    }
+    workshop.write("traffic.jsonl", traffic);
+    let args = "replay new.bundle --baseline old.bundle --traffic traffic.jsonl --format json";
+    let report = json(workshop.run(args));
+    assert_eq!(report["requests"], 10_800);
+    // Nothing leaves the window of an hour but what lies more than seven eighths of it back.
+    let denied = report["rules"][0]["matched"].as_u64().unwrap();
+    assert_eq!(denied, 10_800 - 6_000);
+    assert_eq!(report["changed"], 6_000 - 100);
+    assert_eq!(report["changes"][0]["examples"][0]["line"], 101);
+}
+
 #[test]
 fn validity_counts_only_where_a_time_is_given() {
     let workshop = with_baseline();

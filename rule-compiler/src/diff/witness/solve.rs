@@ -1,6 +1,7 @@
 //! A request whose tests come out as they are wanted, made field by field.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use riskgate_engine::attributes::Base;
 
@@ -9,7 +10,7 @@ use super::draft::{Draft, Field, Setting};
 use super::probe::Probe;
 use super::settings::{settings, value_lists};
 use super::texts::texts;
-use crate::diff::resolve::Test;
+use crate::diff::resolve::{Subject, Test};
 use crate::request_json::OwnedRequest;
 
 /// Of the whole of a URL or of a cookie header so many are tried.
@@ -21,6 +22,37 @@ const REPEAT_MAX: i64 = 200;
 pub(super) struct Candidate {
     pub(super) request: OwnedRequest,
     pub(super) repeat: u32,
+    draft: Draft,
+}
+
+impl Candidate {
+    /// The same of another client, by what clients are told apart by.
+    pub(super) fn of_client(&self, keys: &[Subject], number: u8) -> Option<Candidate> {
+        let mut draft = self.draft.clone();
+        for key in keys {
+            let text = format!("c{number}").into_bytes();
+            match Field::of(key)? {
+                field @ (Field::SourceIp | Field::ClientIp) => {
+                    let address = IpAddr::from([198, 51, 100, number]);
+                    draft.set(field, Setting::Address(address));
+                }
+                field @ Field::Header(_) => draft.set(field, Setting::Texts(vec![text])),
+                Field::Cookies => {
+                    let header = cookie_header(&[(key.key.clone(), text)]);
+                    draft.set(Field::Cookies, Setting::Texts(vec![header]));
+                }
+                field @ (Field::Id | Field::Claim(_) | Field::ServerName) => {
+                    draft.set(field, Setting::Text(text));
+                }
+                _ => {}
+            }
+        }
+        Some(Candidate {
+            request: draft.request()?,
+            repeat: self.repeat,
+            draft,
+        })
+    }
 }
 
 /// A request that meets all of `wants`, if one is found; `times` are those that it may come at.
@@ -51,7 +83,11 @@ pub(super) fn solve(probe: &mut Probe<'_>, wants: &[Want], times: &[i64]) -> Opt
         solver.draft.set(field.clone(), setting?);
     }
     let request = solver.draft.request()?;
-    Some(Candidate { request, repeat })
+    Some(Candidate {
+        request,
+        repeat,
+        draft: solver.draft,
+    })
 }
 
 /// How often a request has to come for a counter to have the value that is wanted, if it counts each.
