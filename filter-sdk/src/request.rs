@@ -60,8 +60,6 @@ impl<'m> Inbound<'m> {
             ..Inbound::default()
         };
         headers::for_each(map, |header| inbound.sort(header))?;
-        inbound.forged.sort_unstable();
-        inbound.forged.dedup();
         Ok(inbound)
     }
 
@@ -79,7 +77,12 @@ impl<'m> Inbound<'m> {
                 b"path" => self.path = Some(value),
                 _ => {}
             },
-            [b'x' | b'X', ..] if is_ours(name) => self.forged.push(name),
+            [b'x' | b'X', ..] if is_ours(name) => {
+                // Proxies limit headers to about a hundred.
+                if !self.forged.contains(&name) {
+                    self.forged.push(name);
+                }
+            }
             _ => self.headers.push((name, value)),
         }
     }
