@@ -154,7 +154,9 @@ impl Counts {
         let joined = self.join_parts(cursor, entries, cells, slice);
         for waits in &pending {
             let late = Slices::of(waits.slice, waits.count);
-            self.change(waits.key, slice, |slices| slices.plus(&late));
+            if late.is_live(slice) {
+                self.change(waits.key, slice, |slices| slices.plus(&late));
+            }
         }
         self.pending = pending;
         joined
@@ -190,26 +192,26 @@ impl Counts {
         let entries = self.entries.iter_mut().zip(is_theirs);
         for (entry, _) in entries.filter(|(entry, is_theirs)| entry.key != 0 && !**is_theirs) {
             let evicted = self.sketch.estimate(entry.key, slice);
-            entry.slices.join(&evicted);
+            entry.slices.join(&evicted, slice);
         }
     }
 
     /// Takes in the counts of a key, and says where they are if it is kept apart.
     fn join_entry(&mut self, key: u64, theirs: &Slices, slice: u32) -> Option<usize> {
         if let Some(place) = self.place(key) {
-            self.entries.get_mut(place)?.slices.join(theirs);
+            self.entries.get_mut(place)?.slices.join(theirs, slice);
             return Some(place);
         }
         let place = self.oldest_place(key, slice)?;
         let oldest = self.entries.get(place)?;
         if oldest.is_live(slice) && distance(theirs.newest(), oldest.slices.newest()) <= 0 {
-            if self.sketch.note(key, theirs) {
+            if self.sketch.note(key, theirs, slice) {
                 self.note_eviction();
             }
             return None;
         }
         let mut slices = self.sketch.estimate(key, slice);
-        slices.join(theirs);
+        slices.join(theirs, slice);
         self.replace(place, key, slices, slice);
         Some(place)
     }
@@ -252,7 +254,7 @@ impl Counts {
         };
         let before = core::mem::replace(entry, Entry { key, slices, seen });
         if before.is_live(slice) {
-            self.sketch.note(before.key, &before.slices);
+            self.sketch.note(before.key, &before.slices, slice);
             self.note_eviction();
         }
     }

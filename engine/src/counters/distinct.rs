@@ -70,13 +70,14 @@ impl Distinct {
             return;
         };
         entry.seen = seen;
-        match entry.values.add(value, slice) {
+        entry.forget_unless_live(slice);
+        match entry.values.note(value, slice) {
             Ok(has_changed) => self.has_changed |= has_changed,
             Err(TooMany) => {
                 self.has_changed = true;
                 if let Some(entry) = self.estimated(key, slice) {
                     // What is estimated takes any number of values.
-                    let _ = entry.values.add(value, slice);
+                    let _ = entry.values.note(value, slice);
                 }
             }
         }
@@ -168,7 +169,7 @@ impl Distinct {
             if !theirs_are.contains(&entry.key) {
                 let mut evicted = self.sketch.estimate(entry.key, slice);
                 evicted.minus(&entry.values.split_told());
-                entry.before.join(&evicted);
+                entry.before.join(&evicted, slice);
             }
         }
     }
@@ -179,19 +180,14 @@ impl Distinct {
             .place(key)
             .and_then(|place| self.entries.get_mut(place))
         {
-            if theirs.before.is_live(slice) {
-                held.before.join(&theirs.before);
-            }
-            if held.values.join(&theirs.values) == Err(TooMany)
-                && let Some(entry) = self.estimated(key, slice)
-            {
-                let _ = entry.values.join(&theirs.values);
-            }
+            held.forget_unless_live(slice);
+            held.before.join(&theirs.before, slice);
+            self.join_values(key, &theirs.values, slice);
             return;
         }
         if self.entries.len() == KEYS_MAX && !self.gives_way(&theirs, slice) {
             let all = theirs.parts();
-            if self.sketch.note(key, &all) {
+            if self.sketch.note(key, &all, slice) {
                 self.note_eviction();
             }
             return;
@@ -199,14 +195,19 @@ impl Distinct {
         // The sketch may know more of the key than the others do, and knows at least part of it twice then.
         let mut before = self.sketch.estimate(key, slice);
         before.minus(&theirs.values.split());
-        before.join(&theirs.before);
-        let is_estimated = theirs.values.is_estimated();
-        let place = self.insert(key, before, slice);
-        if let Some(entry) = self.entries.get_mut(place) {
-            entry.values = theirs.values;
-        }
-        if is_estimated {
-            self.keep_estimates_few(key, slice);
+        before.join(&theirs.before, slice);
+        self.insert(key, before, slice);
+        self.join_values(key, &theirs.values, slice);
+    }
+
+    fn join_values(&mut self, key: u64, theirs: &Values, slice: u32) {
+        let entry = self
+            .place(key)
+            .and_then(|place| self.entries.get_mut(place));
+        if entry.is_some_and(|entry| entry.values.join(theirs, slice) == Err(TooMany))
+            && let Some(entry) = self.estimated(key, slice)
+        {
+            let _ = entry.values.join(theirs, slice);
         }
     }
 
@@ -264,7 +265,7 @@ impl Distinct {
     fn evict(&mut self, place: usize, slice: u32) {
         let entry = self.entries.swap_remove(place);
         if entry.is_live(slice) {
-            self.sketch.note(entry.key, &entry.parts());
+            self.sketch.note(entry.key, &entry.parts(), slice);
             self.note_eviction();
         }
     }
@@ -302,6 +303,14 @@ impl Entry {
         match self.values.newest() {
             Some(newest) if self.before.is_zero() || distance(newest, before) > 0 => newest,
             _ => before,
+        }
+    }
+
+    /// What does not count any more, or was counted under a clock that was set back since.
+    fn forget_unless_live(&mut self, slice: u32) {
+        if !self.is_live(slice) {
+            self.before = Slices::default();
+            self.values = Values::default();
         }
     }
 

@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use super::slices::{LEN, Slices, distance, place};
+use super::slices::{LEN, Slices, distance, not_ahead, place};
 use crate::bundle::BundleError;
 use crate::codec::Cursor;
 
@@ -77,15 +77,15 @@ impl Registers {
             let slice = self.newest.wrapping_sub(back);
             let all = self.estimate_since(slice).max(later);
             let part = u32::try_from(all - later).unwrap_or(u32::MAX);
-            parts.join(&Slices::of(slice, part));
+            parts.plus(&Slices::of(slice, part));
             later = all;
         }
         parts
     }
 
-    /// As if all values of `other` had been noted here. False if that changes nothing.
-    pub(super) fn join(&mut self, other: &Registers) -> bool {
-        self.reach(other.newest);
+    /// As if all values of `other` had been noted here, in `slice` or before. False if that changes nothing.
+    pub(super) fn join(&mut self, other: &Registers, slice: u32) -> bool {
+        self.reach(not_ahead(other.newest, slice));
         let mut has_changed = false;
         for back in 0..LEN as u32 {
             let slice = other.newest.wrapping_sub(back);
@@ -283,9 +283,9 @@ mod tests {
             let either = if place % 3 == 0 { &mut one } else { &mut other };
             either.add(hash, slice);
         }
-        assert!(one.join(&other));
+        assert!(one.join(&other, 9));
         assert_eq!(one.estimate(9), both.estimate(9));
-        assert!(!one.join(&other));
+        assert!(!one.join(&other, 9));
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Sketch {
     }
 
     /// Notes what was counted for a key that is forgotten now. False if that changes nothing.
-    pub(super) fn note(&mut self, key: u64, slices: &Slices) -> bool {
+    pub(super) fn note(&mut self, key: u64, slices: &Slices, slice: u32) -> bool {
         if slices.is_zero() {
             return false;
         }
@@ -49,7 +49,7 @@ impl Sketch {
         for place in self.places(key) {
             if let Some(cell) = self.cells.get_mut(place) {
                 let before = *cell;
-                cell.join(slices);
+                cell.join(slices, slice);
                 has_changed |= *cell != before;
             }
         }
@@ -73,7 +73,7 @@ impl Sketch {
             let others = rest.iter().flatten().map(|cell| cell.get(slice));
             let least = others.fold(count, u32::min);
             if least > 0 {
-                estimate.join(&Slices::of(slice, least));
+                estimate.plus(&Slices::of(slice, least));
             }
         }
         estimate
@@ -104,7 +104,7 @@ impl Sketch {
             if theirs.is_live(slice) {
                 self.take_memory();
                 if let Some(cell) = self.cells.get_mut(place as usize) {
-                    cell.join(&theirs);
+                    cell.join(&theirs, slice);
                 }
             }
         }

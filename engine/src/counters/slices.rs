@@ -20,6 +20,16 @@ pub(super) fn distance(one: u32, other: u32) -> i32 {
     one.wrapping_sub(other).cast_signed()
 }
 
+/// How far a window reaches by what others tell, who may read the clock a moment later: at most to the slice after this
+/// one. Further ahead is what a neighbour forged to push out what was counted.
+pub(super) fn not_ahead(newest: u32, slice: u32) -> u32 {
+    if distance(newest, slice) > 1 {
+        slice.wrapping_add(1)
+    } else {
+        newest
+    }
+}
+
 /// Where a slice is kept in an array of [`LEN`].
 pub(super) fn place(slice: u32) -> usize {
     slice as usize % LEN
@@ -89,14 +99,38 @@ impl Slices {
         }
     }
 
-    /// Of each slice the greater count.
-    pub(super) fn join(&mut self, other: &Slices) {
-        self.combine(other, u32::max);
+    /// Of each slice the greater count, of what is live in `slice`.
+    pub(super) fn join(&mut self, other: &Slices, slice: u32) {
+        if !other.is_live(slice) {
+            return;
+        }
+        if !self.is_live(slice) {
+            *self = Slices::default();
+        }
+        let newest = not_ahead(other.newest, slice);
+        if self.is_zero() || distance(newest, self.newest) > 0 {
+            self.reach(newest);
+        }
+        for (slice, count) in other.each() {
+            self.change(slice, |held| held.max(count));
+        }
     }
 
     /// Of each slice the sum of both counts.
     pub(super) fn plus(&mut self, other: &Slices) {
-        self.combine(other, u32::saturating_add);
+        if other.is_zero() {
+            return;
+        }
+        if self.is_zero() {
+            *self = *other;
+            return;
+        }
+        if distance(other.newest, self.newest) > 0 {
+            self.reach(other.newest);
+        }
+        for (slice, count) in other.each() {
+            self.change(slice, |held| held.saturating_add(count));
+        }
     }
 
     /// What `other` leaves of each slice.
@@ -155,23 +189,6 @@ impl Slices {
             self.change(newest, |_| 0);
         }
     }
-
-    fn combine(&mut self, other: &Slices, combine: impl Fn(u32, u32) -> u32) {
-        if other.is_zero() {
-            return;
-        }
-        if self.is_zero() {
-            *self = *other;
-            return;
-        }
-        let ahead = distance(other.newest, self.newest);
-        if ahead > 0 {
-            self.reach(other.newest);
-        }
-        for (slice, count) in other.each() {
-            self.change(slice, |held| combine(held, count));
-        }
-    }
 }
 
 #[cfg(test)]
@@ -227,9 +244,9 @@ mod tests {
         let other = slices(&[(START + 1, 4), (START.wrapping_add(6), 1)]);
         let expected = slices(&[(START, 2), (START + 1, 5), (START.wrapping_add(6), 1)]);
         for (mut into, from) in [(one, other), (other, one)] {
-            into.join(&from);
+            into.join(&from, START.wrapping_add(6));
             assert_eq!(into, expected);
-            into.join(&from);
+            into.join(&from, START.wrapping_add(6));
             assert_eq!(into, expected, "joining again changes nothing");
         }
     }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::registers::{self, Registers};
-use super::slices::{Slices, distance};
+use super::slices::{Slices, distance, not_ahead};
 use crate::bundle::BundleError;
 use crate::codec::Cursor;
 
@@ -39,16 +39,6 @@ pub(super) struct TooMany;
 impl Values {
     pub(super) fn is_estimated(&self) -> bool {
         self.registers.is_some()
-    }
-
-    /// Notes a value. False if that changes nothing.
-    pub(super) fn add(&mut self, hash: u64, slice: u32) -> Result<bool, TooMany> {
-        // A clock that was set back by a window or more left what counts for nothing now.
-        let is_over = |newest| !is_live(newest, slice);
-        if self.newest().is_some_and(is_over) {
-            *self = Values::default();
-        }
-        self.note(hash, slice)
     }
 
     /// Estimates from now on.
@@ -151,26 +141,26 @@ impl Values {
 
     /// As if all of `other` had been noted here, unless there are too many of them to be kept one by one. False if that
     /// changes nothing.
-    pub(super) fn join(&mut self, other: &Values) -> Result<bool, TooMany> {
+    pub(super) fn join(&mut self, other: &Values, slice: u32) -> Result<bool, TooMany> {
         let Some(theirs) = &other.registers else {
             let mut has_changed = false;
-            for (hash, slice) in other.kept() {
-                has_changed |= self.note(hash, slice)?;
+            for (hash, held) in other.kept().filter(|(_, held)| is_live(*held, slice)) {
+                has_changed |= self.note(hash, not_ahead(held, slice))?;
             }
             return Ok(has_changed);
         };
         let Some(registers) = &mut self.registers else {
             return Err(TooMany);
         };
-        let has_changed = registers.join(theirs);
+        let has_changed = registers.join(theirs, slice);
         if has_changed {
             self.estimate = None;
         }
         Ok(has_changed)
     }
 
-    /// Notes a value that may be older than others.
-    fn note(&mut self, hash: u64, slice: u32) -> Result<bool, TooMany> {
+    /// Notes a value, which may be older than others. False if that changes nothing.
+    pub(super) fn note(&mut self, hash: u64, slice: u32) -> Result<bool, TooMany> {
         if let Some(registers) = &mut self.registers {
             let has_changed = registers.add(hash, slice);
             if has_changed {

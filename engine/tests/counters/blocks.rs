@@ -124,11 +124,10 @@ proptest! {
         }
         block.extend(tail);
         let _ = table.join(0, &block, 100);
-        // Forged slices may be ahead by less than a window, so only what the newest slice counts is safe from them.
+        // What is forged ahead may push out the oldest slice.
         for (key, before) in (1..=5).zip(before) {
-            let _ = table.read(hash(key), 100);
-            table.count(hash(key), 100, is_distinct.then_some(1));
-            prop_assert!(table.read(hash(key), 100) >= 1.min(before));
+            let found = table.read(hash(key), 100);
+            prop_assert!(found >= before * 3 / 4, "{} of {}", found, before);
         }
         table.write(0, 100, &mut block);
         prop_assert!(block.len() <= BLOCK_LEN_MAX);

@@ -8,6 +8,7 @@
 )]
 
 mod blocks;
+mod clock;
 mod exchange;
 mod floods;
 mod model;
