@@ -30,6 +30,8 @@ pub(crate) struct Proxy {
     pub(crate) broken: RefCell<HashSet<&'static str>>,
     /// A method that fails the next time, and works again then.
     pub(crate) fails_once: Cell<Option<&'static str>>,
+    /// What happens when a method is called the next time, before it does anything: somebody else's work.
+    pub(crate) before: RefCell<Option<(&'static str, Box<dyn FnOnce()>)>>,
     /// Names of the methods that were called.
     pub(crate) calls: RefCell<Vec<&'static str>>,
 }
@@ -70,6 +72,11 @@ pub(crate) struct Stream {
 impl Proxy {
     fn enter(&self, method: &'static str) -> Result<(), HostError> {
         self.calls.borrow_mut().push(method);
+        let before = self.before.borrow_mut();
+        let before = { before }.take_if(|(awaited, _)| *awaited == method);
+        if let Some((_, happens)) = before {
+            happens();
+        }
         let fails_once = self.fails_once.get() == Some(method);
         if fails_once {
             self.fails_once.set(None);
