@@ -30,8 +30,8 @@ pub(crate) struct Proxy {
     pub(crate) broken: RefCell<HashSet<&'static str>>,
     /// A method that fails the next time, and works again then.
     pub(crate) fails_once: Cell<Option<&'static str>>,
-    /// What happens when a method is called the next time, before it does anything: somebody else's work.
-    pub(crate) before: RefCell<Option<(&'static str, Box<dyn FnOnce()>)>>,
+    /// Somebody else's work, when a method is called after so many other calls of it, before it does anything.
+    pub(crate) before: RefCell<Option<Before>>,
     /// Names of the methods that were called.
     pub(crate) calls: RefCell<Vec<&'static str>>,
 }
@@ -63,6 +63,12 @@ pub(crate) struct Reply {
     pub(crate) body: String,
 }
 
+pub(crate) struct Before {
+    pub(crate) method: &'static str,
+    pub(crate) calls_left: usize,
+    pub(crate) happens: Box<dyn FnOnce()>,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
     pub(crate) sent: Vec<Vec<u8>>,
@@ -72,9 +78,8 @@ pub(crate) struct Stream {
 impl Proxy {
     fn enter(&self, method: &'static str) -> Result<(), HostError> {
         self.calls.borrow_mut().push(method);
-        let before = self.before.borrow_mut();
-        let before = { before }.take_if(|(awaited, _)| *awaited == method);
-        if let Some((_, happens)) = before {
+        let happens = self.happens_before(method);
+        if let Some(happens) = happens {
             happens();
         }
         let fails_once = self.fails_once.get() == Some(method);
@@ -85,6 +90,20 @@ impl Proxy {
             Err(HostError::Status(10))
         } else {
             Ok(())
+        }
+    }
+}
+
+impl Proxy {
+    fn happens_before(&self, method: &str) -> Option<Box<dyn FnOnce()>> {
+        let mut before = self.before.borrow_mut();
+        let awaited = before.as_mut().filter(|before| before.method == method)?;
+        match awaited.calls_left.checked_sub(1) {
+            Some(calls_left) => {
+                awaited.calls_left = calls_left;
+                None
+            }
+            None => before.take().map(|before| before.happens),
         }
     }
 }
