@@ -107,8 +107,11 @@ impl Canaries {
         keys.finish(section.keys.len(), what)?;
         for key in records::<AttributeId>(section.keys.view(bytes)) {
             check_index(key, attributes.count(), what)?;
-            let kind = attributes.get(key).map(|attribute| attribute.base.kind());
-            if !matches!(kind, Some(ValueKind::Bytes | ValueKind::Ip)) {
+            let is_key = attributes.get(key).is_some_and(|attribute| {
+                let is_kept = matches!(attribute.base.kind(), ValueKind::Bytes | ValueKind::Ip);
+                is_kept && !attribute.base.is_of_response()
+            });
+            if !is_key {
                 return Err(BundleError::BadValue { what });
             }
         }

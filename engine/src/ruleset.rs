@@ -127,11 +127,19 @@ impl Sections {
         Ok(())
     }
 
-    /// Conditions of rules stand before those of counters.
+    /// Conditions of rules stand before those of counters, and both ask for nothing that they cannot know.
     fn check_conditions(&self) -> Result<(), BundleError> {
         let rules = self.rules.entries();
         let conditions = rules.chain(self.counters.entries());
-        self.programs.check_conditions(conditions)
+        self.programs.check_conditions(conditions)?;
+        let ways = counters::Ways {
+            atoms: &self.atoms,
+            attributes: &self.attributes,
+            policy: &self.policy,
+            pairs: &self.pairs,
+            programs: &self.programs,
+        };
+        ways.check(self.counters.entries())
     }
 
     fn read_counters(&self, bytes: &[u8]) -> Result<Counters, BundleError> {
@@ -141,16 +149,7 @@ impl Sections {
             atoms: &self.atoms,
             programs: &self.programs,
         };
-        let counters = Counters::read(bytes, &targets)?;
-        let ways = counters::Ways {
-            atoms: &self.atoms,
-            attributes: &self.attributes,
-            policy: &self.policy,
-            pairs: &self.pairs,
-            programs: &self.programs,
-        };
-        ways.check(counters.entries())?;
-        Ok(counters)
+        Counters::read(bytes, &targets)
     }
 
     fn index(&self) -> Index<'_> {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use riskgate_engine::attributes::Base;
 use riskgate_engine::bundle::SectionKind;
 use riskgate_engine::canaries::{self, Canary, MAX_KEYS, WHOLE};
 use riskgate_engine::request::Request;
@@ -10,6 +11,7 @@ use riskgate_engine::ruleset::{Ruleset, Scratch};
 use crate::fixture::{SIGNER, build, load, manifest, section_mut, sections};
 
 /// The fixture's attributes.
+const USER_AGENT: usize = 2;
 const CLIENT_IP: u32 = 3;
 const ID: u32 = 4;
 const TIME: u32 = 6;
@@ -136,4 +138,26 @@ fn canaries_that_contradict_the_rules_are_refused() {
         let refusal = with(canaries, keys).expect_err(name);
         assert!(refusal.contains("canaries"), "{name}: {refusal}");
     }
+}
+
+#[test]
+fn a_header_of_the_response_is_no_key() {
+    let with_key = |base: u8| {
+        let mut altered = sections();
+        let attributes = section_mut(&mut altered, SectionKind::Attributes);
+        let header = 4 + USER_AGENT * 12;
+        attributes.extend_from_within(header..header + 12);
+        let last = attributes.len() - 12;
+        let added = attributes[0];
+        attributes[0] += 1;
+        attributes[last] = base;
+        let canaries = canaries::write(
+            &[canary(4, 1, (0, 1)), canary(9, 1, (1, 1))],
+            &[added.into(), ID],
+        );
+        *section_mut(&mut altered, SectionKind::Canaries) = canaries;
+        load(&build(manifest(), altered, &[SIGNER]))
+    };
+    assert!(with_key(Base::Header as u8).is_ok());
+    assert!(with_key(Base::ResponseHeader as u8).is_err());
 }

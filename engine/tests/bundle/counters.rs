@@ -281,6 +281,27 @@ fn atoms_out_of_their_place_are_refused() {
 }
 
 #[test]
+fn without_counters_nothing_asks_for_a_response() {
+    let load_with = |atom: u32| {
+        let mut sections = counted_sections();
+        sections.retain(|section| section.kind != SectionKind::Counters);
+        // The first four atoms are of no counter, the first three conditions of rules.
+        let atoms = section_mut(&mut sections, SectionKind::Atoms);
+        atoms.drain(4 + 4 * 24..4 + 7 * 24);
+        atoms[0] = 4;
+        let nodes = section_mut(&mut sections, SectionKind::Programs);
+        nodes.truncate(4 + 3 * 12);
+        nodes[0] = 3;
+        for node in 0..3 {
+            nodes[4 + node * 12..][..4].copy_from_slice(&atom.to_le_bytes());
+        }
+        load(&build(manifest(), sections, &[SIGNER]))
+    };
+    assert!(load_with(0).is_ok() && load_with(1).is_ok());
+    assert!(load_with(2).is_err() && load_with(3).is_err());
+}
+
+#[test]
 fn every_word_can_be_anything() {
     let original = counted_sections();
     let mut scratch = Scratch::default();
