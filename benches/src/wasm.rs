@@ -39,13 +39,13 @@ pub struct Measured {
     /// Linear memory with the ruleset over the filter without one.
     pub memory_bytes: usize,
     /// Callbacks of all chunks but the last.
-    pub transfer_ms: f64,
+    pub transfer_us: Percentiles,
     /// Signature, times and hashes, in the engine.
-    pub verify_ms: f64,
+    pub verify_us: Percentiles,
     /// Copying and checking the sections, in the engine.
-    pub sections_ms: f64,
+    pub sections_us: Percentiles,
     /// Callback of the last chunk: these two, and the swap.
-    pub last_chunk_ms: f64,
+    pub last_chunk_us: Percentiles,
     /// What its decisions cost, by kinds of requests.
     pub streams: Vec<MeasuredStream>,
 }
@@ -99,7 +99,7 @@ impl Effort {
     /// For figures to keep.
     pub const FULL: Effort = Effort {
         rounds: 40,
-        loads: 5,
+        loads: 15,
         largest: usize::MAX,
     };
     /// To see that it works.
@@ -205,10 +205,10 @@ impl Modules {
             loads: effort.loads as u64,
             bundle_bytes: bundle.len(),
             memory_bytes,
-            transfer_ms: transfer.percentile_us(50) / 1e3,
-            verify_ms: verify.percentile_us(50) / 1e3,
-            sections_ms: sections.percentile_us(50) / 1e3,
-            last_chunk_ms: last_chunk.percentile_us(50) / 1e3,
+            transfer_us: Percentiles::of(transfer),
+            verify_us: Percentiles::of(verify),
+            sections_us: Percentiles::of(sections),
+            last_chunk_us: Percentiles::of(last_chunk),
             streams: streams.collect::<Result<_>>()?,
         })
     }

@@ -15,7 +15,7 @@ const NOTES: [&str; 7] = [
     "The engine alone is a module with nothing but the engine, which has taken the request apart before; the headers callback \
      is the filter's, with all that it asks of a proxy that answers from memory.",
     "Rulesets, requests and expected answers are those of the part `engine`; the column `rules` of a list is its length.",
-    "A time is the median of single requests, and in brackets their 10th and 99th percentile.",
+    "A time is a median, and in brackets the 10th and the 99th percentile: of single requests, or of loads.",
     "Each sample includes reading a clock twice, some 20 to 50 ns.",
     "Linear memory never shrinks, so what it has grown to after the first load is also its peak; it grows by pages of 64 KiB.",
     "Each load is the first of a new VM: its memory has to grow.",

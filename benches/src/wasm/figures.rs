@@ -34,37 +34,49 @@ impl Measured {
     /// Adds the figures to a record.
     pub fn add_to(&self, record: &mut Record) {
         record.answers_checked += self.answers_checked;
-        let figures = [
-            (
-                "bundle as it is sent",
-                "MiB",
-                self.bundle_bytes as f64 / MIB,
-            ),
-            (
-                "linear memory over no rules",
-                "MiB",
-                self.memory_bytes as f64 / MIB,
-            ),
-            ("transfer, all chunks but the last", "ms", self.transfer_ms),
-            ("verify, in the engine", "ms", self.verify_ms),
-            ("check sections, in the engine", "ms", self.sections_ms),
-            ("last chunk: verify, check, swap", "ms", self.last_chunk_ms),
+        let sizes = [
+            ("bundle as it is sent", self.bundle_bytes),
+            ("linear memory over no rules", self.memory_bytes),
         ];
-        for (metric, unit, value) in figures {
+        for (metric, bytes) in sizes {
             record.add(Measurement {
-                group: "memory and load".to_owned(),
-                metric: metric.to_owned(),
-                unit: unit.to_owned(),
-                series: self.group.to_owned(),
-                rules: self.size as u64,
-                value,
-                low: None,
-                high: None,
-                samples: self.loads,
+                unit: "MiB".to_owned(),
+                value: bytes as f64 / MIB,
+                ..self.of_loads(metric)
+            });
+        }
+        let times = [
+            ("transfer, all chunks but the last", self.transfer_us),
+            ("verify, in the engine", self.verify_us),
+            ("check sections, in the engine", self.sections_us),
+            ("last chunk: verify, check, swap", self.last_chunk_us),
+        ];
+        for (metric, Percentiles { p10, p50, p99 }) in times {
+            record.add(Measurement {
+                unit: "ms".to_owned(),
+                value: p50 / 1e3,
+                low: Some(p10 / 1e3),
+                high: Some(p99 / 1e3),
+                ..self.of_loads(metric)
             });
         }
         for stream in &self.streams {
             self.add_stream(stream, record);
+        }
+    }
+
+    /// A figure of the ruleset as a whole, without its value.
+    fn of_loads(&self, metric: &str) -> Measurement {
+        Measurement {
+            group: "memory and load".to_owned(),
+            metric: metric.to_owned(),
+            unit: String::new(),
+            series: self.group.to_owned(),
+            rules: self.size as u64,
+            value: 0.0,
+            low: None,
+            high: None,
+            samples: self.loads,
         }
     }
 
