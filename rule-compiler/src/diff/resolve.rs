@@ -187,8 +187,10 @@ impl Side<'_> {
     /// Whether some rule looks at the time.
     pub(super) fn is_timed(&self) -> bool {
         let is_windowed = |rule: &Rule| rule.active != (i64::MIN, i64::MAX);
-        let mut tests = self.ids.keys();
-        self.rules.iter().any(is_windowed) || tests.any(|atom| atom.subject.base == Base::Time)
+        let reads_time = |atom: &Rc<Atom>| {
+            atom.subject.base == Base::Time && !matches!(atom.test, Test::Counter(..))
+        };
+        self.rules.iter().any(is_windowed) || self.ids.keys().any(reads_time)
     }
 }
 

@@ -10,6 +10,7 @@ mod automaton;
 mod disguise;
 mod draft;
 mod goals;
+mod json;
 mod probe;
 mod settings;
 mod solve;

@@ -133,6 +133,70 @@ fn nothing_is_nothing() {
     assert_eq!(report["policy"], Value::Null);
 }
 
+/// A rule alone, against none: the witness is whatever matches it.
+#[test]
+fn parts_of_requests_are_made_as_rules_want_them() {
+    let workshop = Workshop::empty();
+    let rules = |name: &str, rules: &str| {
+        let manifest =
+            "language: 1\nruleset: shop\ncounters: { all: { key: [source.ip], window: 10s } }\n";
+        workshop.write(&format!("{name}/ruleset.yaml"), manifest);
+        workshop.write(&format!("{name}/a.rules.yaml"), rules);
+    };
+    rules("none", "rules: []");
+    let cases = [
+        (
+            r#"request.body.form["account"] == "a b""#,
+            r#"{"body":"account=a%20b","path":"/"}"#,
+        ),
+        (
+            r#"int(request.body.json["/items/*/qty"]) > 9 && request.body.json["/kind"] == "x""#,
+            r#"{"body":"{\"items\":[{\"qty\":\"10\"}],\"kind\":\"x\"}","path":"/"}"#,
+        ),
+        (
+            r#"request.params["a"] == "&" && request.params["b"].length() == 3"#,
+            r#"{"path":"/?a=%26&b=xxx"}"#,
+        ),
+        (
+            r#"request.cookies["c"].base64Decode().startsWith("O:")"#,
+            r#"{"headers":[["cookie","c=Tzo="]],"path":"/"}"#,
+        ),
+        (
+            r#"source.ip in ["10.0.0.0/8"] && source.ip != "10.0.0.0""#,
+            r#"{"path":"/","source_ip":"10.255.255.255"}"#,
+        ),
+        (
+            r#"request.time > timestamp("2026-11-11T00:00:00Z")"#,
+            r#"{"path":"/","time":"2026-11-11T00:00:00.000001Z"}"#,
+        ),
+        (
+            r#"connection.mtls && auth.claims["sub"] == "42""#,
+            r#"{"claims":{"sub":"42"},"path":"/","peer_uri_san":"spiffe://example.com/client"}"#,
+        ),
+        (
+            r#"size(request.headers["x-card"]) > 2"#,
+            r#"{"headers":[["x-card","x"],["x-card","x"],["x-card","x"]],"path":"/"}"#,
+        ),
+        (
+            r#"request.path.matches("^/[0-9]{3}/a$") && !request.path.contains("0")"#,
+            r#"{"path":"/111/a"}"#,
+        ),
+        ("counters.all > 5", r#"{"path":"/"}"#),
+    ];
+    for (when, expected) in cases {
+        rules(
+            "one",
+            &format!("rules:\n  - id: one\n    when: '{when}'\n    then: deny\n"),
+        );
+        let report = json(workshop.run("diff none one --format json"));
+        let one = &report["rules"][0];
+        assert_eq!(one["effect"], "flips", "{when}: {report:#}");
+        assert_eq!(one["witness"]["request"].to_string(), expected, "{when}");
+        let repeat = if when.contains("counters") { 6 } else { 1 };
+        assert_eq!(one["witness"]["repeat"], repeat, "{when}");
+    }
+}
+
 #[test]
 fn exit_codes() {
     let workshop = workshop();

@@ -28,6 +28,7 @@ pub(super) enum Field {
     ServerName,
     TlsVersion,
     Claim(Vec<u8>),
+    Body,
     Time,
 }
 
@@ -70,8 +71,7 @@ impl Field {
             Base::TlsVersion => Field::TlsVersion,
             Base::Claim => Field::Claim(subject.key.clone()),
             Base::Time => Field::Time,
-            // No body is made up.
-            Base::BodyJson | Base::BodyForm => return None,
+            Base::BodyJson | Base::BodyForm => Field::Body,
             Base::ResponseCode | Base::ResponseHeader => return None,
         })
     }
@@ -93,6 +93,10 @@ impl Draft {
                 (Field::Url, Setting::Text(path)) => match str::from_utf8(path) {
                     Ok(path) => put(&mut json, "path", path),
                     Err(_) => put(&mut json, "path_b64", &STANDARD.encode(path)),
+                },
+                (Field::Body, Setting::Text(body)) => match str::from_utf8(body) {
+                    Ok(body) => put(&mut json, "body", body),
+                    Err(_) => put(&mut json, "body_b64", &STANDARD.encode(body)),
                 },
                 (Field::Header(name), Setting::Texts(values)) => {
                     let name = str::from_utf8(name).ok()?;

@@ -7,6 +7,7 @@ use riskgate_engine::attributes::Base;
 
 use super::Want;
 use super::draft::{Draft, Field, Setting};
+use super::json;
 use super::probe::Probe;
 use super::settings::{settings, value_lists};
 use super::texts::texts;
@@ -78,6 +79,7 @@ pub(super) fn solve(probe: &mut Probe<'_>, wants: &[Want], times: &[i64]) -> Opt
         let setting = match field {
             Field::Url => solver.url(wants),
             Field::Cookies => solver.cookies(wants),
+            Field::Body => solver.body(wants),
             field => solver.first(field, settings(field, wants, times), wants),
         };
         solver.draft.set(field.clone(), setting?);
@@ -180,6 +182,26 @@ impl Solver<'_, '_> {
             Setting::Text(front) => Some(front),
             _ => None,
         }
+    }
+
+    /// A form, or a JSON document: a body is one of them at most.
+    fn body(&mut self, wants: &[&Want]) -> Option<Setting> {
+        let (forms, documents) = (
+            of_base(wants, Base::BodyForm),
+            of_base(wants, Base::BodyJson),
+        );
+        let is_wanted = |own: &[&Want]| own.iter().any(|want| want.holds);
+        let body = |pairs: &[Pair]| Setting::Text(query(pairs));
+        let mut settings = vec![Setting::Default];
+        if is_wanted(&forms) {
+            settings.push(body(&self.named(&forms, &Field::Body, body)?));
+        }
+        if is_wanted(&documents) {
+            let document =
+                |pairs: &[Pair]| json::document(pairs).map_or(Setting::Default, Setting::Text);
+            settings.push(document(&self.named(&documents, &Field::Body, document)?));
+        }
+        self.first(&Field::Body, settings, wants)
     }
 
     fn cookies(&mut self, wants: &[&Want]) -> Option<Setting> {

@@ -8,7 +8,9 @@ use riskgate_engine::number::Number;
 use super::Want;
 use super::automaton::{Automaton, shortest};
 use super::disguise::{disguise, disguise_once, undo};
+use crate::automaton::Pattern;
 use crate::diff::resolve::{ExactNumber, Test};
+use crate::front::pattern::to_hir;
 
 /// Of a list so many values are tried.
 const VALUES_TRIED: usize = 8;
@@ -16,6 +18,9 @@ const VALUES_TRIED: usize = 8;
 const TEXTS_MAX: usize = 400;
 /// A longer one is not made to reach a length.
 const LENGTH_MAX: usize = 8_192;
+
+/// So many texts are kept out of one that a pattern accepts.
+const AVOIDED_MAX: usize = 4;
 
 /// What nobody asks for, for tests that must not hold.
 const FILLERS: [&[u8]; 8] = [b"x", b"1", b"", b"/", b"zq7", b"/zq7", b"A", b"a b"];
@@ -148,16 +153,10 @@ impl Frame {
 
     fn texts(&self, wants: &[&Want]) -> Vec<Vec<u8>> {
         let front = [self.prefix.as_slice(), &self.middle].concat();
-        let automata = |count: usize| -> Vec<(Automaton<'_>, bool)> {
-            let patterns = wants.iter().filter_map(|want| match &want.atom.test {
-                Test::Matches(bytes) => Some((Automaton::read(bytes)?, want.holds)),
-                _ => None,
-            });
-            patterns.take(count).collect()
-        };
+        let avoided = avoided(wants);
         let mut texts = Vec::new();
-        for count in [4, 1] {
-            let wanted = automata(count);
+        for (patterns, avoided) in [(4, avoided.as_slice()), (4, &[]), (1, &[])] {
+            let wanted = automata(wants, patterns, avoided);
             if wanted.iter().any(|(_, accept)| *accept) {
                 texts.extend(shortest(&wanted, &front, &self.suffix));
                 texts.extend(shortest(&wanted, &self.prefix, &self.suffix));
@@ -200,6 +199,41 @@ impl Frame {
             })
             .collect()
     }
+}
+
+/// The automata of the first patterns, and of texts that must not stand there.
+fn automata<'w>(
+    wants: &'w [&Want],
+    patterns: usize,
+    avoided: &'w [Pattern],
+) -> Vec<(Automaton<'w>, bool)> {
+    let own = wants.iter().filter_map(|want| match &want.atom.test {
+        Test::Matches(bytes) => Some((Automaton::read(bytes)?, want.holds)),
+        _ => None,
+    });
+    let avoided = avoided.iter().map(Pattern::automaton);
+    let avoided = avoided.filter_map(|bytes| Some((Automaton::read(bytes)?, false)));
+    own.take(patterns).chain(avoided).collect()
+}
+
+/// Patterns of what must not stand in a text, so that a search for others passes it by.
+fn avoided(wants: &[&Want]) -> Vec<Pattern> {
+    let has_pattern = wants
+        .iter()
+        .any(|want| matches!(want.atom.test, Test::Matches(_)));
+    let unwanted = wants.iter().filter(|want| has_pattern && !want.holds);
+    let patterns = unwanted.filter_map(|want| {
+        let escaped = |text: &[u8]| Some(regex_syntax::escape(str::from_utf8(text).ok()?));
+        let text = match &want.atom.test {
+            Test::Contains(text) => escaped(text)?,
+            Test::StartsWith(text) => format!("^{}", escaped(text)?),
+            Test::EndsWith(text) => format!("{}$", escaped(text)?),
+            Test::OneOf(values) if values.len() == 1 => format!("^{}$", escaped(values.first()?)?),
+            _ => return None,
+        };
+        Pattern::compile(&text, &to_hir(&text).ok()?).ok()
+    });
+    patterns.take(AVOIDED_MAX).collect()
 }
 
 fn holds(text: &[u8], part: &[u8]) -> bool {
