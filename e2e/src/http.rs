@@ -45,6 +45,15 @@ impl Request {
         }
     }
 
+    /// A POST to the shop.
+    pub fn post(path: &str, body: impl AsRef<[u8]>) -> Self {
+        Request {
+            method: "POST".to_owned(),
+            body: body.as_ref().to_vec(),
+            ..Request::get(path)
+        }
+    }
+
     /// Adds a header after the others.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
@@ -167,6 +176,18 @@ impl Connection {
         writer.flush().context("send a request")?;
         self.read_response(request.method == "HEAD")
             .context("read an answer")
+    }
+
+    /// Sends some bytes.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let writer = self.reader.get_mut();
+        writer.write_all(bytes).context("send some bytes")?;
+        writer.flush().context("send some bytes")
+    }
+
+    /// Reads an answer that has a body, if its headers announce one.
+    pub fn read(&mut self) -> Result<Response> {
+        self.read_response(false).context("read an answer")
     }
 
     fn read_response(&mut self, without_body: bool) -> Result<Response> {

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -26,6 +26,7 @@ pub const HINT_HEADER: &str = "x-upstream-hint";
 pub struct Upstream {
     address: SocketAddr,
     ends: Arc<AtomicBool>,
+    heads: Arc<AtomicUsize>,
 }
 
 impl Upstream {
@@ -35,9 +36,19 @@ impl Upstream {
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("listen as the upstream")?;
         let address = listener.local_addr().context("the upstream's address")?;
         let ends = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&ends);
-        thread::spawn(move || accept(&listener, &seen));
-        Ok(Upstream { address, ends })
+        let heads = Arc::default();
+        let (seen, counted) = (Arc::clone(&ends), Arc::clone(&heads));
+        thread::spawn(move || accept(&listener, &seen, &counted));
+        Ok(Upstream {
+            address,
+            ends,
+            heads,
+        })
+    }
+
+    /// How many requests have begun to arrive, whatever came of them.
+    pub fn requests(&self) -> usize {
+        self.heads.load(Ordering::SeqCst)
     }
 
     /// Where it listens.
@@ -63,6 +74,8 @@ pub struct Seen {
     pub path: String,
     /// Name and value in the order they came; the same name may stand there more than once.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 impl Seen {
@@ -88,6 +101,7 @@ impl Seen {
         json!({
             "method": self.method,
             "path": self.path,
+            "body_b64": STANDARD.encode(&self.body),
             "headers_b64": self.headers.iter().map(header).collect::<Vec<_>>(),
         })
     }
@@ -115,26 +129,28 @@ impl Seen {
             method: text(answer.get("method"))?,
             path: text(answer.get("path"))?,
             headers: headers.map(header).collect::<Result<_>>()?,
+            body: STANDARD.decode(text(answer.get("body_b64"))?)?,
         })
     }
 }
 
-fn accept(listener: &TcpListener, ends: &AtomicBool) {
+fn accept(listener: &TcpListener, ends: &AtomicBool, heads: &Arc<AtomicUsize>) {
     for connection in listener.incoming() {
         if ends.load(Ordering::Relaxed) {
             return;
         }
         if let Ok(connection) = connection {
             // Envoy closes connections as it likes; that is no error of the upstream.
-            thread::spawn(move || serve(&connection).ok());
+            let heads = Arc::clone(heads);
+            thread::spawn(move || serve(&connection, &heads).ok());
         }
     }
 }
 
-fn serve(connection: &TcpStream) -> Result<()> {
+fn serve(connection: &TcpStream, heads: &AtomicUsize) -> Result<()> {
     connection.set_nodelay(true)?;
     let mut reader = BufReader::new(connection);
-    while let Some(seen) = read_request(&mut reader)? {
+    while let Some(seen) = read_request(&mut reader, heads)? {
         let body = seen.to_json().to_string();
         let status = seen.text(STATUS_HEADER).unwrap_or("200");
         let hint = seen
@@ -152,18 +168,20 @@ fn serve(connection: &TcpStream) -> Result<()> {
     Ok(())
 }
 
-/// The next request of the connection, its body read and dropped; nothing once Envoy has closed it.
-fn read_request(reader: &mut impl BufRead) -> Result<Option<Seen>> {
+/// The next request of the connection; nothing once Envoy has closed it.
+fn read_request(reader: &mut impl BufRead, heads: &AtomicUsize) -> Result<Option<Seen>> {
     let Some(line) = read_line(reader)? else {
         return Ok(None);
     };
+    heads.fetch_add(1, Ordering::SeqCst);
     let line = String::from_utf8_lossy(&line).into_owned();
     let mut words = line.split(' ').map(str::to_owned);
-    let seen = Seen {
+    let mut seen = Seen {
         method: words.next().unwrap_or_default(),
         path: words.next().unwrap_or_default(),
         headers: read_headers(reader)?,
+        body: Vec::new(),
     };
-    read_body(reader, &seen.headers)?;
+    seen.body = read_body(reader, &seen.headers)?;
     Ok(Some(seen))
 }

@@ -345,33 +345,41 @@ impl Ruleset {
         request: &Request<'_>,
         scratch: &'a mut Scratch,
     ) -> HeadDecision<'a> {
-        self.head(request, None, scratch)
+        if evaluate_head(&self.sections, request, None, scratch) {
+            HeadDecision::Decided(Verdict::new(&self.sections, scratch))
+        } else {
+            HeadDecision::NeedsBody
+        }
     }
 
-    /// As [`Ruleset::decide_head`], and counts the request as [`Ruleset::decide_counted`] does, if it is decided.
+    /// As [`Ruleset::decide_head`], and counts the request as [`Ruleset::decide_counted`] does, if it is decided. Where that
+    /// depends on the body, `is_unreadable` is asked: if the body cannot be read, the request is decided without it.
     pub fn decide_head_counted<'a>(
         &'a self,
         request: &Request<'_>,
         store: &mut dyn CounterStore,
         pending: &mut Pending,
         scratch: &'a mut Scratch,
+        is_unreadable: impl FnOnce() -> bool,
     ) -> HeadDecision<'a> {
         pending.clear();
         pending.ruleset = Some(self.mark.digest);
-        self.head(request, Some(Counts { store, pending }), scratch)
-    }
-
-    fn head<'a>(
-        &'a self,
-        request: &Request<'_>,
-        counts: Option<Counts<'_>>,
-        scratch: &'a mut Scratch,
-    ) -> HeadDecision<'a> {
-        if evaluate_head(&self.sections, request, counts, scratch) {
-            HeadDecision::Decided(Verdict::new(&self.sections, scratch))
-        } else {
-            HeadDecision::NeedsBody
+        let counts = Counts {
+            store: &mut *store,
+            pending: &mut *pending,
+        };
+        if !evaluate_head(&self.sections, request, Some(counts), scratch) {
+            if !is_unreadable() {
+                return HeadDecision::NeedsBody;
+            }
+            let without = Request {
+                body: None,
+                ..*request
+            };
+            let counts = Counts { store, pending };
+            evaluate(&self.sections, &without, Some(counts), scratch);
         }
+        HeadDecision::Decided(Verdict::new(&self.sections, scratch))
     }
 
     /// What of a request the rules read.

@@ -2,6 +2,7 @@
 //!
 //! docs/filter-configuration.md describes every key.
 
+use crate::body::OnUnreadableBody;
 use crate::client_ip::ClientIp;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -15,6 +16,10 @@ use std::sync::Arc;
 const CLUSTER_LEN_MAX: usize = 100;
 /// More proxies than that in a row are a mistake.
 const TRUSTED_HOPS_MAX: u8 = 16;
+/// What a body may have unless the configuration says otherwise.
+const BODY_LIMIT_BYTES: u32 = 64 << 10;
+/// As much as Envoy buffers of a request by default.
+const BODY_LIMIT_BYTES_MAX: u32 = 1 << 20;
 /// What stands before the 32 bytes of an Ed25519 key in a `SubjectPublicKeyInfo` (RFC 8410).
 const SPKI_PREFIX: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
@@ -40,6 +45,10 @@ pub struct Config {
     pub on_missing: OnMissing,
     /// How `client.ip` is found.
     pub client_ip: ClientIp,
+    /// A longer body is not waited for.
+    pub body_limit_bytes: usize,
+    /// What becomes of requests whose body rules ask for in vain.
+    pub on_unreadable_body: OnUnreadableBody,
     /// A lower revision is refused.
     pub min_revision: u64,
     /// Where the JWT filter puts the payload in its metadata.
@@ -121,6 +130,11 @@ pub enum ConfigError {
          write \"client_ip\": \"peer\" to trust no header"
     )]
     TrustedHops(u8),
+    /// A limit that means nothing, or more than Envoy buffers.
+    #[error(
+        "plugin configuration, `body_limit_bytes`: {0} is not from 1 to {BODY_LIMIT_BYTES_MAX}; leave it out for {BODY_LIMIT_BYTES}"
+    )]
+    BodyLimit(u32),
     /// An empty name for the JWT payload.
     #[error(
         "plugin configuration, `jwt_payload_key`: empty; leave it out for the default, `jwt_payload`"
@@ -155,6 +169,8 @@ impl Config {
             bundle: source.bundle,
             on_missing: source.on_missing,
             client_ip: check_client_ip(source.client_ip)?,
+            body_limit_bytes: check_body_limit(source.body_limit_bytes)?,
+            on_unreadable_body: source.on_unreadable_body,
             min_revision: source.min_revision,
             jwt_payload_key: Some(source.jwt_payload_key)
                 .filter(|key| !key.is_empty())
@@ -234,6 +250,10 @@ struct Source {
     on_missing: OnMissing,
     #[serde(default)]
     client_ip: ClientIpSource,
+    #[serde(default = "default_body_limit")]
+    body_limit_bytes: u32,
+    #[serde(default)]
+    on_unreadable_body: OnUnreadableBody,
     #[serde(default)]
     min_revision: u64,
     #[serde(default = "default_jwt_payload_key")]
@@ -267,6 +287,10 @@ enum ClientIpSource {
 
 fn default_jwt_payload_key() -> String {
     "jwt_payload".to_owned()
+}
+
+fn default_body_limit() -> u32 {
+    BODY_LIMIT_BYTES
 }
 
 fn default_threshold() -> u32 {
@@ -304,6 +328,12 @@ fn check_client_ip(source: ClientIpSource) -> Result<ClientIp, ConfigError> {
         }
         ClientIpSource::TrustedHops(hops) => Err(ConfigError::TrustedHops(hops)),
     }
+}
+
+fn check_body_limit(limit: u32) -> Result<usize, ConfigError> {
+    let within = (1..=BODY_LIMIT_BYTES_MAX).contains(&limit).then_some(limit);
+    let within = within.and_then(|limit| usize::try_from(limit).ok());
+    within.ok_or(ConfigError::BodyLimit(limit))
 }
 
 /// A public key in PEM, or base64 of its raw bytes.
@@ -347,6 +377,8 @@ mod tests {
         assert_eq!(config.client_ip, ClientIp::Peer);
         assert_eq!(config.min_revision, 0);
         assert_eq!(config.jwt_payload_key, "jwt_payload");
+        assert_eq!(config.body_limit_bytes, 65_536);
+        assert_eq!(config.on_unreadable_body, OnUnreadableBody::Absent);
         assert_eq!(config.trust_source.threshold, 1);
     }
 
@@ -354,7 +386,8 @@ mod tests {
     fn every_key_is_read() {
         let config = parse_with(
             r#","audience":"eu-prod","push":{"cluster":"rule_pusher"},"bundle":"AAAA","on_missing":"deny",
-               "client_ip":{"trusted_hops":2},"min_revision":18446744073709551615,"jwt_payload_key":"p""#,
+               "client_ip":{"trusted_hops":2},"min_revision":18446744073709551615,"jwt_payload_key":"p",
+               "body_limit_bytes":1048576,"on_unreadable_body":"deny""#,
         )
         .unwrap();
         assert_eq!(config.audience.as_deref(), Some("eu-prod"));
@@ -364,6 +397,8 @@ mod tests {
         assert_eq!(config.client_ip, ClientIp::TrustedHops(2));
         assert_eq!(config.min_revision, u64::MAX);
         assert_eq!(config.jwt_payload_key, "p");
+        assert_eq!(config.body_limit_bytes, 1 << 20);
+        assert_eq!(config.on_unreadable_body, OnUnreadableBody::Deny);
         assert_eq!(
             parse_with(r#","client_ip":"peer""#).unwrap().client_ip,
             ClientIp::Peer
@@ -424,6 +459,15 @@ mod tests {
                 "`min_revision`: invalid value: integer `-1`, expected u64",
             ),
             (r#","jwt_payload_key":"""#, "`jwt_payload_key`: empty"),
+            (
+                r#","body_limit_bytes":0"#,
+                "`body_limit_bytes`: 0 is not from 1 to 1048576",
+            ),
+            (r#","body_limit_bytes":1048577"#, "is not from 1 to 1048576"),
+            (
+                r#","on_unreadable_body":"allow""#,
+                "`on_unreadable_body`: unknown variant",
+            ),
         ];
         for (changes, expected) in cases {
             let error = parse_with(changes).unwrap_err().to_string();

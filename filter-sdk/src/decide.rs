@@ -1,7 +1,8 @@
 //! One request, from the host's header map to the verdict applied.
 
+use crate::body::{Body, OnUnreadableBody, Unreadable};
 use crate::config::{Config, OnMissing};
-use crate::counters::Surroundings;
+use crate::counters::{NodeCounters, Surroundings};
 use crate::host::{Host, Level};
 use crate::load::expiry_line;
 use crate::metrics::{Metric, Metrics};
@@ -9,7 +10,9 @@ use crate::reply::{REQUEST_UNREADABLE, RULESET_UNAVAILABLE, refuse, send};
 use crate::request::{Buffers, Inbound, SCORE_HEADER, TAG_HEADER_PREFIX, emptied};
 use crate::serving::{Serving, Standing};
 use riskgate_engine::bundle::OnExpired;
+use riskgate_engine::counters::Pending;
 use riskgate_engine::request::Request;
+use riskgate_engine::ruleset::{HeadDecision, Ruleset, Scratch};
 use riskgate_engine::verdict::{Action, LocalReply, Verdict};
 use std::fmt::{Display, Write as _};
 
@@ -18,6 +21,8 @@ use std::fmt::{Display, Write as _};
 pub enum Flow {
     /// It goes on to the next filter.
     Continue,
+    /// It waits for its body.
+    Wait,
     /// It was answered, or must not go on.
     Answered,
 }
@@ -30,8 +35,8 @@ pub(crate) struct Decider<'d> {
 }
 
 impl Decider<'_> {
-    /// Decides the request whose callback runs.
-    pub(crate) fn decide(&self, serving: &mut Serving, buffers: &mut Buffers) -> Flow {
+    /// Decides the request whose callback runs, or finds that it has to wait for its body.
+    pub(crate) fn decide(&self, serving: &mut Serving, body: Body, buffers: &mut Buffers) -> Flow {
         let wall_ns = self.host.now_ns().ok();
         if wall_ns.is_none() {
             self.count_error();
@@ -40,7 +45,7 @@ impl Decider<'_> {
         let inbound = self.take_in(&mut map, buffers);
         let flow = match serving.standing(self.config.min_revision, wall_ns) {
             None => self.without_ruleset(inbound.is_some()),
-            Some(standing) => self.by_ruleset(inbound.as_ref(), standing, buffers),
+            Some(standing) => self.by_ruleset(inbound.as_ref(), standing, body, buffers),
         };
         if let Some(inbound) = inbound {
             inbound.release(buffers);
@@ -73,6 +78,7 @@ impl Decider<'_> {
         &self,
         inbound: Option<&Inbound<'_>>,
         standing: Standing<'_>,
+        body: Body,
         buffers: &mut Buffers,
     ) -> Flow {
         if standing.expired_just_now {
@@ -82,13 +88,14 @@ impl Decider<'_> {
         let Some(inbound) = inbound else {
             return self.unreadable();
         };
-        if standing.expired {
+        let is_first_callback = matches!(body, Body::Absent | Body::Coming);
+        if standing.expired && is_first_callback {
             self.metrics.count(self.host, Metric::DecisionsExpired);
         }
         match standing.ruleset.on_expired() {
             OnExpired::Allow if standing.expired => self.allow_undecided(),
             OnExpired::Deny if standing.expired => self.deny_undecided(RULESET_UNAVAILABLE),
-            _ => self.by_rules(inbound, standing, buffers),
+            _ => self.by_rules(inbound, standing, body, buffers),
         }
     }
 
@@ -96,6 +103,7 @@ impl Decider<'_> {
         &self,
         inbound: &Inbound<'_>,
         standing: Standing<'_>,
+        body: Body,
         buffers: &mut Buffers,
     ) -> Flow {
         let Standing {
@@ -111,6 +119,7 @@ impl Decider<'_> {
             name,
             value,
             pending,
+            body: bytes,
             ..
         } = buffers;
         attributes.fetch(self.host, self.config, ruleset, inbound, name);
@@ -118,31 +127,56 @@ impl Decider<'_> {
             self.count_error();
         }
         let claims = attributes.claims(ruleset, claim_buffer);
-        let request = inbound.request(attributes, &claims, now_ns);
-        let verdict = if counters.is_empty() {
-            ruleset.decide(&request, scratch)
-        } else {
-            ruleset.decide_counted(&request, counters, pending, scratch)
-        };
-        let mut outbound = Outbound {
-            decider: self,
-            name,
-            value,
-        };
-        let flow = outbound.apply(&verdict, &request, ruleset.revision());
-        if !counters.is_empty() {
-            if scratch.keys_were_dropped() {
-                self.metrics.count(self.host, Metric::CountersDropped);
+        let whole = (body == Body::Whole).then_some(&bytes[..]);
+        let request = inbound.request(attributes, &claims, whole, now_ns);
+        let judged = Judged {
+            ruleset,
+            counters,
+            pending,
+            scratch,
+        }
+        .judge(&request, body, || {
+            Unreadable::foreseen(inbound, self.config.body_limit_bytes)
+        });
+        let flow = match judged {
+            None => {
+                self.metrics.count(self.host, Metric::BodiesAwaited);
+                Flow::Wait
             }
-            counters.exchange_urgent(&Surroundings {
-                host: self.host,
-                metrics: self.metrics,
-                config: self.config,
-                time_us: request.time_us,
-            });
+            Some((verdict, unreadable)) => {
+                let mut outbound = Outbound {
+                    decider: self,
+                    name,
+                    value,
+                };
+                outbound.apply_unless(unreadable, &verdict, &request, ruleset.revision())
+            }
+        };
+        if flow != Flow::Wait && !counters.is_empty() {
+            self.finish_counting(scratch, counters, request.time_us);
         }
         *claim_buffer = emptied(claims);
         flow
+    }
+
+    fn finish_counting(&self, scratch: &Scratch, counters: &mut NodeCounters, time_us: i64) {
+        if scratch.keys_were_dropped() {
+            self.metrics.count(self.host, Metric::CountersDropped);
+        }
+        counters.exchange_urgent(&Surroundings {
+            host: self.host,
+            metrics: self.metrics,
+            config: self.config,
+            time_us,
+        });
+    }
+
+    /// Refuses a request whose body cannot be read.
+    fn refuse_body(&self, unreadable: Unreadable) -> Flow {
+        self.set_state("riskgate.action", Action::Deny.as_str());
+        let (status, body) = unreadable.answer();
+        let headers = [(&b"content-type"[..], &b"application/json"[..])];
+        send(self.host, self.metrics, status, &headers, body)
     }
 
     fn answer(&self, reply: &LocalReply) -> Flow {
@@ -171,7 +205,7 @@ impl Decider<'_> {
         }
     }
 
-    fn unreadable(&self) -> Flow {
+    pub(crate) fn unreadable(&self) -> Flow {
         self.metrics.count(self.host, Metric::DecisionsUnreadable);
         self.deny_undecided(REQUEST_UNREADABLE)
     }
@@ -197,6 +231,58 @@ impl Decider<'_> {
     }
 }
 
+/// What comes to a verdict.
+struct Judged<'j> {
+    ruleset: &'j Ruleset,
+    counters: &'j mut NodeCounters,
+    pending: &'j mut Pending,
+    scratch: &'j mut Scratch,
+}
+
+impl<'j> Judged<'j> {
+    /// The verdict, and why the body that it may depend on cannot be read, if it cannot; `None` if the body has to come
+    /// first.
+    fn judge(
+        self,
+        request: &Request<'_>,
+        body: Body,
+        foreseen: impl FnOnce() -> Option<Unreadable>,
+    ) -> Option<(Verdict<'j>, Option<Unreadable>)> {
+        let Judged {
+            ruleset,
+            counters,
+            pending,
+            scratch,
+        } = self;
+        let mut unreadable = (body == Body::TooLong).then_some(Unreadable::TooLong);
+        if body == Body::Coming && ruleset.needs().body() {
+            let is_unreadable = || {
+                unreadable = foreseen();
+                unreadable.is_some()
+            };
+            return match ruleset.decide_head_counted(
+                request,
+                counters,
+                pending,
+                scratch,
+                is_unreadable,
+            ) {
+                HeadDecision::Decided(verdict) => Some((verdict, unreadable)),
+                HeadDecision::NeedsBody => None,
+            };
+        }
+        let verdict = if counters.is_empty() {
+            ruleset.decide(request, scratch)
+        } else {
+            ruleset.decide_counted(request, counters, pending, scratch)
+        };
+        if verdict.has_malformed_body() {
+            unreadable = Some(Unreadable::Malformed);
+        }
+        Some((verdict, unreadable))
+    }
+}
+
 /// Carries a verdict out, with buffers for what the host is told.
 struct Outbound<'o> {
     decider: &'o Decider<'o>,
@@ -205,6 +291,28 @@ struct Outbound<'o> {
 }
 
 impl Outbound<'_> {
+    /// Applies a verdict, unless the body that it may depend on cannot be read and such requests are refused.
+    fn apply_unless(
+        &mut self,
+        unreadable: Option<Unreadable>,
+        verdict: &Verdict<'_>,
+        request: &Request<'_>,
+        revision: u64,
+    ) -> Flow {
+        let Decider {
+            host,
+            metrics,
+            config,
+        } = self.decider;
+        if let Some(unreadable) = unreadable {
+            metrics.count(*host, Metric::BodiesUnreadable);
+            if config.on_unreadable_body == OnUnreadableBody::Deny {
+                return self.decider.refuse_body(unreadable);
+            }
+        }
+        self.apply(verdict, request, revision)
+    }
+
     /// Metrics, filter state for access logs, then the answer or the headers for the upstream.
     fn apply(&mut self, verdict: &Verdict<'_>, request: &Request<'_>, revision: u64) -> Flow {
         let Decider { host, metrics, .. } = self.decider;

@@ -1,11 +1,12 @@
 //! One filter: a root context's state, from configuration to the last request.
 
+use crate::body::{Body, BodyWatch};
 use crate::config::Config;
 use crate::decide::{Decider, Flow};
 use crate::host::{Host, Level};
 use crate::load::Loader;
 use crate::metrics::{Metric, Metrics};
-use crate::reply::{RULESET_UNAVAILABLE, refuse};
+use crate::reply::{REQUEST_UNREADABLE, RULESET_UNAVAILABLE, refuse};
 use crate::request::Buffers;
 use crate::response::{Ended, count};
 use crate::serving::Serving;
@@ -19,6 +20,8 @@ use std::rc::Rc;
 const FIRST_TICK_MS: u32 = 1;
 /// Requests under way that wait to be counted; memory for more is given back.
 const SPARE_MAX: usize = 256;
+const NO_BODIES: &str = "requests wait for their bodies, and this proxy has not handed over any: if they hang, set \
+    `allow_on_headers_stop_iteration: true` in the filter's plugin configuration";
 /// How the log calls the bundle of the configuration.
 const ORIGIN: &str = "from the plugin configuration";
 
@@ -33,6 +36,7 @@ pub struct Filter {
     ticking: bool,
     serves_requests: bool,
     buffers: Buffers,
+    body_watch: BodyWatch,
     /// Memory of requests that were counted.
     spare: Vec<Pending>,
 }
@@ -56,6 +60,7 @@ impl Filter {
             ticking: false,
             serves_requests: false,
             buffers: Buffers::default(),
+            body_watch: BodyWatch::default(),
             spare: Vec::new(),
         }
     }
@@ -95,6 +100,9 @@ impl Filter {
         if !self.ticking {
             self.ticking = host.set_tick_period(TICK_PERIOD_MS).is_ok();
         }
+        if self.body_watch.is_suspicious() {
+            host.log(Level::Error, NO_BODIES);
+        }
         let serves_requests = self.serves_requests;
         self.with_subscription(host, |subscription, loader| {
             subscription.tick(loader, serves_requests);
@@ -109,11 +117,60 @@ impl Filter {
         }
     }
 
-    /// The headers of a request are here.
-    pub fn on_request_headers(&mut self, host: &dyn Host) -> Flow {
+    /// The headers of a request are here, and its body may follow. If it has to wait for that, each part of the body is to
+    /// be told to [`Filter::on_request_body`].
+    pub fn on_request_headers(&mut self, host: &dyn Host, body_follows: bool) -> Flow {
         self.start(host);
         self.serves_requests = true;
         self.vm.note_request();
+        let body = match body_follows {
+            true => Body::Coming,
+            false => Body::Absent,
+        };
+        let flow = self.decide(host, body);
+        if flow == Flow::Wait {
+            self.body_watch.begin();
+        }
+        flow
+    }
+
+    /// So many bytes of the body of a request that waits for it are here, and these are all if it has ended. Trailers end it
+    /// too; how many bytes there are need not be known then.
+    pub fn on_request_body(
+        &mut self,
+        host: &dyn Host,
+        len: Option<usize>,
+        has_ended: bool,
+    ) -> Flow {
+        self.body_watch.end();
+        let limit = match &self.configured {
+            Some(Configured { config, .. }) => config.body_limit_bytes,
+            None => 0,
+        };
+        if len.is_some_and(|len| len > limit) {
+            return self.decide(host, Body::TooLong);
+        }
+        if !has_ended {
+            return Flow::Wait;
+        }
+        let bytes = &mut self.buffers.body;
+        let told = host.request_body(limit + 1, bytes);
+        let body = match bytes.len() {
+            0 => Body::Absent,
+            len if len > limit => Body::TooLong,
+            _ => Body::Whole,
+        };
+        match told {
+            Ok(()) => self.decide(host, body),
+            Err(_) => {
+                self.metrics.count(host, Metric::RequestErrors);
+                self.metrics.count(host, Metric::DecisionsUnreadable);
+                refuse(host, &self.metrics, REQUEST_UNREADABLE)
+            }
+        }
+    }
+
+    fn decide(&mut self, host: &dyn Host, body: Body) -> Flow {
         let Some(Configured {
             config, serving, ..
         }) = &self.configured
@@ -126,7 +183,7 @@ impl Filter {
                 config,
                 metrics: &self.metrics,
             }
-            .decide(&mut serving, &mut self.buffers),
+            .decide(&mut serving, body, &mut self.buffers),
             Err(_) => Filter::refuse_reentrant(host),
         }
     }

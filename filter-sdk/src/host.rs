@@ -97,6 +97,9 @@ pub trait Host {
 
     /// Puts the request's header map into `map`, as the ABI serializes it; see [`crate::headers`].
     fn request_headers(&self, map: &mut Vec<u8>) -> Result<(), HostError>;
+    /// Puts what has come of the request's body into `body`, but no more than `max_len` bytes. Before any came that is
+    /// nothing.
+    fn request_body(&self, max_len: usize, body: &mut Vec<u8>) -> Result<(), HostError>;
     /// Puts the header map of the request's response into `map`, as [`Host::request_headers`] does.
     fn response_headers(&self, map: &mut Vec<u8>) -> Result<(), HostError>;
     /// Sets a request header, in place of all values it had.

@@ -11,7 +11,7 @@
 //!     let mut filter = Filter::new(&Vm::default());
 //!     filter.on_configure(host, br#"{"ruleset":"storefront","trust":{"keys":["MCow..."]}}"#);
 //!     filter.on_tick(host);
-//!     if filter.on_request_headers(host) == Flow::Continue {
+//!     if filter.on_request_headers(host, false) == Flow::Continue {
 //!         // The request goes to the upstream.
 //!     }
 //! }
@@ -21,6 +21,7 @@
 //! a good one.
 
 pub mod backoff;
+mod body;
 pub mod client_ip;
 pub mod config;
 mod counters;
@@ -40,6 +41,7 @@ mod subscription;
 mod transfer;
 mod vm;
 
+pub use body::OnUnreadableBody;
 pub use decide::Flow;
 pub use filter::Filter;
 pub use riskgate_engine::counters::Pending;

@@ -16,6 +16,8 @@ pub enum Metric {
     DecisionsMissing,
     DecisionsExpired,
     DecisionsUnreadable,
+    BodiesAwaited,
+    BodiesUnreadable,
     LoadsAccepted,
     LoadsRefused,
     StreamOpened,
@@ -32,13 +34,15 @@ pub enum Metric {
 }
 
 impl Metric {
-    const ALL: [Metric; 19] = [
+    const ALL: [Metric; 21] = [
         Metric::DecisionsAllow,
         Metric::DecisionsDeny,
         Metric::DecisionsChallenge,
         Metric::DecisionsMissing,
         Metric::DecisionsExpired,
         Metric::DecisionsUnreadable,
+        Metric::BodiesAwaited,
+        Metric::BodiesUnreadable,
         Metric::LoadsAccepted,
         Metric::LoadsRefused,
         Metric::StreamOpened,
@@ -63,6 +67,8 @@ impl Metric {
             Metric::DecisionsMissing => "riskgate.decisions.missing",
             Metric::DecisionsExpired => "riskgate.decisions.expired",
             Metric::DecisionsUnreadable => "riskgate.decisions.unreadable",
+            Metric::BodiesAwaited => "riskgate.bodies.awaited",
+            Metric::BodiesUnreadable => "riskgate.bodies.unreadable",
             Metric::LoadsAccepted => "riskgate.loads.accepted",
             Metric::LoadsRefused => "riskgate.loads.refused",
             Metric::StreamOpened => "riskgate.stream.opened",

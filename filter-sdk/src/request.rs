@@ -33,6 +33,8 @@ pub(crate) struct Buffers {
     /// A name and a value that the host is told.
     pub(crate) name: String,
     pub(crate) value: String,
+    /// The body, once it is whole.
+    pub(crate) body: Vec<u8>,
     /// A property.
     pub(crate) value_bytes: Vec<u8>,
 }
@@ -40,11 +42,11 @@ pub(crate) struct Buffers {
 /// A header map in its parts. Headers that only this filter may set are kept apart: no rule sees a forged one.
 #[derive(Debug, Default)]
 pub(crate) struct Inbound<'m> {
-    method: Option<&'m [u8]>,
+    pub(crate) method: Option<&'m [u8]>,
     scheme: Option<&'m [u8]>,
     host: Option<&'m [u8]>,
     path: Option<&'m [u8]>,
-    headers: Vec<Header<'m>>,
+    pub(crate) headers: Vec<Header<'m>>,
     pub(crate) forged: Vec<&'m [u8]>,
 }
 
@@ -92,6 +94,7 @@ impl<'m> Inbound<'m> {
         &'r self,
         attributes: &'r Attributes,
         claims: &'r [Header<'r>],
+        body: Option<&'r [u8]>,
         now_ns: u64,
     ) -> Request<'r> {
         Request {
@@ -111,7 +114,7 @@ impl<'m> Inbound<'m> {
             server_name: attributes.server_name.get(),
             tls_version: attributes.tls_version.get(),
             claims,
-            body: None,
+            body,
         }
     }
 }

@@ -20,6 +20,7 @@ const STATUS_CAS_MISMATCH: u32 = 8;
 
 const MAP_REQUEST_HEADERS: u32 = 0;
 const MAP_RESPONSE_HEADERS: u32 = 2;
+const BUFFER_REQUEST_BODY: u32 = 0;
 const BUFFER_GRPC_MESSAGE: u32 = 5;
 const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
 /// Writes only if nothing is under the key.
@@ -198,6 +199,26 @@ impl Host for Envoy {
 
     fn request_headers(&self, map: &mut Vec<u8>) -> Result<(), HostError> {
         header_map(MAP_REQUEST_HEADERS, map)
+    }
+
+    fn request_body(&self, max_len: usize, body: &mut Vec<u8>) -> Result<(), HostError> {
+        let found = room::filled(body, |answer: &mut Answer| {
+            // SAFETY: the out-values are live.
+            let status = unsafe {
+                proxy_get_buffer_bytes(
+                    BUFFER_REQUEST_BODY,
+                    0,
+                    max_len,
+                    &raw mut answer.data,
+                    &raw mut answer.len,
+                )
+            };
+            unless_not_found(status)
+        })?;
+        if !found {
+            body.clear();
+        }
+        Ok(())
     }
 
     fn response_headers(&self, map: &mut Vec<u8>) -> Result<(), HostError> {

@@ -18,6 +18,17 @@ struct Contexts {
     requests: RefCell<ById<Rc<Root>>>,
     /// What is to be counted when the response of a request is known. Most requests leave nothing.
     pending: RefCell<ById<Pending>>,
+    /// Requests whose bodies the filter holds back. Most go on with their headers.
+    held: RefCell<ById<Held>>,
+}
+
+/// Why a body is held back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// It is read.
+    Waiting,
+    /// The request was answered: nothing of it may go on.
+    Answered,
 }
 
 /// Things by the number of a context, ascending. Proxies count up, so a new one comes last, and nothing is allocated
@@ -59,6 +70,7 @@ pub(crate) fn delete(context_id: u32) {
     CONTEXTS.with(|contexts| {
         if contexts.requests.borrow_mut().remove(context_id).is_some() {
             contexts.pending.borrow_mut().remove(context_id);
+            contexts.held.borrow_mut().remove(context_id);
             return;
         }
         let root = contexts.roots.borrow_mut().remove(context_id);
@@ -69,11 +81,37 @@ pub(crate) fn delete(context_id: u32) {
 }
 
 /// The headers of a request are here. One of no root context is refused: there are no rules for it.
-pub(crate) fn request_headers(context_id: u32) -> Flow {
+pub(crate) fn request_headers(context_id: u32, body_follows: bool) -> Flow {
+    let flow = decide(context_id, |filter| {
+        filter.on_request_headers(&Envoy, body_follows)
+    });
+    if body_follows {
+        hold(context_id, flow);
+    }
+    flow
+}
+
+/// So many bytes of a request's body are here, or its trailers, and it has ended. Most requests do not wait for that.
+pub(crate) fn request_body(context_id: u32, len: Option<usize>, has_ended: bool) -> Flow {
+    let held = CONTEXTS.with(|contexts| contexts.held.borrow().get(context_id).copied());
+    match held {
+        None => Flow::Continue,
+        Some(Held::Answered) => Flow::Answered,
+        Some(Held::Waiting) => {
+            let flow = decide(context_id, |filter| {
+                filter.on_request_body(&Envoy, len, has_ended)
+            });
+            hold(context_id, flow);
+            flow
+        }
+    }
+}
+
+fn decide(context_id: u32, act: impl FnOnce(&mut Filter) -> Flow) -> Flow {
     let root = CONTEXTS.with(|contexts| contexts.requests.borrow().get(context_id).cloned());
     match root.as_ref().map(|root| root.filter.try_borrow_mut()) {
         Some(Ok(mut filter)) => {
-            let flow = filter.on_request_headers(&Envoy);
+            let flow = act(&mut filter);
             if let Some(pending) = filter.take_pending() {
                 CONTEXTS.with(|contexts| contexts.pending.borrow_mut().insert(context_id, pending));
             }
@@ -81,6 +119,18 @@ pub(crate) fn request_headers(context_id: u32) -> Flow {
         }
         Some(Err(_)) | None => Filter::refuse_reentrant(&Envoy),
     }
+}
+
+/// Remembers what is to become of the rest of a request.
+fn hold(context_id: u32, flow: Flow) {
+    CONTEXTS.with(|contexts| {
+        let mut held = contexts.held.borrow_mut();
+        match flow {
+            Flow::Wait => held.insert(context_id, Held::Waiting),
+            Flow::Answered => held.insert(context_id, Held::Answered),
+            Flow::Continue => drop(held.remove(context_id)),
+        }
+    });
 }
 
 /// The response to a request is complete, or there will be none.

@@ -57,11 +57,23 @@ extern "C" fn proxy_on_tick(context_id: u32) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_headers(context_id: u32, _count: u32, _end_of_stream: u32) -> u32 {
-    match contexts::request_headers(context_id) {
-        Flow::Continue => ACTION_CONTINUE,
-        Flow::Answered => ACTION_PAUSE,
-    }
+extern "C" fn proxy_on_request_headers(context_id: u32, _count: u32, end_of_stream: u32) -> u32 {
+    action(contexts::request_headers(context_id, end_of_stream == 0))
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_body(context_id: u32, len: usize, end_of_stream: u32) -> u32 {
+    action(contexts::request_body(
+        context_id,
+        Some(len),
+        end_of_stream != 0,
+    ))
+}
+
+/// They end the body, too.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_request_trailers(context_id: u32, _count: u32) -> u32 {
+    action(contexts::request_body(context_id, None, true))
 }
 
 /// Comes last while the response can be read, whoever gave it.
@@ -81,5 +93,12 @@ extern "C" fn proxy_on_grpc_receive(context_id: u32, token: u32, len: usize) {
 extern "C" fn proxy_on_grpc_close(context_id: u32, token: u32, status: u32) {
     if let Some(root) = contexts::root(context_id) {
         root.stream_close(token, status);
+    }
+}
+
+fn action(flow: Flow) -> u32 {
+    match flow {
+        Flow::Continue => ACTION_CONTINUE,
+        Flow::Wait | Flow::Answered => ACTION_PAUSE,
     }
 }

@@ -7,6 +7,9 @@
     reason = "a test may stop where it fails"
 )]
 
+mod attributes;
+mod bodies;
+mod canary;
 mod claims;
 mod counters;
 mod forged;

@@ -94,7 +94,7 @@ impl Driver {
             .collect();
         self.proxy.state.get_mut().clear();
         *self.proxy.reply.get_mut() = None;
-        self.filter.on_request_headers(&self.proxy)
+        self.filter.on_request_headers(&self.proxy, false)
     }
 
     /// The status that a request to `path` is answered with; `None` when it goes on.

@@ -23,6 +23,7 @@ pub(crate) struct Proxy {
     pub(crate) response_headers: RefCell<Vec<(Vec<u8>, Vec<u8>)>>,
     pub(crate) streams: RefCell<Vec<Stream>>,
     pub(crate) message: RefCell<Vec<u8>>,
+    pub(crate) body: RefCell<Vec<u8>>,
     pub(crate) random: Cell<u8>,
     /// Every random byte, if a test says so.
     pub(crate) constant_random: Cell<Option<u8>>,
@@ -199,6 +200,13 @@ impl Host for Proxy {
         map.clear();
         self.enter("request_headers")?;
         *map = encode(&self.headers.borrow());
+        Ok(())
+    }
+
+    fn request_body(&self, max_len: usize, body: &mut Vec<u8>) -> Result<(), HostError> {
+        body.clear();
+        self.enter("request_body")?;
+        body.extend(self.body.borrow().iter().take(max_len));
         Ok(())
     }
 

@@ -116,7 +116,7 @@ fn what_an_added_key_signs_does_not_serve_filters_that_lack_it() {
     driver.tick();
     let mut new = driver.another(&trusting(&[1, 2], &SIXTH));
     driver.status("/");
-    assert_eq!(new.on_request_headers(&driver.proxy), Flow::Continue);
+    assert_eq!(new.on_request_headers(&driver.proxy, false), Flow::Continue);
     assert_eq!(driver.state("riskgate.revision").as_deref(), Some("6"));
     driver.status("/");
     assert_eq!(driver.state("riskgate.revision").as_deref(), Some("5"));

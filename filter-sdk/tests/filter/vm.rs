@@ -27,7 +27,7 @@ fn a_new_filter_is_served_by_what_serves() {
         "configuring does nothing else"
     );
     driver.request("/", &[]);
-    assert_eq!(new.on_request_headers(&driver.proxy), Flow::Continue);
+    assert_eq!(new.on_request_headers(&driver.proxy, false), Flow::Continue);
     assert_eq!(driver.state("riskgate.revision").as_deref(), Some("5"));
     assert_eq!(driver.metric("riskgate.decisions.missing"), 0);
     assert!(
@@ -57,7 +57,7 @@ fn what_one_filter_accepts_serves_all() {
     let mut new = driver.another(&config(""));
     driver.hear_bundle(&PLAIN.bytes());
     driver.request("/blocked", &[]);
-    assert_eq!(new.on_request_headers(&driver.proxy), Flow::Answered);
+    assert_eq!(new.on_request_headers(&driver.proxy, false), Flow::Answered);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn filters_for_other_bundles_share_nothing() {
         assert_eq!(driver.status("/blocked"), Some(403));
         let mut new = driver.another(&other);
         driver.request("/blocked", &[]);
-        assert_eq!(new.on_request_headers(&driver.proxy), Flow::Continue);
+        assert_eq!(new.on_request_headers(&driver.proxy, false), Flow::Continue);
         assert_eq!(driver.metric("riskgate.decisions.missing"), 1, "{other}");
     }
 }
