@@ -335,6 +335,7 @@ fn examples_are_clean_and_tested() {
         let example = example.expect("a folder").path();
         if example.join("tests").is_dir() {
             rulec(&["check", "--deny", "warnings"], &example);
+            rulec(&["fmt", "--check"], &example);
             let said = rulec(&["test", "--min-coverage", "100"], &example);
             assert!(
                 said.contains("all passed"),
