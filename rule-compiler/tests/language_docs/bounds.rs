@@ -1,6 +1,11 @@
 //! Bounds that the reference states: what is at one is taken, what is one past it is not.
 
-use riskgate_compiler::front::{Sources, analyse};
+use riskgate_compiler::{
+    build::ruleset_in_memory,
+    front::{Sources, analyse},
+    request_json,
+    session::Session,
+};
 
 /// A ruleset with `manifest` beside its language, and `rules`.
 fn is_taken(manifest: &str, rules: &str) -> bool {
@@ -281,4 +286,30 @@ fn outcomes() {
             redirect(2049),
         ],
     );
+}
+
+/// However many there are, the last one is seen.
+#[test]
+fn no_value_is_cut_off() {
+    let rules = r#"
+rules:
+  - { id: param, when: 'request.params["k"] == "last"', then: deny }
+  - { id: header, when: 'request.headers["x-k"] == "last"', then: deny }
+  - { id: cookie, when: 'request.cookies["k"] == "last"', then: deny }
+"#;
+    let found = analyse(&Sources::from_texts([
+        ("ruleset.yaml", "language: 1\nruleset: shop\n"),
+        ("a.rules.yaml", rules),
+    ]));
+    let ruleset = ruleset_in_memory(&found.ruleset.unwrap()).unwrap();
+    let many = 20_000;
+    let params = "k=1&".repeat(many);
+    let headers = r#"["x-k","1"],"#.repeat(many);
+    let cookies = "k=1; ".repeat(many);
+    let request = format!(
+        r#"{{"path":"/?{params}k=last","headers":[{headers}["x-k","last"],["cookie","{cookies}k=last"]]}}"#
+    );
+    let request = request_json::parse(&request).unwrap();
+    let verdict = Session::new(&ruleset, 0).decide(&request);
+    assert_eq!(verdict.matched, ["param", "header", "cookie"]);
 }
