@@ -33,6 +33,10 @@ counters:
     key: ['request.headers["x-account"]']
     count_when: response.headers["x-upstream-hint"] == "bad"
     window: 1h
+  form_failures:
+    key: ['request.body.form["account"]']
+    count_when: request.url_path == "/form" && response.code == 401
+    window: 1h
   refusals:
     key: ['request.headers["x-device"]']
     count_when: response.code == 429
@@ -43,6 +47,7 @@ const RULES: &str = r#"
 rules:
   - { id: busy, when: counters.taps > 5, then: { deny: { status: 429 } } }
   - { id: locked, when: counters.failures > 2, then: deny }
+  - { id: form-locked, when: 'request.url_path == "/form" && counters.form_failures > 2', then: { deny: { status: 423 } } }
   - { id: hinted, when: counters.hints > 0, then: { deny: { status: 451 } } }
   - { id: stubborn, priority: 1, when: counters.refusals > 3, then: { deny: { status: 418 } } }
 "#;
@@ -134,6 +139,29 @@ fn failed_logins_lock_an_account_in_every_worker() {
     wait_for(&mut connections, "x-account", "a1", 403);
     for connection in &mut connections {
         assert_eq!(status(connection, &succeeded), 200);
+    }
+}
+
+#[test]
+fn failed_logins_lock_an_account_that_a_form_names() {
+    let stage = Stage::new().unwrap();
+    let envoy = counting(&stage);
+    let mut connections = connect(&envoy);
+    let login = |account: &str, code: &str| {
+        let mut request = post("content-type", "application/x-www-form-urlencoded");
+        request.path = b"/form".to_vec();
+        request.body = format!("account={account}&password=x").into_bytes();
+        request.header(STATUS_HEADER, code)
+    };
+    for _ in 0..3 {
+        assert_eq!(status(&mut connections[0], &login("a1", "401")), 401);
+        assert_eq!(status(&mut connections[0], &login("a2", "200")), 200);
+    }
+    // With another answer than 401 an attempt counts for nothing, so it may be repeated until it is refused.
+    for connection in &mut connections {
+        let seen = || Ok((status(connection, &login("a1", "200")) == 423).then_some(()));
+        until("the account to be locked", seen).unwrap();
+        assert_eq!(status(connection, &login("a2", "200")), 200);
     }
 }
 
