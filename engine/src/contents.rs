@@ -65,6 +65,14 @@ impl Ruleset {
         Some((canary.share, canaries.keys(&canary).collect()))
     }
 
+    /// Where the condition starts under which a counter counts, and the attributes that its key is made of.
+    #[must_use]
+    pub fn counter_condition(&self, index: usize) -> Option<(u32, &[AttributeId])> {
+        let counters = &self.sections.counters;
+        let planned = counters.planned.get(index)?;
+        Some((planned.entry, counters.tuples.get(planned.key)?))
+    }
+
     /// The values of each list.
     pub fn lists(&self) -> impl Iterator<Item = ListContents<'_>> {
         (0..)

@@ -149,6 +149,8 @@ pub(super) struct Side<'r> {
     pub(super) ruleset: &'r Ruleset,
     pub(super) rules: Vec<Rule>,
     pub(super) names: Names,
+    /// When each counter counts a request, by its identity.
+    pub(super) counters: HashMap<[u8; 16], Formula>,
     /// Where the bundle has each test.
     pub(super) ids: HashMap<Rc<Atom>, AtomId>,
 }
@@ -170,6 +172,9 @@ impl<'r> Side<'r> {
         let resolver = Resolver::new(ruleset, &lists);
         let rules = (0..ruleset.rule_count()).filter_map(|index| resolver.rule(index, provenance));
         let rules = rules.collect();
+        let counters = (0..ruleset.counters().len())
+            .filter_map(|index| resolver.counts(index))
+            .collect();
         let ids = resolver.atoms.iter().cloned().zip(0..).collect();
         Side {
             ruleset,
@@ -178,6 +183,7 @@ impl<'r> Side<'r> {
                 lists,
                 patterns: patterns.clone(),
             },
+            counters,
             ids,
         }
     }
@@ -255,6 +261,19 @@ impl<'r> Resolver<'r> {
         };
         let test = Test::Counter(name, identity, comparison, number.into());
         Some(Atom::new(subject, View::Value, test))
+    }
+
+    /// A key with an absent part is not counted.
+    fn counts(&self, index: usize) -> Option<([u8; 16], Formula)> {
+        let identity = self.ruleset.counters().get(index)?.identity;
+        let (entry, key) = self.ruleset.counter_condition(index)?;
+        let parts = key.iter().filter_map(|part| self.subject(*part));
+        let parts = parts.map(|part| {
+            Formula::Literal(Rc::new(Atom::new(part, View::Value, Test::Present)), true)
+        });
+        let condition = self.formula(&Clause::of(self.ruleset, entry));
+        let all = std::iter::once(condition).chain(parts);
+        Some((identity, Formula::All(all.collect())))
     }
 
     fn subject(&self, id: AttributeId) -> Option<Subject> {

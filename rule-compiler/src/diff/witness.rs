@@ -21,9 +21,9 @@ pub(super) use goals::are_same;
 use goals::{Goal, both, ways};
 use probe::{Decided, Probe};
 use serde_json::Value;
-use solve::{Candidate, solve};
+use solve::{Candidate, repeats, solve};
 
-use super::resolve::{Atom, Formula, Rule, Side, Staged};
+use super::resolve::{Atom, Formula, Rule, Side, Staged, Test};
 use crate::verdict_json::VerdictJson;
 
 /// So many questions are asked of the bundles for one rule.
@@ -162,7 +162,8 @@ impl<'a> Search<'a> {
         own: &[&Rule],
         mut best: Option<Witness>,
     ) -> Option<Witness> {
-        for goal in goals {
+        let goals: Vec<Goal> = goals.iter().flat_map(|goal| self.counted(goal)).collect();
+        for goal in &goals {
             for times in times_of(times) {
                 let found = self.reach(goal, times, own, OBSTACLES_MAX);
                 match found {
@@ -175,6 +176,20 @@ impl<'a> Search<'a> {
             }
         }
         best
+    }
+
+    /// The goal, with what a request has to be so that the counters that are to rise count it.
+    fn counted(&self, goal: &Goal) -> Vec<Goal> {
+        let rising = goal.iter().filter_map(|want| match &want.atom.test {
+            Test::Counter(_, identity, ..) if repeats(want).is_some_and(|times| times > 1) => {
+                let sides = [self.probe.new, self.probe.old];
+                sides.iter().find_map(|side| side.counters.get(identity))
+            }
+            _ => None,
+        });
+        rising.fold(vec![goal.clone()], |goals, counts| {
+            both(&goals, &ways(counts, true))
+        })
     }
 
     /// A request that meets the goal, and others that keep what else decides it from doing so.

@@ -138,8 +138,16 @@ fn nothing_is_nothing() {
 fn parts_of_requests_are_made_as_rules_want_them() {
     let workshop = Workshop::empty();
     let rules = |name: &str, rules: &str| {
-        let manifest =
-            "language: 1\nruleset: shop\ncounters: { all: { key: [source.ip], window: 10s } }\n";
+        let manifest = r#"
+language: 1
+ruleset: shop
+counters:
+  all: { key: [source.ip], window: 10s }
+  taps:
+    key: ['request.headers["x-device"]']
+    window: 10s
+    count_when: request.url_path.startsWith("/sale")
+"#;
         workshop.write(&format!("{name}/ruleset.yaml"), manifest);
         workshop.write(&format!("{name}/a.rules.yaml"), rules);
     };
@@ -182,6 +190,10 @@ fn parts_of_requests_are_made_as_rules_want_them() {
             r#"{"path":"/111/a"}"#,
         ),
         ("counters.all > 5", r#"{"path":"/"}"#),
+        (
+            "counters.taps >= 6",
+            r#"{"headers":[["x-device","x"]],"path":"/sale"}"#,
+        ),
     ];
     for (when, expected) in cases {
         rules(

@@ -93,7 +93,7 @@ pub(super) fn solve(probe: &mut Probe<'_>, wants: &[Want], times: &[i64]) -> Opt
 }
 
 /// How often a request has to come for a counter to have the value that is wanted, if it counts each.
-fn repeats(want: &Want) -> Option<u32> {
+pub(super) fn repeats(want: &Want) -> Option<u32> {
     use riskgate_engine::atoms::Comparison;
     use riskgate_engine::number::Number;
 
@@ -126,13 +126,26 @@ impl Solver<'_, '_> {
         settings: impl IntoIterator<Item = Setting>,
         wants: &[&Want],
     ) -> Option<Setting> {
+        // The engine cannot be asked about a test that no bundle has: of what has to be there, anything will do.
+        let is_bound = self.must_be_there(wants);
         settings.into_iter().find(|setting| {
+            if is_bound && *setting == Setting::Default {
+                return false;
+            }
             let mut draft = Draft::default();
             draft.set(field.clone(), setting.clone());
             let has_budget = self.probe.budget > 0;
             let request = has_budget.then(|| draft.request()).flatten();
             request.is_some_and(|request| self.probe.meets(&request, wants))
         })
+    }
+
+    fn must_be_there(&self, wants: &[&Want]) -> bool {
+        let is_known = |want: &Want| {
+            let sides = [self.probe.old, self.probe.new];
+            sides.iter().any(|side| side.ids.contains_key(&want.atom))
+        };
+        wants.iter().any(|want| want.holds && !is_known(want))
     }
 
     fn url(&mut self, wants: &[&Want]) -> Option<Setting> {
@@ -244,7 +257,9 @@ impl Solver<'_, '_> {
             let own = wants.iter().filter(|want| want.atom.subject.key == name);
             let own: Vec<&Want> = own.copied().collect();
             let mut lists = value_lists(&own);
-            lists.insert(0, Vec::new());
+            if !self.must_be_there(&own) {
+                lists.insert(0, Vec::new());
+            }
             let found = lists.into_iter().find_map(|values| {
                 let pairs = values.into_iter().map(|value| (name.to_vec(), value));
                 let pairs: Vec<Pair> = pairs.collect();
