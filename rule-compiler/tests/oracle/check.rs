@@ -69,7 +69,7 @@ impl<'a> Both<'a> {
             let mut engine = None;
             if *by_head
                 && let HeadDecision::Decided(verdict) =
-                    compiled.decide_head_counted(request, store, pending, scratch)
+                    compiled.decide_head_counted(request, store, pending, scratch, || false)
             {
                 engine = Some(plain(&verdict, request));
             }
