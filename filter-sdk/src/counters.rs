@@ -28,8 +28,6 @@ pub(crate) struct NodeCounters {
     hash_key: HashKey,
     /// By the index of the counter in the ruleset that serves.
     counters: Vec<Counter>,
-    /// A counter and a block that should be exchanged before its turn.
-    urgent: Option<(usize, u32)>,
     /// Which counter is the first one to be exchanged.
     turn: usize,
     buffers: exchange::Buffers,
@@ -91,7 +89,6 @@ impl NodeCounters {
             )
         });
         self.counters = counters.collect();
-        self.urgent = None;
     }
 
     /// Whether the ruleset that serves has no counters.
@@ -121,13 +118,13 @@ impl NodeCounters {
         }
     }
 
-    /// Exchanges a block in which much has been counted since the last tick, at most one.
+    /// Exchanges blocks in which much has been counted since the last tick, at most one of each counter: that is more than
+    /// a request can add.
     pub(crate) fn exchange_urgent(&mut self, around: &Surroundings<'_>) {
-        let Some((place, block)) = self.urgent.take() else {
-            return;
-        };
-        if let Some(counter) = self.counters.get_mut(place) {
-            Exchange::new(around, &mut self.buffers).one_block(counter, block);
+        for counter in &mut self.counters {
+            if let Some(block) = counter.table.take_urgent() {
+                Exchange::new(around, &mut self.buffers).one_block(counter, block);
+            }
         }
     }
 
@@ -157,12 +154,8 @@ impl NodeCounters {
 
 impl CounterStore for NodeCounters {
     fn count(&mut self, counter: CounterIndex, key: u64, slice: u64, value: Option<u64>) {
-        let place = counter as usize;
-        if let Some(Counter { table, .. }) = self.counters.get_mut(place) {
-            table.count(key, slice, value);
-            if let Some(block) = table.take_urgent() {
-                self.urgent = Some((place, block));
-            }
+        if let Some(counter) = self.counters.get_mut(counter as usize) {
+            counter.table.count(key, slice, value);
         }
     }
 

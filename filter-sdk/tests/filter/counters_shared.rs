@@ -280,6 +280,30 @@ fn many_keys_are_told_before_the_tick() {
 }
 
 #[test]
+fn many_keys_of_many_counters_are_told_before_the_tick() {
+    let counter = |number| {
+        format!(
+            "  c{number}: {{ key: ['request.params[\"id\"]'], window: 1h, max_keys: {number} }}\n"
+        )
+    };
+    let counters: String = (200..216).map(counter).collect();
+    let more = format!("\ncounters:\n{counters}").leak();
+    let bundle = Spec { more, ..PLAIN };
+    let mut driver = Driver::with_json(&with_bundle(&bundle));
+    driver.tick();
+    for request in 0..200 {
+        let ids: Vec<String> = (0..16).map(|id| format!("id={request}-{id}")).collect();
+        driver.request(&format!("/?{}", ids.join("&")), &[]);
+        if request == 0 {
+            driver.tick();
+        }
+    }
+    driver.tick();
+    assert!(driver.metric("riskgate.counters.told") > 16 * 50);
+    assert_eq!(driver.metric("riskgate.counters.untold"), 0);
+}
+
+#[test]
 fn the_work_of_a_tick_is_bounded_and_goes_on_in_the_next() {
     let mut vms = vms(2);
     tick_twice(&mut vms);
