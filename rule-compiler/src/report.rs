@@ -67,7 +67,7 @@ impl Report<'_> {
             files,
         } = self.counts();
         let place = format!("in {}", counted(files, "file"));
-        let answered = match self.analysis.suppressed.len() {
+        let answered = match self.analysis.suppressed_count {
             0 => String::new(),
             count => format!(", {count} suppressed"),
         };

@@ -147,7 +147,7 @@ const HEAD: &str = "# Evasion
 
 A rule compares bytes. What a client means by them is up to the server behind the proxy, and clients know many ways to write the same thing. This page has the tricks, and which chain of transforms
 defeats which. It is made of `testdata/evasion/`, which has one file a trick; a test runs every request of it through a built bundle: the naive rule and those that look like a defence miss it, the defended rule finds it, and
-leaves requests alone that only look like it.
+leaves requests alone that only look like it. Another test sends them all through a real Envoy, repeated headers on lines of their own.
 
 Three rules of thumb:
 

@@ -12,6 +12,7 @@ mod bodies;
 mod canary;
 mod claims;
 mod counters;
+mod evasion;
 mod forged;
 mod listeners;
 mod load;

@@ -13,6 +13,7 @@ const MAX_KEPT: usize = 1_000;
 pub(crate) struct Diagnostics {
     kept: Vec<Diagnostic>,
     suppressed: Vec<Suppressed>,
+    suppressed_count: usize,
     error_count: usize,
     warning_count: usize,
     rule: Option<String>,
@@ -25,6 +26,8 @@ pub(crate) struct Diagnostics {
 pub(crate) struct Findings {
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) suppressed: Vec<Suppressed>,
+    /// How many were suppressed, kept or not.
+    pub(crate) suppressed_count: usize,
     /// How many more errors there were.
     pub(crate) omitted_errors: usize,
     /// How many more warnings there were.
@@ -61,7 +64,8 @@ impl Diagnostics {
     }
 
     fn suppress(&mut self, diagnostic: Diagnostic, reason: String) {
-        if self.suppressed.len() < MAX_KEPT {
+        self.suppressed_count += 1;
+        if self.suppressed_count <= MAX_KEPT {
             self.suppressed.push(Suppressed { diagnostic, reason });
         }
     }
@@ -84,6 +88,7 @@ impl Diagnostics {
         Findings {
             diagnostics: self.kept,
             suppressed: self.suppressed,
+            suppressed_count: self.suppressed_count,
             omitted_errors: self.error_count.saturating_sub(MAX_KEPT),
             omitted_warnings: self.warning_count.saturating_sub(MAX_KEPT),
         }

@@ -31,6 +31,8 @@ pub struct Analysis {
     pub diagnostics: Vec<Diagnostic>,
     /// Warnings that the author has answered, the first thousand.
     pub suppressed: Vec<Suppressed>,
+    /// How many of them there were.
+    pub suppressed_count: usize,
     /// How many more errors there were.
     pub omitted_errors: usize,
     /// How many more warnings there were.
@@ -87,6 +89,7 @@ fn analyse_when(sources: &Sources, now_us: Option<i64>) -> Analysis {
     let Findings {
         diagnostics,
         suppressed,
+        suppressed_count,
         omitted_errors,
         omitted_warnings,
     } = diagnostics.finish();
@@ -94,6 +97,7 @@ fn analyse_when(sources: &Sources, now_us: Option<i64>) -> Analysis {
         ruleset,
         diagnostics,
         suppressed,
+        suppressed_count,
         omitted_errors,
         omitted_warnings,
         sources: files.sources,

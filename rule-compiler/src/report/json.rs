@@ -41,6 +41,7 @@ struct Summary {
     warnings: usize,
     files: usize,
     omitted: usize,
+    suppressed: usize,
 }
 
 #[derive(Serialize)]
@@ -131,6 +132,7 @@ impl<'a> Document<'a> {
                 warnings,
                 files,
                 omitted: analysis.omitted_errors + analysis.omitted_warnings,
+                suppressed: analysis.suppressed_count,
             },
             diagnostics: analysis.diagnostics.iter().map(finding).collect(),
             suppressed: analysis
