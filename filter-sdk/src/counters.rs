@@ -111,9 +111,12 @@ impl NodeCounters {
             return;
         }
         let mut exchange = Exchange::new(around, &mut self.buffers);
-        self.turn = (self.turn + 1) % self.counters.len();
+        let count = self.counters.len();
+        self.turn = (self.turn + 1) % count;
         let (before, first) = self.counters.split_at_mut(self.turn);
         for counter in first.iter_mut().chain(before) {
+            // Keys that flood one counter must not hold up the others.
+            exchange.allow_one_of(count);
             exchange.counter(counter);
         }
     }

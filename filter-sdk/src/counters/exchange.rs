@@ -36,9 +36,16 @@ impl<'e> Exchange<'e> {
         Exchange {
             around,
             buffers,
-            blocks_left: BLOCKS_MAX,
-            bytes_left: BYTES_MAX,
+            blocks_left: 0,
+            bytes_left: 0,
         }
+    }
+
+    /// Allows the work of one of so many counters in a tick, beside what those before it left undone.
+    pub(super) fn allow_one_of(&mut self, counters: usize) {
+        let blocks = u32::try_from(counters).map_or(1, |counters| BLOCKS_MAX / counters.max(1));
+        self.blocks_left += blocks.max(1);
+        self.bytes_left += (BYTES_MAX / counters.max(1)).max(1);
     }
 
     /// Takes in what others have counted, and tells what this VM has.

@@ -304,6 +304,49 @@ fn many_keys_of_many_counters_are_told_before_the_tick() {
 }
 
 #[test]
+fn a_flood_of_keys_of_one_counter_holds_up_no_other() {
+    let more = concat!(
+        "\ncounters:\n  flooded: { key: ['request.headers[\"x-flood\"]'], window: 1h }\n",
+        "  b0: { key: ['request.headers[\"x-device\"]'], window: 1h }\n",
+        "  b1: { key: ['request.headers[\"x-device\"]'], window: 2h }\n",
+        "  b2: { key: ['request.headers[\"x-device\"]'], window: 3h }\n",
+        "  b3: { key: ['request.headers[\"x-device\"]'], window: 4h }\n",
+    );
+    let rules = concat!(
+        "\n  - { id: r0, when: counters.b0 > 1, then: deny }",
+        "\n  - { id: r1, when: counters.b1 > 1, then: deny }",
+        "\n  - { id: r2, when: counters.b2 > 1, then: deny }",
+        "\n  - { id: r3, when: counters.b3 > 1 || counters.flooded > 100000, then: deny }\n",
+    );
+    let bundle = Spec {
+        more,
+        rules,
+        ..PLAIN
+    };
+    let mut vms: Vec<Driver> = (0..2)
+        .map(|_| Driver::with_json(&with_bundle(&bundle)))
+        .collect();
+    vms[1].proxy.shared_data = Rc::clone(&vms[0].proxy.shared_data);
+    for vm in &mut vms {
+        vm.tick();
+        vm.status("/");
+        vm.tick();
+    }
+    for round in 0..20 {
+        for key in 0..2_000 {
+            let key = format!("{round}-{key}");
+            vms[0].request("/", &[("x-flood", key.as_bytes())]);
+        }
+        let device = format!("d{round}");
+        assert!(tap(&mut vms[0], &device));
+        vms.iter_mut().for_each(Driver::tick);
+        tap(&mut vms[1], &device);
+        let matched = vms[1].proxy.state.borrow().get("riskgate.matched").cloned();
+        assert_eq!(matched.as_deref(), Some("r0,r1,r2,r3"), "round {round}");
+    }
+}
+
+#[test]
 fn the_work_of_a_tick_is_bounded_and_goes_on_in_the_next() {
     let mut vms = vms(2);
     tick_twice(&mut vms);
