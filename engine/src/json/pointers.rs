@@ -1,7 +1,6 @@
 //! The JSON pointers (RFC 6901) that rules name, as one tree, so that a walk follows all of them at once.
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -96,7 +95,8 @@ struct Tree {
 #[derive(Default)]
 struct Branch {
     name: Option<NameId>,
-    children: BTreeMap<Vec<u8>, NodeId>,
+    /// Ascending by token.
+    children: Vec<(Vec<u8>, NodeId)>,
 }
 
 impl Default for Tree {
@@ -115,10 +115,20 @@ impl Tree {
             let Some(branch) = self.nodes.get_mut(node as usize) else {
                 return;
             };
-            let token = decoded(token).unwrap_or_default().into_owned();
-            node = *branch.children.entry(token).or_insert(next);
-            if node == next {
-                self.nodes.push(Branch::default());
+            let token = decoded(token).unwrap_or_default();
+            let place = branch
+                .children
+                .binary_search_by(|(held, _)| held.as_slice().cmp(&token));
+            match place {
+                Ok(place) => {
+                    let child = branch.children.get(place);
+                    node = child.map_or(next, |(_, child)| *child);
+                }
+                Err(place) => {
+                    branch.children.insert(place, (token.into_owned(), next));
+                    self.nodes.push(Branch::default());
+                    node = next;
+                }
             }
         }
         if let Some(branch) = self.nodes.get_mut(node as usize) {
@@ -130,7 +140,8 @@ impl Tree {
         let mut pointers = Pointers::default();
         for Branch { name, children } in self.nodes {
             let (members, elements) = (pointers.members.len(), pointers.elements.len());
-            let any = children.get(b"*".as_slice()).copied();
+            let any = children.iter().find(|(token, _)| token == b"*");
+            let any = any.map(|(_, child)| *child);
             for (token, child) in children {
                 if let Some(index) = index(&token) {
                     pointers.elements.push((index, child));
