@@ -75,6 +75,7 @@ impl<'e> Exchange<'e> {
         let (count, first) = (counter.table.block_count(), counter.sharing.first);
         counter.sharing.first = 0;
         let swept = counter.sharing.next_swept();
+        let mut done = Ok(());
         for block in (first..count).chain(0..first) {
             let is_due = counter.sharing.has_news(block) || counter.table.has_changed(block);
             if !is_due && block != swept {
@@ -84,9 +85,14 @@ impl<'e> Exchange<'e> {
                 counter.sharing.first = block;
                 break;
             }
-            self.block(counter, area, block)?;
+            done = self.block(counter, area, block);
+            if done.is_err() {
+                // One that fails again and again is the last of the next tick.
+                counter.sharing.first = (block + 1) % count;
+                break;
+            }
         }
-        self.tell_index(counter, area)
+        done.and(self.tell_index(counter, area))
     }
 
     /// Where the counter is. A new place begins empty, whatever is there: what this VM knows it tells again.

@@ -175,6 +175,29 @@ fn shared_data_that_fails_for_a_while_loses_nothing() {
 }
 
 #[test]
+fn a_block_that_cannot_be_read_holds_up_no_other() {
+    let mut vms = vms(2);
+    for vm in &mut vms {
+        *vm.proxy.unreadable.get_mut() = Some("riskgate.counters.v1/shop//0/0".to_owned());
+    }
+    for number in 0..2_000 {
+        assert!(tap(&mut vms[number % 2], &format!("d{number}")));
+    }
+    (0..4).for_each(|_| tick_twice(&mut vms));
+    // All keys but those of one block of 224.
+    let mut told = 0;
+    for number in (0..2_000).step_by(50) {
+        let device = format!("d{number}");
+        (1..LIMIT).for_each(|_| assert!(tap(&mut vms[1], &device)));
+        told += usize::from(!tap(&mut vms[1], &device));
+    }
+    assert!(told >= 37, "{told} of 40");
+    for vm in &vms {
+        assert!(vm.metric("riskgate.counters.failures") > 0);
+    }
+}
+
+#[test]
 fn what_a_neighbour_writes_or_erases_takes_no_count_away() {
     for forged in [&b""[..], b"x", &[0; 400], &[0xff; 20_000]] {
         let mut vms = vms(2);

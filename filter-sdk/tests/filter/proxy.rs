@@ -29,6 +29,8 @@ pub(crate) struct Proxy {
     pub(crate) constant_random: Cell<Option<u8>>,
     /// Names of methods that fail.
     pub(crate) broken: RefCell<HashSet<&'static str>>,
+    /// A name of shared data that cannot be read.
+    pub(crate) unreadable: RefCell<Option<String>>,
     /// A method that fails the next time, and works again then.
     pub(crate) fails_once: Cell<Option<&'static str>>,
     /// Somebody else's work, when a method is called after so many other calls of it, before it does anything.
@@ -157,6 +159,9 @@ impl Host for Proxy {
     ) -> Result<Option<Version>, HostError> {
         value.clear();
         self.enter("shared_data_version")?;
+        if self.unreadable.borrow().as_deref() == Some(key) {
+            return Err(HostError::Buffer);
+        }
         let values = self.shared_data.values.borrow();
         let Some((held, version)) = values.get(key) else {
             return Ok(None);
