@@ -48,8 +48,13 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let report = Report::new(&tally, &plan, &limits);
     if tally.requests == 0 {
         let name = args.traffic.display();
+        let help = if tally.without_request > 0 {
+            "; its lines have no path: say which field has it with --map request.path=FIELD"
+        } else {
+            ""
+        };
         return Err(Failure::unable(format!(
-            "traffic `{name}` holds no request"
+            "traffic `{name}` holds no request{help}"
         )));
     }
     print(&report, args.format)?;

@@ -187,7 +187,7 @@ fn index_of(ruleset: &LoadedRuleset, id: &str) -> Result<u32, UnknownRule> {
         id: id.to_owned(),
         help: match closest(id, ruleset.rule_ids()) {
             Some(close) => format!("did you mean `{close}`?"),
-            None => "`rulec inspect` lists them".to_owned(),
+            None => "`rulec inspect --format json` lists those of a bundle".to_owned(),
         },
     })
 }

@@ -130,6 +130,10 @@ fn rules_that_nearly_matched_and_one_that_was_asked_for() {
         "{inactive}"
     );
     run("--rule scaners").expect(2, "no rule has the id `scaners`; did you mean `scanners`?");
+    run("--rule 0").expect(
+        2,
+        "no rule has the id `0`; `rulec inspect --format json` lists",
+    );
 }
 
 #[test]

@@ -23,6 +23,7 @@ fn a_new_ruleset_passes_all_that_it_is_told_to() {
     workshop
         .run("check My_Rules --deny warnings")
         .expect(0, "no errors");
+    workshop.run("fmt --check My_Rules").expect(0, "");
 }
 
 #[test]

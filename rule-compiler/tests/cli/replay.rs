@@ -142,6 +142,14 @@ fn bad_lines_stop_it_or_are_counted() {
 }
 
 #[test]
+fn a_log_without_paths_is_asked_for_the_field_that_has_them() {
+    let workshop = Workshop::furnished();
+    let log = "{\"uri\":\"/sale\"}\n";
+    replay(&workshop, "--from envoy-log", log).expect(2, "--map request.path=FIELD");
+    replay(&workshop, "--map request.path=uri", log).expect(0, "");
+}
+
+#[test]
 fn access_logs_are_read_by_a_mapping() {
     let workshop = Workshop::furnished();
     let log = r#"{"start":"2026-11-05T21:00:00.000Z","client":"203.0.113.9:1","method":"GET","host":"shop","path":"/sale","status":200,"headers":{"user-agent":"sqlmap"}}
