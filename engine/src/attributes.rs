@@ -17,7 +17,7 @@ pub type AttributeId = u32;
 /// Stands for the key of an attribute that has none.
 pub const NO_KEY: StringId = u32::MAX;
 
-/// A longer name of a header, parameter, cookie, claim or field of a body is refused, in bytes.
+/// A longer name of a header, parameter, cookie, claim, field of a body or custom attribute is refused, in bytes.
 pub const MAX_KEY_LEN: usize = 256;
 
 /// More transforms in a chain are refused.
@@ -59,6 +59,7 @@ pub enum Base {
     ResponseHeader = 22,
     BodyJson = 23,
     BodyForm = 24,
+    Custom = 25,
 }
 
 /// What kind of values a base has.
@@ -73,7 +74,7 @@ pub(crate) enum ValueKind {
 }
 
 impl Base {
-    const ALL: [Base; 25] = [
+    const ALL: [Base; 26] = [
         Base::Method,
         Base::Scheme,
         Base::Host,
@@ -99,6 +100,7 @@ impl Base {
         Base::ResponseHeader,
         Base::BodyJson,
         Base::BodyForm,
+        Base::Custom,
     ];
 
     fn from_code(code: u8) -> Option<Base> {
@@ -115,6 +117,7 @@ impl Base {
                 | Base::ResponseHeader
                 | Base::BodyJson
                 | Base::BodyForm
+                | Base::Custom
         )
     }
 
@@ -143,8 +146,8 @@ impl Base {
 pub struct Attribute {
     /// Where its values come from.
     pub base: Base,
-    /// The name of a header, parameter, cookie, claim, field of a form or header of the response, or a JSON pointer;
-    /// [`NO_KEY`] for the others.
+    /// The name of a header, parameter, cookie, claim, field of a form, header of the response or custom attribute, or a
+    /// JSON pointer; [`NO_KEY`] for the others.
     pub key: StringId,
     /// A string of transform codes, in order.
     pub transforms: StringId,
@@ -275,7 +278,7 @@ impl Attribute {
         strings.check(self.key, what)?;
         strings.check_len(self.key, MAX_KEY_LEN, what)?;
         match self.base {
-            Base::Claim => strings.check_text(self.key, what),
+            Base::Claim | Base::Custom => strings.check_text(self.key, what),
             Base::BodyJson if !is_json_pointer(strings.get(self.key)) => {
                 Err(BundleError::BadValue { what })
             }

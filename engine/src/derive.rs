@@ -37,6 +37,7 @@ pub(crate) struct Values {
     response_headers: Fields,
     body_json: Fields,
     body_form: Fields,
+    custom: Fields,
     walked: Walked,
     /// Whether the body was read as JSON and is none.
     pub(crate) is_json_malformed: bool,
@@ -69,6 +70,7 @@ impl Values {
             .clear(generation, &sources.response_headers);
         self.body_json.clear(generation, &sources.body_json);
         self.body_form.clear(generation, &sources.body_form);
+        self.custom.clear(generation, &sources.custom);
         self.is_json_malformed = false;
     }
 
@@ -123,6 +125,10 @@ impl Values {
             Base::Claim => self.push_fields(id, from, |values, place| {
                 let claim = from.request.claims.get(place.start);
                 values.push(claim.map_or(&[], |(_, value)| value), transforms);
+            }),
+            Base::Custom => self.push_fields(id, from, |values, place| {
+                let custom = from.request.custom.get(place.start);
+                values.push(custom.map_or(&[], |(_, value)| value), transforms);
             }),
             Base::ResponseHeader => self.push_fields(id, from, |values, place| {
                 let header = from.response.headers.get(place.start);
@@ -188,6 +194,7 @@ impl Values {
             Base::ResponseHeader => Some(&self.response_headers),
             Base::BodyJson => Some(&self.body_json),
             Base::BodyForm => Some(&self.body_form),
+            Base::Custom => Some(&self.custom),
             _ => None,
         }
     }
@@ -205,6 +212,10 @@ impl Values {
             Base::Claim => {
                 self.claims
                     .sort_named(from.request.claims, &from.sources.claims, from.strings);
+            }
+            Base::Custom => {
+                self.custom
+                    .sort_named(from.request.custom, &from.sources.custom, from.strings);
             }
             Base::ResponseHeader => {
                 let names = &from.sources.response_headers;
@@ -352,6 +363,7 @@ pub(crate) fn single_value<'a>(base: Base, request: &Request<'a>) -> Option<&'a 
         | Base::Header
         | Base::Cookie
         | Base::Claim
+        | Base::Custom
         | Base::BodyJson
         | Base::BodyForm
         | Base::Time

@@ -248,7 +248,13 @@ impl<'a> Evaluation<'a> {
         for &id in &self.sections.sources.fixed {
             self.look_up_attribute(id);
         }
-        for base in [Base::Header, Base::Param, Base::Cookie, Base::Claim] {
+        for base in [
+            Base::Header,
+            Base::Param,
+            Base::Cookie,
+            Base::Claim,
+            Base::Custom,
+        ] {
             self.look_up_names(base);
         }
     }

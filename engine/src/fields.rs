@@ -90,7 +90,7 @@ impl Fields {
         self.fields.push(Field { place, next: None });
     }
 
-    /// Headers and claims stay where they are: their place is their index.
+    /// Headers, claims and custom attributes stay where they are: their place is their index.
     pub(crate) fn sort_named(
         &mut self,
         named: &[(&[u8], &[u8])],

@@ -41,6 +41,8 @@ pub struct Request<'a> {
     pub tls_version: Option<&'a [u8]>,
     /// Verified JWT claims, name and text.
     pub claims: &'a [(&'a [u8], &'a [u8])],
+    /// What a custom filter knows of the request, by the names of attributes that authors declared; a name may come twice.
+    pub custom: &'a [(&'a [u8], &'a [u8])],
     /// The whole body as the upstream reads it; `None` if there is none, if it is not known yet, and if it cannot be had.
     pub body: Option<&'a [u8]>,
 }
@@ -79,6 +81,7 @@ needs! {
     server_name: ServerName;
     tls_version: TlsVersion;
     claims: Claim;
+    custom: Custom;
     response_code: ResponseCode;
     response_headers: ResponseHeader;
     body: BodyJson | BodyForm;

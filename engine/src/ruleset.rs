@@ -394,6 +394,12 @@ impl Ruleset {
         names.map(|name| self.sections.strings.text(name))
     }
 
+    /// The names of the custom attributes that rules read, each once.
+    pub fn custom(&self) -> impl Iterator<Item = &str> {
+        let names = self.sections.sources.custom.texts();
+        names.map(|name| self.sections.strings.text(name))
+    }
+
     /// The ruleset's name.
     #[must_use]
     pub fn name(&self) -> &str {

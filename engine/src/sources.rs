@@ -69,6 +69,7 @@ pub(crate) struct Sources {
     pub(crate) response_headers: Names,
     pub(crate) body_json: Names,
     pub(crate) body_form: Names,
+    pub(crate) custom: Names,
     pub(crate) pointers: Pointers,
     /// By attribute.
     scanned: Vec<AtomId>,
@@ -95,6 +96,7 @@ impl Sources {
         sources.response_headers = sources.add_names(Base::ResponseHeader, index);
         sources.body_json = sources.add_names(Base::BodyJson, index);
         sources.body_form = sources.add_names(Base::BodyForm, index);
+        sources.custom = sources.add_names(Base::Custom, index);
         sources.pointers = Pointers::new(&sources.body_json, index.strings);
         sources
     }
@@ -124,6 +126,7 @@ impl Sources {
             Base::ResponseHeader => Some(&self.response_headers),
             Base::BodyJson => Some(&self.body_json),
             Base::BodyForm => Some(&self.body_form),
+            Base::Custom => Some(&self.custom),
             _ => None,
         }
     }

@@ -114,6 +114,7 @@ impl<'m> Inbound<'m> {
             server_name: attributes.server_name.get(),
             tls_version: attributes.tls_version.get(),
             claims,
+            custom: &[],
             body,
         }
     }

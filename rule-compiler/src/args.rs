@@ -74,6 +74,9 @@ pub(crate) struct BuildArgs {
     /// Fail if a request can cost more than so many steps; `rulec check --cost` shows what rules cost.
     #[arg(long, value_name = "STEPS", value_parser = steps)]
     pub(crate) max_cost: Option<u64>,
+    /// A file that declares the attributes of a custom filter.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) attributes: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -95,6 +98,9 @@ pub(crate) struct CheckArgs {
     /// Judge what is over for good at this time: RFC 3339 or Unix seconds [default: now]
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
+    /// A file that declares the attributes of a custom filter.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) attributes: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -145,6 +151,9 @@ pub(crate) struct ExplainArgs {
     /// For people or for machines.
     #[arg(long, value_enum, default_value_t = Format::Human, requires = "request")]
     pub(crate) format: Format,
+    /// A file that declares the attributes of a custom filter.
+    #[arg(long, requires = "request", value_name = "FILE")]
+    pub(crate) attributes: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -239,6 +248,9 @@ pub(crate) struct TestArgs {
     /// Fail if the tests show less than this; counts the sides of rules and of their tests.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) min_coverage: Option<f64>,
+    /// A file that declares the attributes of a custom filter.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) attributes: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -260,6 +272,9 @@ pub(crate) struct DiffArgs {
     /// For people or for machines.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
+    /// A file that declares the attributes of a custom filter.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) attributes: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

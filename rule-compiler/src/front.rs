@@ -23,6 +23,7 @@ mod cel;
 mod check;
 mod context;
 mod counter;
+mod custom;
 mod duration;
 mod environment;
 mod fields;
@@ -47,7 +48,7 @@ mod yaml;
 pub use analysis::{Analysis, analyse, analyse_at, atom_places};
 pub(crate) use check::is_many_valued;
 pub use rule::AtomPlace;
-pub use sources::{ReadError, Sources, read_ruleset, read_tests};
+pub use sources::{ReadError, Sources, read_ruleset, read_ruleset_with, read_tests};
 pub use test_file::{TestAnalysis, analyse_tests};
 pub(crate) use text::{closest, did_you_mean};
 

@@ -331,6 +331,13 @@ pub enum Base {
     /// A JSON pointer.
     BodyJson(String),
     BodyForm(Vec<u8>),
+    /// Of a custom filter.
+    Custom {
+        /// As authors declared it.
+        name: String,
+        /// Whether a request may have several values.
+        is_many_valued: bool,
+    },
 }
 
 impl Base {

@@ -24,7 +24,7 @@ use riskgate_engine::bundle::writer::NewSection;
 use riskgate_engine::{atoms, attributes, dfa, prefixes, program};
 use thiserror::Error;
 
-use crate::ir::{Condition, Rule, Ruleset, Stage};
+use crate::ir::{Base, Condition, Rule, Ruleset, Stage};
 use intern::Interner;
 
 pub use lists::{ApproximateList, approximate_lists};
@@ -132,7 +132,7 @@ fn lower_with<'r>(
 #[must_use]
 pub fn min_engine(ruleset: &Ruleset) -> u16 {
     let is_canary = |rule: &Rule| matches!(rule.stage, Stage::Canary(_));
-    let is_new = |rule: &Rule| is_canary(rule) || reads_body(&rule.when);
+    let is_new = |rule: &Rule| is_canary(rule) || reads_new(&rule.when);
     if ruleset.rules.iter().any(is_new) || !ruleset.counters.is_empty() {
         2
     } else {
@@ -140,12 +140,16 @@ pub fn min_engine(ruleset: &Ruleset) -> u16 {
     }
 }
 
-fn reads_body(condition: &Condition) -> bool {
+/// Bodies, or what a custom filter knows. That a canary or a counter may read it too makes no difference: they are new.
+fn reads_new(condition: &Condition) -> bool {
     match condition {
         Condition::Constant(_) => false,
-        Condition::Atom(atom) => atom.attribute.base.is_of_body(),
-        Condition::Not(inner) => reads_body(inner),
-        Condition::All(parts) | Condition::Any(parts) => parts.iter().any(reads_body),
+        Condition::Atom(atom) => {
+            let base = &atom.attribute.base;
+            base.is_of_body() || matches!(base, Base::Custom { .. })
+        }
+        Condition::Not(inner) => reads_new(inner),
+        Condition::All(parts) | Condition::Any(parts) => parts.iter().any(reads_new),
     }
 }
 

@@ -108,6 +108,8 @@ struct Wire {
     tls_version: Option<String>,
     #[serde(default)]
     claims: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    attributes: Headers,
     time: Option<String>,
     body: Option<String>,
     body_b64: Option<String>,
@@ -136,6 +138,7 @@ pub struct OwnedRequest {
     server_name: Option<String>,
     tls_version: Option<String>,
     claims: Vec<(String, String)>,
+    custom: Vec<OwnedHeader>,
     time_us: Option<i64>,
     response_code: Option<u16>,
     response_headers: Vec<OwnedHeader>,
@@ -202,6 +205,7 @@ fn from_wire(wire: Wire) -> Result<OwnedRequest, RequestError> {
         server_name: wire.server_name,
         tls_version: wire.tls_version,
         claims: wire.claims.into_iter().collect(),
+        custom: wire.attributes.decode()?,
         time_us,
         response_code: wire.response_code,
         response_headers: wire.response_headers.decode()?,
@@ -235,6 +239,11 @@ impl OwnedRequest {
             .iter()
             .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
             .collect();
+        let custom: Vec<(&[u8], &[u8])> = self
+            .custom
+            .iter()
+            .map(|(name, value)| (name.as_slice(), value.as_slice()))
+            .collect();
         use_request(&Request {
             method: Some(&self.method),
             scheme: Some(&self.scheme),
@@ -252,6 +261,7 @@ impl OwnedRequest {
             server_name: bytes(&self.server_name),
             tls_version: bytes(&self.tls_version),
             claims: &claims,
+            custom: &custom,
             // As in the filter: what is encoded cannot be read.
             body: self.body.as_deref().filter(|_| !is_encoded(&headers)),
         })

@@ -65,6 +65,7 @@ fn completed(example: &str) -> (String, String) {
             manifest,
             rule("    when: connection.mtls\n    then: deny\n"),
         ),
+        "attributes" => (manifest, "rules: []".to_owned()),
         "language" => (
             format!("{example}ruleset: example\n"),
             "rules: []".to_owned(),
@@ -111,7 +112,11 @@ fn diagnose(example: &str) -> (Vec<Code>, String) {
         ("ruleset.yaml", manifest.as_str()),
         (name.unwrap_or("a.rules.yaml"), &rules),
     ];
-    let found = analyse_at(&Sources::from_texts(files), NOW_US);
+    let mut sources = Sources::from_texts(files);
+    if example.starts_with("attributes:") {
+        sources = sources.with_attributes("attributes.yaml", example);
+    }
+    let found = analyse_at(&sources, NOW_US);
     let mut text = render(&found.diagnostics, &found.sources, false);
     let mut diagnostics = found.diagnostics;
     if let Some(ruleset) = &found.ruleset {

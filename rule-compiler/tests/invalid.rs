@@ -18,7 +18,7 @@ use std::{
 
 use riskgate_compiler::{
     diagnostic::{Code, Diagnostic, render},
-    front::{Analysis, analyse_at, analyse_tests, read_ruleset, read_tests},
+    front::{Analysis, analyse_at, analyse_tests, read_ruleset_with, read_tests},
 };
 
 /// When the cases are judged.
@@ -38,7 +38,9 @@ fn cases() -> Vec<PathBuf> {
 }
 
 fn analysis(case: &Path) -> Analysis {
-    let sources = read_ruleset(case).unwrap_or_else(|error| panic!("{}: {error}", case.display()));
+    let attributes = Some(case.join("attributes.yaml")).filter(|path| path.exists());
+    let sources = read_ruleset_with(case, attributes.as_deref());
+    let sources = sources.unwrap_or_else(|error| panic!("{}: {error}", case.display()));
     analyse_at(&sources, NOW_US)
 }
 

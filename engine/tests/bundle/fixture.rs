@@ -523,6 +523,7 @@ pub(crate) fn for_each_request(mut visit: impl FnMut(&Request<'_>)) {
         client_ip: Some(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9))),
         time_us: 1_700_000_000_000_000,
         claims: CLAIMS,
+        custom: &[],
         ..Request::default()
     };
     let long = [b"/%61%62/./".as_slice(), &[b'x'; 90]].concat();
@@ -532,6 +533,7 @@ pub(crate) fn for_each_request(mut visit: impl FnMut(&Request<'_>)) {
         Request {
             path: Some(b"/.env"),
             claims: &[],
+            custom: &[],
             ..plain
         },
         Request {

@@ -487,7 +487,7 @@ fn the_limits_that_the_page_gives() {
         ("a rule's id", rules::MAX_ID_LEN),
         ("the name of a header or tag", strings::MAX_HEADER_NAME_LEN),
         (
-            "the name of a header, parameter, cookie or claim that a rule reads",
+            "the name of a header, parameter, cookie, claim or custom attribute that a rule reads",
             attributes::MAX_KEY_LEN,
         ),
         (

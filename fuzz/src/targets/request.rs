@@ -77,6 +77,7 @@ fn put(request: &mut RequestCase, letter: u8, value: &[u8]) {
         b'l' => &mut request.tls_version,
         b'd' => &mut request.body,
         b'h' => return request.headers.extend(pair(value)),
+        b'k' => return request.custom.extend(pair(value)),
         b'c' => return request.claims.extend(pair(value)),
         b'x' => return request.source_ip = address(value),
         b'y' => return request.client_ip = address(value),
@@ -123,7 +124,11 @@ pub(super) fn lines(request: &RequestCase) -> Vec<u8> {
             line(letter, &value.0);
         }
     }
-    for (letter, pairs) in [(b'h', &request.headers), (b'c', &request.claims)] {
+    for (letter, pairs) in [
+        (b'h', &request.headers),
+        (b'c', &request.claims),
+        (b'k', &request.custom),
+    ] {
         for (name, value) in pairs {
             line(letter, &[name.0.as_slice(), b":", &value.0].concat());
         }

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
         )));
     }
     let key = read_signing_key(&args.key).map_err(Failure::unable)?;
-    let ruleset = analyse(&args.ruleset)?;
+    let ruleset = analyse(&args.ruleset, args.attributes.as_deref())?;
     enforce_cost(&ruleset, args.max_cost)?;
     let options = BuildOptions {
         revision: args.revision,

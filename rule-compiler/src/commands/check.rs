@@ -20,7 +20,7 @@ use crate::time::{now_s, parse_time_s};
 pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let at_s = args.at.as_deref().map(|at| parse_time_s(at, "--at"));
     let at_s = at_s.transpose()?.unwrap_or_else(now_s);
-    let mut analysis = read(&args.ruleset, Some(at_s))?;
+    let mut analysis = read(&args.ruleset, args.attributes.as_deref(), Some(at_s))?;
     deny(&mut analysis, &args.deny);
     let (failures, cost) = compile(&analysis, args);
     let report = Report {
@@ -40,8 +40,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 /// The ruleset of a folder, for a command that needs one; every diagnostic is printed.
-pub(crate) fn analyse(folder: &Path) -> Result<ir::Ruleset, Failure> {
-    let analysis = read(folder, None)?;
+pub(crate) fn analyse(folder: &Path, attributes: Option<&Path>) -> Result<ir::Ruleset, Failure> {
+    let analysis = read(folder, attributes, None)?;
     tell(&analysis.report(is_colourful()));
     let report = Report {
         analysis: &analysis,
@@ -56,8 +56,8 @@ pub(crate) fn analyse(folder: &Path) -> Result<ir::Ruleset, Failure> {
     Ok(ruleset)
 }
 
-fn read(folder: &Path, at_s: Option<u64>) -> Result<Analysis, Failure> {
-    let sources = front::read_ruleset(folder).map_err(Failure::unable)?;
+fn read(folder: &Path, attributes: Option<&Path>, at_s: Option<u64>) -> Result<Analysis, Failure> {
+    let sources = front::read_ruleset_with(folder, attributes).map_err(Failure::unable)?;
     let at_us = at_s.and_then(|at_s| i64::try_from(at_s).ok()?.checked_mul(1_000_000));
     let mut analysis = match at_us {
         Some(at_us) => front::analyse_at(&sources, at_us),

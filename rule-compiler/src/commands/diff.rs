@@ -11,8 +11,8 @@ use crate::failure::Failure;
 use crate::output::{flush, print_line, read_bundle};
 
 pub(crate) fn run(args: &DiffArgs) -> Result<(), Failure> {
-    let old = load(&args.old)?;
-    let new = load(&args.new)?;
+    let old = load(&args.old, args.attributes.as_deref())?;
+    let new = load(&args.new, args.attributes.as_deref())?;
     let report = diff(&old, &new);
     let text = match args.format {
         Format::Human => report.human(),
@@ -29,9 +29,9 @@ pub(crate) fn run(args: &DiffArgs) -> Result<(), Failure> {
     }
 }
 
-fn load(path: &Path) -> Result<Loaded, Failure> {
+fn load(path: &Path, attributes: Option<&Path>) -> Result<Loaded, Failure> {
     if path.is_dir() {
-        return Loaded::compile(&analyse(path)?).map_err(Failure::finding);
+        return Loaded::compile(&analyse(path, attributes)?).map_err(Failure::finding);
     }
     let bytes = read_bundle(path)?;
     Loaded::read(&bytes)

@@ -15,7 +15,7 @@ use crate::output::{flush, is_colourful, print_line, tell};
 
 pub(crate) fn run(args: &TestArgs) -> Result<(), Failure> {
     let folder = &args.ruleset;
-    let ruleset = analyse(folder)?;
+    let ruleset = analyse(folder, args.attributes.as_deref())?;
     let cases = chosen(read(folder, &ruleset)?, args)?;
     let (report, coverage) = run_tests(&cases, &ruleset, args)?;
     let shown = coverage.as_ref().filter(|_| args.coverage);
@@ -45,7 +45,8 @@ fn run_tests(
         return Ok((report.map_err(Failure::unable)?, None));
     }
     let (loaded, ids) = traced_in_memory(ruleset).map_err(Failure::finding)?;
-    let sources = front::read_ruleset(&args.ruleset).map_err(Failure::unable)?;
+    let sources = front::read_ruleset_with(&args.ruleset, args.attributes.as_deref())
+        .map_err(Failure::unable)?;
     let texts = Texts::with_source(&loaded, ruleset, &ids);
     let coverage = Coverage::new(ruleset, &ids, &front::atom_places(&sources), &texts);
     let mut native = Native::covering(&loaded, coverage);

@@ -262,7 +262,7 @@ impl Parts {
                 Base::Method => parts.add_header(":method", steps),
                 Base::Scheme => parts.add_header(":scheme", steps),
                 Base::Id => parts.add_header("x-request-id", steps),
-                Base::Claim(_) => parts.claims.push(steps),
+                Base::Claim(_) | Base::Custom { .. } => parts.claims.push(steps),
                 Base::BodyJson(_) => parts.json.push(steps),
                 Base::BodyForm(_) => parts.form.push(steps),
                 Base::PeerUriSan | Base::PeerSubject | Base::ServerName => {

@@ -257,7 +257,12 @@ impl LiteralTable {
 fn is_split(base: &Base) -> bool {
     matches!(
         base,
-        Base::Param(_) | Base::Cookie(_) | Base::Claim(_) | Base::BodyJson(_) | Base::BodyForm(_)
+        Base::Param(_)
+            | Base::Cookie(_)
+            | Base::Claim(_)
+            | Base::BodyJson(_)
+            | Base::BodyForm(_)
+            | Base::Custom { .. }
     )
 }
 

@@ -406,6 +406,25 @@ codes! {
     ///
     /// Give them fewer `max_keys`, or use one for several rules. `rulec check` prints what each of them takes.
     CounterMemory = 43 Error,
+    /// A custom attribute with a name that is taken: by the language, or by another one.
+    ///
+    /// ```yaml
+    /// attributes:
+    ///   - { name: client.device, type: string }
+    /// ```
+    ///
+    /// Give it a name that begins otherwise, such as `device.id`: `request`, `source`, `client`, `connection`, `auth`,
+    /// `response`, `counters` and `lists` belong to the language.
+    TakenAttribute = 44 Error,
+    /// A custom attribute of a type that none can have.
+    ///
+    /// ```yaml
+    /// attributes:
+    ///   - { name: device.address, type: ip }
+    /// ```
+    ///
+    /// Declare a `string`, `strings`, `int`, `double` or `bool`.
+    AttributeType = 45 Error,
     /// `stage: canary` without `canary`, or the reverse.
     ///
     /// ```yaml

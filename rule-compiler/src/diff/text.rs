@@ -121,7 +121,10 @@ fn network((first, last): AddressRange) -> String {
 }
 
 pub(super) fn subject(subject: &Subject) -> String {
-    let mut text = base(subject.base).to_owned();
+    let mut text = match subject.base {
+        Base::Custom => String::from_utf8_lossy(&subject.key).into_owned(),
+        known => base(known).to_owned(),
+    };
     if takes_key(subject.base) {
         let _ = write!(text, "[{}]", quoted(&subject.key));
     }
@@ -189,6 +192,7 @@ fn base(base: Base) -> &'static str {
         Base::ResponseHeader => "response.headers",
         Base::BodyJson => "request.body.json",
         Base::BodyForm => "request.body.form",
+        Base::Custom => "",
     }
 }
 

@@ -131,6 +131,7 @@ impl<'r> Texts<'r> {
         let mut text = match (attribute.base, self.ruleset.string(attribute.key)) {
             (Base::Header, b"user-agent") => "request.useragent".to_owned(),
             (Base::Header, b"referer") => "request.referer".to_owned(),
+            (Base::Custom, name) => String::from_utf8_lossy(name).into_owned(),
             (base, _) if attribute.key == NO_KEY => name(base).to_owned(),
             (base, key) => format!("{}[{}]", name(base), quoted(key)),
         };
@@ -318,5 +319,6 @@ fn name(base: Base) -> &'static str {
         Base::ResponseHeader => "response.headers",
         Base::BodyJson => "request.body.json",
         Base::BodyForm => "request.body.form",
+        Base::Custom => "",
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     context::Context,
-    counter,
+    counter, custom,
     environment::Environment,
     folder::{FileText, Stray},
     limits::MAX_RULES,
@@ -146,6 +146,7 @@ struct Files {
     manifest: FileId,
     rules: Vec<FileId>,
     lists: ListFiles,
+    attributes: Option<FileId>,
     strays: Vec<(FileId, Stray)>,
 }
 
@@ -166,6 +167,8 @@ impl Files {
             (path.clone(), (map.add(path, text), list.clone()))
         });
         let lists: BTreeMap<_, _> = lists.collect();
+        let attributes = sources.attributes.as_ref();
+        let attributes = attributes.map(|(name, text)| map.add(name, text.clone()));
         let strays = sources.strays.iter();
         let strays = strays.map(|stray| (map.add(&stray.name, ""), stray.clone()));
         let strays = strays.collect();
@@ -174,6 +177,7 @@ impl Files {
             manifest,
             rules,
             lists,
+            attributes,
             strays,
         }
     }
@@ -195,6 +199,11 @@ fn report_strays(files: &Files, diagnostics: &mut Diagnostics) {
 }
 
 fn read_manifest(files: &Files, diagnostics: &mut Diagnostics) -> (Option<Manifest>, Environment) {
+    let custom = files.attributes.map(|file| {
+        let mut cx = Context::new(&files.sources, file, diagnostics);
+        let root = document(&mut cx, "`attributes: []`");
+        root.and_then(|root| custom::read(&mut cx, &root))
+    });
     let mut cx = Context::new(&files.sources, files.manifest, diagnostics);
     let Some(root) = document(&mut cx, "`language: 1` and `ruleset: name`") else {
         return (None, Environment::default());
@@ -204,6 +213,7 @@ fn read_manifest(files: &Files, diagnostics: &mut Diagnostics) -> (Option<Manife
         list::read(&mut cx, node, &files.lists)
     });
     let mut environment = Environment::new(lists);
+    environment.custom = custom.flatten().unwrap_or_default();
     if let Some(node) = counters {
         counter::read(&mut cx, node, &mut environment);
     }

@@ -21,11 +21,11 @@ use super::{
 };
 use crate::{
     diagnostic::Code,
-    ir::{Atom, Attribute, Condition, Test},
+    ir::{Atom, Attribute, Base, Condition, Test},
 };
 pub(crate) use placement::Placement;
 use scope::Typed;
-pub(crate) use scope::is_many_valued;
+pub(crate) use scope::{Type, is_many_valued, is_root};
 
 /// Where an atom stands. The bytes of the file are worked out only for a warning: that takes a walk over the scalar.
 pub(crate) struct Place<'n> {
@@ -151,7 +151,14 @@ impl Checker<'_, '_, '_> {
         self.scalar.text.get(range.clone()).unwrap_or("").to_owned()
     }
 
+    /// A bool of a custom filter is one of two texts.
     fn atom(&mut self, tested: &Typed, test: Test) -> Condition {
+        let is_custom = matches!(tested.attribute.base, Base::Custom { .. });
+        let test = match test {
+            Test::IsTrue if is_custom => Test::OneOf(vec![b"true".to_vec()]),
+            Test::IsFalse if is_custom => Test::OneOf(vec![b"false".to_vec()]),
+            test => test,
+        };
         self.atoms.push(Place {
             node: self.node,
             scalar: self.scalar,

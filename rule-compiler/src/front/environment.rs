@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{
     check::Placement,
     counter::Counters,
+    custom::CustomAttributes,
     list::Lists,
     pattern::{self, PatternError},
 };
@@ -17,6 +18,8 @@ pub(crate) struct Environment {
     pub(crate) lists: Lists,
     /// The counters and which of them are in use.
     pub(crate) counters: Counters,
+    /// What a custom filter knows of requests.
+    pub(crate) custom: CustomAttributes,
     /// What the expressions that are read are for.
     pub(crate) placement: Placement,
     patterns: HashMap<String, Result<Pattern, TooLarge>>,

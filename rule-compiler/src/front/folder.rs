@@ -198,16 +198,38 @@ impl Folder {
         if !fs::metadata(&real).map_err(file_error)?.is_file() {
             return Ok(FileText::NoFile);
         }
-        let mut bytes = Vec::new();
-        let limit = u64::try_from(MAX_FILE_LEN).unwrap_or(u64::MAX);
-        File::open(&real)
-            .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
-            .map_err(file_error)?;
-        if bytes.len() > MAX_FILE_LEN {
-            return Err(ReadError::TooLarge { path });
-        }
-        decode(bytes, path).map(FileText::Read)
+        read_regular(&real, &path).map(FileText::Read)
     }
+}
+
+/// The text of a file that need not be in a folder of rules.
+pub(crate) fn read_file(path: &Path) -> Result<Arc<str>, ReadError> {
+    let metadata = fs::metadata(path).map_err(|source| ReadError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    if !metadata.is_file() {
+        return Err(ReadError::NoFile {
+            path: path.to_owned(),
+        });
+    }
+    read_regular(path, path)
+}
+
+/// The text of the file `real`, which users know as `path`.
+fn read_regular(real: &Path, path: &Path) -> Result<Arc<str>, ReadError> {
+    let path = path.to_owned();
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MAX_FILE_LEN).unwrap_or(u64::MAX);
+    let read = File::open(real)
+        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes));
+    if let Err(source) = read {
+        return Err(ReadError::File { path, source });
+    }
+    if bytes.len() > MAX_FILE_LEN {
+        return Err(ReadError::TooLarge { path });
+    }
+    decode(bytes, path)
 }
 
 fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, ReadError> {

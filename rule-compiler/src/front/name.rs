@@ -46,6 +46,15 @@ pub(crate) const LIST: NameRule = NameRule {
     rest: |byte| alphanumeric(byte) || byte == b'_',
 };
 
+/// A name in a file for `--attributes`.
+pub(crate) const ATTRIBUTE: NameRule = NameRule {
+    what: "a custom attribute's name",
+    shape: "identifiers of `a-z`, `0-9` and `_` with dots between them, such as `device.risk_score`, at most 64 characters",
+    limit: 64,
+    first: LIST.first,
+    rest: |byte| alphanumeric(byte) || matches!(byte, b'_' | b'.'),
+};
+
 /// A key of `counters`.
 pub(crate) const COUNTER: NameRule = NameRule {
     what: "a counter's name",

@@ -10,7 +10,7 @@ use std::{
 use thiserror::Error;
 
 use super::{
-    folder::{FileText, Folder, Stray, is_misnamed},
+    folder::{FileText, Folder, Stray, is_misnamed, read_file},
     limits::{MAX_FILE_LEN, MAX_RULE_FILES},
     list_file,
 };
@@ -32,6 +32,8 @@ pub struct Sources {
     pub(crate) rules: Vec<(String, Arc<str>)>,
     /// The files that lists name, by the path as it is written there.
     pub(crate) lists: BTreeMap<String, FileText>,
+    /// The name and text of the file that declares what a custom filter knows.
+    pub(crate) attributes: Option<(String, Arc<str>)>,
     /// What looks like rules and is not read.
     pub(crate) strays: Vec<Stray>,
 }
@@ -109,6 +111,7 @@ impl Sources {
             manifest: "".into(),
             rules: Vec::new(),
             lists: BTreeMap::new(),
+            attributes: None,
             strays: Vec::new(),
         };
         for (name, text) in texts {
@@ -128,6 +131,13 @@ impl Sources {
         let strays = sources.lists.keys().filter(|name| is_stray(name));
         sources.strays = strays.cloned().map(Stray::misnamed).collect();
         sources
+    }
+
+    /// The same with a file that declares attributes of a custom filter.
+    #[must_use]
+    pub fn with_attributes(mut self, name: &str, text: impl Into<Arc<str>>) -> Self {
+        self.attributes = Some((name.to_owned(), text.into()));
+        self
     }
 }
 
@@ -164,8 +174,33 @@ pub fn read_ruleset(dir: &Path) -> Result<Sources, ReadError> {
         manifest,
         rules,
         lists,
+        attributes: None,
         strays,
     })
+}
+
+/// The same, with a file that declares attributes of a custom filter, wherever that is.
+///
+/// # Errors
+///
+/// As [`read_ruleset`].
+pub fn read_ruleset_with(dir: &Path, attributes: Option<&Path>) -> Result<Sources, ReadError> {
+    let sources = read_ruleset(dir)?;
+    let Some(path) = attributes else {
+        return Ok(sources);
+    };
+    let text = read_file(path)?;
+    let name = match path.strip_prefix(dir) {
+        Ok(inside) => inside.to_owned(),
+        Err(_) => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+    };
+    let name = name.to_string_lossy().into_owned();
+    let mut sources = sources.with_attributes(&name, text);
+    let whole = path.canonicalize().ok();
+    let is_it =
+        |stray: &Stray| whole.is_some() && dir.join(&stray.name).canonicalize().ok() == whole;
+    sources.strays.retain(|stray| !is_it(stray));
+    Ok(sources)
 }
 
 /// Reads `tests/*.test.yaml` of a ruleset folder: names with `tests/` and texts, in byte order of their names. Without a folder

@@ -105,9 +105,9 @@ impl<'c> Theory<'c> {
     }
 }
 
-/// Whether no request has two values of it. A claim has one as authors know it, and a host may hand over more.
+/// Whether no request has two values of it. A claim or custom attribute has one as authors know it, and a host may hand over more.
 fn is_single(base: &Base) -> bool {
-    !is_many_valued(base) && !matches!(base, Base::Claim(_))
+    !is_many_valued(base) && !matches!(base, Base::Claim(_) | Base::Custom { .. })
 }
 
 /// Whether `b` holds whenever `a` does, even if they are about several values.

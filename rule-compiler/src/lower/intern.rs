@@ -346,6 +346,7 @@ pub(super) fn lower_base(base: &Base) -> LoweredBase<'_> {
         Base::ResponseHeader(name) => (Lowered::ResponseHeader, Some(name.as_bytes())),
         Base::BodyJson(pointer) => (Lowered::BodyJson, Some(pointer.as_bytes())),
         Base::BodyForm(name) => (Lowered::BodyForm, Some(name.as_slice())),
+        Base::Custom { name, .. } => (Lowered::Custom, Some(name.as_bytes())),
         Base::Counter(counter) => return LoweredBase::Counter(*counter),
     };
     LoweredBase::Attribute(base, key)

@@ -60,7 +60,7 @@ impl Kind {
 }
 
 /// Every key of a request.
-pub const KEYS: [(&str, Kind); 20] = [
+pub const KEYS: [(&str, Kind); 21] = [
     ("method", Kind::Text),
     ("scheme", Kind::Text),
     ("host", Kind::Text),
@@ -76,6 +76,7 @@ pub const KEYS: [(&str, Kind); 20] = [
     ("server_name", Kind::Text),
     ("tls_version", Kind::Text),
     ("claims", Kind::Texts),
+    ("attributes", Kind::Headers),
     ("time", Kind::Time),
     ("body", Kind::Text),
     ("body_b64", Kind::Base64),

@@ -27,6 +27,7 @@ impl OwnedRequest {
             server_name,
             tls_version,
             claims,
+            custom,
             time_us,
             response_code,
             response_headers,
@@ -58,11 +59,8 @@ impl OwnedRequest {
         put("peer_subject", peer_subject.clone().map(Value::from));
         put("server_name", server_name.clone().map(Value::from));
         put("tls_version", tls_version.clone().map(Value::from));
-        let claims: Map<String, Value> = claims
-            .iter()
-            .map(|(name, value)| (name.clone(), value.as_str().into()))
-            .collect();
-        put("claims", (!claims.is_empty()).then(|| claims.into()));
+        put("claims", texts(claims));
+        put("attributes", all(custom));
         let time = time_us.and_then(|time_us| jiff::Timestamp::from_microsecond(time_us).ok());
         put("time", time.map(|time| time.to_string().into()));
         put_bytes(&mut put, ["body", "body_b64"], body.as_deref());
@@ -70,6 +68,14 @@ impl OwnedRequest {
         put("response_headers", all(response_headers));
         json.into()
     }
+}
+
+fn texts(pairs: &[(String, String)]) -> Option<Value> {
+    let pairs = pairs.iter();
+    let texts: Map<String, Value> = pairs
+        .map(|(name, value)| (name.clone(), value.as_str().into()))
+        .collect();
+    (!texts.is_empty()).then(|| texts.into())
 }
 
 /// As text if it is that, and in base64 under the other name if not.

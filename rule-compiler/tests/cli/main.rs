@@ -7,6 +7,7 @@
     reason = "a test may stop where it fails"
 )]
 
+mod attributes;
 mod build;
 mod check;
 mod cost;

@@ -3,8 +3,13 @@
 use std::path::Path;
 
 use riskgate_compiler::{
-    build::ruleset_in_memory, diagnostic::Code, front::analyse_tests, ir::Ruleset, request_json,
-    session::Session, testing,
+    build::ruleset_in_memory,
+    diagnostic::Code,
+    front::{Sources, analyse, analyse_tests},
+    ir::Ruleset,
+    request_json,
+    session::Session,
+    testing,
 };
 
 use crate::page::{all_blocks, analysis, blocks, manifest, page, rule, shown};
@@ -20,6 +25,7 @@ fn blocks_are_of_known_kinds() {
         "yaml",
         "yaml-test",
         "yaml-error",
+        "yaml-attributes",
         "cel",
         "cel-cases",
         "cel-error",
@@ -53,6 +59,22 @@ fn yaml_compiles() {
             analysis(&manifest, &block)
         };
         assert!(found.ruleset.is_some(), "{block}\n{}", shown(&found));
+    }
+}
+
+/// A file that the example compiles with, and rules that read what it declares.
+#[test]
+fn declarations_of_attributes_are_taken() {
+    let page = page();
+    let blocks = blocks(&page, "yaml-attributes");
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let rules = "rules: [{ id: x, when: 'device.risk_score > 80 && device.tags in [\"bot\"]', then: deny }]";
+        let manifest = "language: 1\nruleset: x\n";
+        let files = [("ruleset.yaml", manifest), ("a.rules.yaml", rules)];
+        let sources = Sources::from_texts(files).with_attributes("attributes.yaml", block.as_str());
+        let analysis = analyse(&sources);
+        assert!(analysis.ruleset.is_some(), "{}", analysis.report(false));
     }
 }
 

@@ -99,6 +99,7 @@ fn strings(base: &Base, request: &Request<'_>) -> Vec<Vec<u8>> {
         Base::Cookie(name) => values_of(name, cookies(request)),
         Base::Header(name) => headers(name.as_bytes(), request),
         Base::Claim(name) => values_of(name.as_bytes(), owned(request.claims)),
+        Base::Custom { name, .. } => values_of(name.as_bytes(), owned(request.custom)),
         Base::BodyForm(name) => values_of(name, arguments(request.body.unwrap_or_default())),
         Base::BodyJson(pointer) => body::json(pointer, request.body.unwrap_or_default()),
         single => single_string(single, request).into_iter().collect(),

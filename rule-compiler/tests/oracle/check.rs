@@ -136,6 +136,7 @@ impl<'a> Both<'a> {
             server_name,
             tls_version,
             mut claims,
+            mut custom,
             body,
         } = request.clone();
         headers.retain(|_| needs.headers());
@@ -145,6 +146,10 @@ impl<'a> Both<'a> {
                     .compiled
                     .claims()
                     .any(|needed| needed.as_bytes() == name.0)
+        });
+        custom.retain(|(name, _)| {
+            let mut names = self.compiled.custom();
+            needs.custom() && names.any(|needed| needed.as_bytes() == name.0)
         });
         RequestCase {
             method: method.filter(|_| needs.method()),
@@ -163,6 +168,7 @@ impl<'a> Both<'a> {
             server_name: server_name.filter(|_| needs.server_name()),
             tls_version: tls_version.filter(|_| needs.tls_version()),
             claims,
+            custom,
             body: body.filter(|_| needs.body()),
         }
     }

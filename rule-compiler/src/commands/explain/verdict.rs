@@ -30,7 +30,7 @@ pub(super) fn text(subject: &Path, request: &Path, args: &ExplainArgs) -> Result
 
 /// The source is at hand, so that patterns are shown as they were written.
 fn of_folder(folder: &Path, request: &Path, args: &ExplainArgs) -> Result<Explanation, Failure> {
-    let source = analyse(folder)?;
+    let source = analyse(folder, args.attributes.as_deref())?;
     let (ruleset, atoms) = traced_in_memory(&source).map_err(Failure::finding)?;
     let subject = Subject {
         ruleset: &ruleset,

@@ -28,6 +28,7 @@ pub(super) enum Field {
     ServerName,
     TlsVersion,
     Claim(Vec<u8>),
+    Custom(Vec<u8>),
     Body,
     Time,
 }
@@ -70,6 +71,7 @@ impl Field {
             Base::ServerName => Field::ServerName,
             Base::TlsVersion => Field::TlsVersion,
             Base::Claim => Field::Claim(subject.key.clone()),
+            Base::Custom => Field::Custom(subject.key.clone()),
             Base::Time => Field::Time,
             Base::BodyJson | Base::BodyForm => Field::Body,
             Base::ResponseCode | Base::ResponseHeader => return None,
@@ -86,7 +88,7 @@ impl Draft {
     pub(super) fn request(&self) -> Option<OwnedRequest> {
         let mut json = Map::new();
         let mut headers: Vec<Value> = Vec::new();
-        let mut claims = Map::new();
+        let (mut claims, mut custom) = (Map::new(), Map::new());
         for (field, setting) in &self.fields {
             match (field, setting) {
                 (_, Setting::Default) => {}
@@ -106,11 +108,10 @@ impl Draft {
                     headers.extend(values.iter().map(|value| header("cookie", value)));
                 }
                 (Field::Claim(name), Setting::Text(value)) => {
-                    put(
-                        &mut claims,
-                        str::from_utf8(name).ok()?,
-                        str::from_utf8(value).ok()?,
-                    );
+                    put_named(&mut claims, name, value)?;
+                }
+                (Field::Custom(name), Setting::Text(value)) => {
+                    put_named(&mut custom, name, value)?;
                 }
                 (Field::SourceIp, Setting::Address(address)) => {
                     put(&mut json, "source_ip", &address.to_string());
@@ -140,12 +141,22 @@ impl Draft {
         }
         json.insert("headers".to_owned(), headers.into());
         json.insert("claims".to_owned(), claims.into());
+        json.insert("attributes".to_owned(), custom.into());
         from_value(json.into()).ok()
     }
 }
 
 fn put(json: &mut Map<String, Value>, key: &str, value: &str) {
     json.insert(key.to_owned(), value.into());
+}
+
+fn put_named(json: &mut Map<String, Value>, name: &[u8], value: &[u8]) -> Option<()> {
+    put(
+        json,
+        str::from_utf8(name).ok()?,
+        str::from_utf8(value).ok()?,
+    );
+    Some(())
 }
 
 fn header(name: &str, value: &[u8]) -> Value {

@@ -42,7 +42,7 @@ impl Candidate {
                     let header = cookie_header(&[(key.key.clone(), text)]);
                     draft.set(Field::Cookies, Setting::Texts(vec![header]));
                 }
-                field @ (Field::Id | Field::Claim(_) | Field::ServerName) => {
+                field @ (Field::Id | Field::Claim(_) | Field::Custom(_) | Field::ServerName) => {
                     draft.set(field, Setting::Text(text));
                 }
                 _ => {}

@@ -6,12 +6,13 @@ use riskgate_engine::body::{MAX_JSON_TOKENS, is_json_pointer};
 
 use super::{
     Checker,
-    scope::{ATTRIBUTES, KeyKind, Source, Spec, Type, Typed, attribute, methods},
+    scope::{ATTRIBUTES, KeyKind, Source, Spec, Type, Typed, attribute, is_root, methods},
 };
 use crate::{
     diagnostic::Code,
     front::{
         cel::{Expr, ExprKind, Name},
+        custom::{CustomAttributes, CustomType},
         limits::MAX_KEY_LEN,
         reply::is_token,
         text::{closest, did_you_mean, quoted},
@@ -48,7 +49,10 @@ impl Checker<'_, '_, '_> {
                     format!("write `{path}[\"{}\"]`", kind.example()),
                 )
             }
-            None => self.other_name(&path, &expr.range),
+            None => match self.environment.custom.get(&path).copied() {
+                Some(ty) => self.placed(custom(path, ty, &expr.range)),
+                None => self.other_name(&path, &expr.range),
+            },
         }
     }
 
@@ -76,17 +80,16 @@ impl Checker<'_, '_, '_> {
                 let base = self.keyed_base(&path, *kind, key)?;
                 self.placed(typed(base, *ty, range))
             }
-            Some(_) => {
-                let message = format!("`{path}` takes no key");
-                self.error(
-                    Code::InvalidKey,
-                    &key.range,
-                    message,
-                    format!("write `{path}`"),
-                )
-            }
+            Some(_) => self.no_key(&path, key),
+            None if self.environment.custom.contains_key(&path) => self.no_key(&path, key),
             None => self.other_name(&path, &map.range),
         }
+    }
+
+    fn no_key<T>(&mut self, path: &str, key: &Expr) -> Option<T> {
+        let message = format!("`{path}` takes no key");
+        let help = format!("write `{path}`");
+        self.error(Code::InvalidKey, &key.range, message, help)
     }
 
     fn keyed_base(&mut self, path: &str, kind: KeyKind, key: &Expr) -> Option<Base> {
@@ -240,7 +243,7 @@ impl Checker<'_, '_, '_> {
             _ => (
                 Code::UnknownAttribute,
                 format!("there is no attribute {}", quoted(path)),
-                suggestion(path),
+                suggestion(path, &self.environment.custom),
             ),
         };
         self.error(code, range, message, help)
@@ -261,25 +264,41 @@ fn pseudo_header_help(name: &str) -> String {
 }
 
 /// The attribute that was most likely meant: one whose name ends in what was written, or is close to it.
-fn suggestion(path: &str) -> String {
+fn suggestion(path: &str, custom: &CustomAttributes) -> String {
     let is_end = |name: &&str| {
         name.strip_suffix(path)
             .is_some_and(|start| start.ends_with('.'))
     };
-    let names = || ATTRIBUTES.iter().map(|spec| spec.name);
+    let own = || ATTRIBUTES.iter().map(|spec| spec.name);
+    let names = || own().chain(custom.keys().map(String::as_str));
     match names().find(is_end).or_else(|| closest(path, names())) {
         Some(name) => format!("did you mean `{name}`?"),
         None => {
-            let quotes = if path.contains('.') {
-                ""
-            } else {
-                "put text into quotes; "
-            };
-            format!(
-                "{quotes}attributes begin with `request.`, `source.`, `client.`, `connection.` or `auth.`"
-            )
+            let begin =
+                "attributes begin with `request.`, `source.`, `client.`, `connection.` or `auth.`";
+            match path.split_once('.') {
+                Some((root, _)) if is_root(root) => begin.to_owned(),
+                Some(_) => {
+                    format!("{begin}; those of a custom filter stand in a file for `--attributes`")
+                }
+                None => format!("put text into quotes; {begin}"),
+            }
         }
     }
+}
+
+fn custom(name: String, declared: CustomType, range: &Range<usize>) -> Typed {
+    let base = Base::Custom {
+        name,
+        is_many_valued: declared.is_many_valued,
+    };
+    let mut typed = typed(base, declared.ty, range);
+    typed.attribute.view = match declared.ty {
+        Type::Int => View::Int,
+        Type::Double => View::Double,
+        _ => View::Value,
+    };
+    typed
 }
 
 pub(super) fn typed(base: Base, ty: Type, range: &Range<usize>) -> Typed {

@@ -6,7 +6,7 @@ use crate::ir::{Attribute, Base, Transform};
 
 /// The type of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
+pub(crate) enum Type {
     String,
     Int,
     Double,
@@ -127,6 +127,13 @@ pub(super) static ATTRIBUTES: [Spec; 27] = [
     keyed("response.headers", KeyKind::ResponseHeader),
 ];
 
+/// Whether a name begins like those of the language.
+pub(crate) fn is_root(name: &str) -> bool {
+    let start = |name: &'static str| name.split('.').next();
+    let own = ATTRIBUTES.iter().filter_map(|spec| start(spec.name));
+    own.chain(["counters", "lists"]).any(|root| root == name)
+}
+
 /// Transforms of strings by their method's name.
 pub(super) const TRANSFORMS: [(&str, Transform); 9] = [
     ("lowerAscii", Transform::LowerAscii),
@@ -196,6 +203,7 @@ pub(crate) fn is_many_valued(base: &Base) -> bool {
         | Base::BodyJson(_)
         | Base::BodyForm(_)
         | Base::ResponseHeader(_) => true,
+        Base::Custom { is_many_valued, .. } => *is_many_valued,
         Base::Method
         | Base::Scheme
         | Base::Host

@@ -54,7 +54,8 @@ fn says_a_value(tested: &Tested<'_, '_>) -> bool {
         | Base::TlsVersion
         | Base::ResponseHeader(_)
         | Base::BodyJson(_)
-        | Base::BodyForm(_) => true,
+        | Base::BodyForm(_)
+        | Base::Custom { .. } => true,
         Base::Method
         | Base::Scheme
         | Base::Host

@@ -166,6 +166,7 @@ impl Smaller {
     fn request(&mut self) {
         self.halve(|finding| &mut last(finding).headers);
         self.halve(|finding| &mut last(finding).claims);
+        self.halve(|finding| &mut last(finding).custom);
         for single in SINGLES {
             self.take_last(|request| *single(request) = None);
         }

@@ -204,10 +204,19 @@ fn named_base() -> BoxedStrategy<Base> {
             .prop_map(|name| Base::Header(name.to_owned())),
         2 => select(&["sid", "t", "", "missing"][..]).prop_map(move |name| Base::Cookie(bytes(name))),
         1 => select(&["sub", "role", "missing"][..]).prop_map(|name| Base::Claim(name.to_owned())),
+        1 => custom_base(),
         2 => json_base(),
         1 => form_base(),
     ]
     .boxed()
+}
+
+/// Of each name there is one declaration.
+fn custom_base() -> impl Strategy<Value = Base> {
+    select(&["device.id", "device.tags", "missing.one"][..]).prop_map(|name| Base::Custom {
+        name: name.to_owned(),
+        is_many_valued: name == "device.tags",
+    })
 }
 
 pub(super) fn transforms() -> impl Strategy<Value = Vec<Transform>> {

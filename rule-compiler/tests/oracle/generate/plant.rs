@@ -166,6 +166,7 @@ fn put_named(request: &mut RequestCase, base: &Base, value: Vec<u8>) {
             request.headers.push(pair(b"cookie", cookies));
         }
         Base::Claim(name) => request.claims.push(pair(name.as_bytes(), value)),
+        Base::Custom { name, .. } => request.custom.push(pair(name.as_bytes(), value)),
         Base::BodyJson(pointer) => {
             request.body = Some(with_json(request.body.as_ref(), pointer, &value));
         }

@@ -42,6 +42,7 @@ pub(crate) struct RequestCase {
     pub(crate) server_name: Option<Bytes>,
     pub(crate) tls_version: Option<Bytes>,
     pub(crate) claims: Vec<(Bytes, Bytes)>,
+    pub(crate) custom: Vec<(Bytes, Bytes)>,
     pub(crate) body: Option<Bytes>,
 }
 
@@ -49,6 +50,7 @@ impl RequestCase {
     /// Calls back with the borrowed form.
     pub(crate) fn with<R>(&self, use_request: impl FnOnce(&Request<'_>) -> R) -> R {
         let (headers, claims) = (pairs(&self.headers), pairs(&self.claims));
+        let custom = pairs(&self.custom);
         use_request(&Request {
             method: bytes(&self.method),
             scheme: bytes(&self.scheme),
@@ -66,6 +68,7 @@ impl RequestCase {
             server_name: bytes(&self.server_name),
             tls_version: bytes(&self.tls_version),
             claims: &claims,
+            custom: &custom,
             body: bytes(&self.body),
         })
     }
@@ -97,6 +100,7 @@ impl From<&Request<'_>> for RequestCase {
             server_name: owned(request.server_name),
             tls_version: owned(request.tls_version),
             claims: pairs(request.claims),
+            custom: pairs(request.custom),
             body: owned(request.body),
         }
     }
@@ -132,7 +136,7 @@ pub(super) fn request() -> impl Strategy<Value = RequestCase> {
     );
     let pairs = (
         vec(header(), 0..8),
-        vec(claim(), 0..3),
+        (vec(claim(), 0..3), vec(custom(), 0..3)),
         weighted(0.6, body()),
     );
     let rest = (
@@ -140,30 +144,33 @@ pub(super) fn request() -> impl Strategy<Value = RequestCase> {
         weighted(0.9, address()),
         time_us(),
     );
-    (line, connection, pairs, rest).prop_map(|(line, connection, (headers, claims, body), rest)| {
-        let (method, scheme, host, path, protocol) = line;
-        let (mtls, peer_uri_san, peer_subject, server_name, tls_version, id) = connection;
-        let (source_ip, client_ip, time_us) = rest;
-        RequestCase {
-            method,
-            scheme,
-            host,
-            path,
-            protocol,
-            id,
-            headers,
-            source_ip,
-            client_ip,
-            time_us,
-            mtls,
-            peer_uri_san,
-            peer_subject,
-            server_name,
-            tls_version,
-            claims,
-            body,
-        }
-    })
+    (line, connection, pairs, rest).prop_map(
+        |(line, connection, (headers, (claims, custom), body), rest)| {
+            let (method, scheme, host, path, protocol) = line;
+            let (mtls, peer_uri_san, peer_subject, server_name, tls_version, id) = connection;
+            let (source_ip, client_ip, time_us) = rest;
+            RequestCase {
+                method,
+                scheme,
+                host,
+                path,
+                protocol,
+                id,
+                headers,
+                source_ip,
+                client_ip,
+                time_us,
+                mtls,
+                peer_uri_san,
+                peer_subject,
+                server_name,
+                tls_version,
+                claims,
+                custom,
+                body,
+            }
+        },
+    )
 }
 
 fn maybe(value: impl Strategy<Value = Bytes>) -> impl Strategy<Value = Option<Bytes>> {
@@ -264,6 +271,13 @@ fn cookies() -> impl Strategy<Value = Bytes> {
 fn claim() -> impl Strategy<Value = (Bytes, Bytes)> {
     (
         select(&["sub", "role"][..]).prop_map(|name| Bytes(name.as_bytes().to_vec())),
+        value(),
+    )
+}
+
+fn custom() -> impl Strategy<Value = (Bytes, Bytes)> {
+    (
+        select(&["device.id", "device.tags"][..]).prop_map(|name| Bytes(name.as_bytes().to_vec())),
         value(),
     )
 }

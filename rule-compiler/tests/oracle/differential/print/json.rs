@@ -55,7 +55,8 @@ pub(super) fn request(request: &RequestCase) -> Result<String, Unsayable> {
         "client_ip".to_owned(),
         json!(request.client_ip.ok_or(no_address)?),
     );
-    object.insert("headers".to_owned(), headers(request)?);
+    object.insert("headers".to_owned(), headers(&request.headers)?);
+    object.insert("attributes".to_owned(), headers(&request.custom)?);
     object.insert("claims".to_owned(), claims(request)?);
     if let Some(body) = &request.body {
         let (key, value) = match text(body) {
@@ -78,9 +79,8 @@ fn encoded(bytes: &Bytes) -> String {
     String::from_utf8(base64(&bytes.0, false, true)).expect("base64 is ASCII")
 }
 
-fn headers(request: &RequestCase) -> Result<Value, Unsayable> {
-    let headers: Result<Vec<Value>, Unsayable> = request
-        .headers
+fn headers(headers: &[(Bytes, Bytes)]) -> Result<Value, Unsayable> {
+    let headers: Result<Vec<Value>, Unsayable> = headers
         .iter()
         .map(|(name, value)| {
             let name = text(name)?;

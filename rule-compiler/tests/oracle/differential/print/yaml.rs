@@ -235,6 +235,9 @@ fn base(base: &Base) -> Said {
             return Ok(format!("request.body.form[{}]", literal(text(name)?)));
         }
         Base::Claim(name) => return Ok(format!("auth.claims[{}]", literal(name))),
+        Base::Custom { .. } => {
+            return Err(Unsayable("a custom attribute, which is declared elsewhere"));
+        }
         Base::Counter(_) | Base::ResponseCode | Base::ResponseHeader(_) => {
             return Err(Unsayable("counters"));
         }

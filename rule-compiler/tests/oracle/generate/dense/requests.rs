@@ -147,7 +147,15 @@ fn grant(
 fn is_many_valued(base: &Base) -> bool {
     matches!(
         base,
-        Base::Param(_) | Base::Header(_) | Base::Cookie(_) | Base::BodyJson(_) | Base::BodyForm(_)
+        Base::Param(_)
+            | Base::Header(_)
+            | Base::Cookie(_)
+            | Base::BodyJson(_)
+            | Base::BodyForm(_)
+            | Base::Custom {
+                is_many_valued: true,
+                ..
+            }
     )
 }
 
@@ -305,13 +313,14 @@ fn blur_somewhere(request: &mut RequestCase, dice: &mut Dice) {
         peer_uri_san,
         server_name,
         claims,
+        custom,
         body,
         ..
     } = request;
     for single in [method, scheme, host, path, peer_uri_san, server_name, body] {
         values.extend(single.iter_mut().map(|bytes| &mut bytes.0));
     }
-    for (name, value) in headers.iter_mut().chain(claims) {
+    for (name, value) in headers.iter_mut().chain(claims).chain(custom) {
         values.push(&mut value.0);
         if dice.percent(10) {
             values.push(&mut name.0);

@@ -1,0 +1,116 @@
+//! `--attributes`: what a custom filter knows of requests.
+
+use crate::rulec::Workshop;
+
+const DECLARED: &str = "attributes:
+  - { name: device.risk_score, type: int }
+  - { name: device.trust, type: double }
+  - { name: device.known, type: bool }
+  - { name: device.tags, type: strings }
+  - { name: session.id, type: string }
+";
+
+const RULES: &str = r#"rules:
+  - { id: risky, when: device.risk_score > 80, then: deny }
+  - { id: trusted, when: device.trust >= 0.5, then: { score: 1 } }
+  - { id: unknown, when: device.known == false, then: { score: 2 } }
+  - { id: known, when: device.known, then: { score: 4 } }
+  - { id: tagged, when: 'device.tags in ["bot", "tor"]', then: { score: 8 } }
+  - { id: session, when: 'session.id.lowerAscii().startsWith("a")', then: { score: 16 } }
+  - { id: present, when: has(device.risk_score), then: { score: 32 } }
+"#;
+
+const TESTS: &str = "tests:
+  - { name: risky, request: { path: /, attributes: { device.risk_score: '81' } }, expect: { action: deny } }
+";
+
+fn workshop() -> Workshop {
+    let workshop = Workshop::furnished();
+    workshop.write("custom/ruleset.yaml", "language: 1\nruleset: custom\n");
+    workshop.write("custom/attributes.yaml", DECLARED);
+    workshop.write("custom/a.rules.yaml", RULES);
+    workshop.write("custom/tests/a.test.yaml", TESTS);
+    workshop
+}
+
+const BUILD: &str = "build custom --attributes custom/attributes.yaml --revision 1 --key signer.pem -o custom.bundle";
+
+#[test]
+fn rules_read_what_a_custom_filter_knows() {
+    let workshop = workshop();
+    workshop.run(BUILD).expect(0, "custom: 7 rules");
+    let cases = [
+        (r#"{}"#, "[]"),
+        (r#"{"device.risk_score":"81"}"#, r#"["risky","present"]"#),
+        (r#"{"device.risk_score":"80"}"#, r#"["present"]"#),
+        (r#"{"device.risk_score":"much"}"#, "[]"),
+        (r#"{"device.trust":"0.5"}"#, r#"["trusted"]"#),
+        (r#"{"device.known":"false"}"#, r#"["unknown"]"#),
+        (r#"{"device.known":"true"}"#, r#"["known"]"#),
+        (r#"{"device.known":"yes"}"#, "[]"),
+        (
+            r#"[["device.tags","x"],["device.tags","tor"]]"#,
+            r#"["tagged"]"#,
+        ),
+        (
+            r#"{"session.id":"ABC","device.tags":"x"}"#,
+            r#"["session"]"#,
+        ),
+    ];
+    for (attributes, matched) in cases {
+        let request = format!(r#"{{"path":"/","attributes":{attributes}}}"#);
+        let verdict = workshop
+            .run_with("eval custom.bundle --requests -", &request, &[])
+            .expect(0, "");
+        let matched = format!(r#""matched":{matched}"#);
+        assert!(verdict.contains(&matched), "{attributes}: {verdict}");
+    }
+    workshop
+        .run("inspect custom.bundle")
+        .expect(0, "")
+        .lines()
+        .find(|line| line.contains("version 2 or later"))
+        .expect("the line about the engine");
+}
+
+#[test]
+fn every_verb_that_reads_a_folder_takes_them() {
+    let workshop = workshop();
+    let flag = "--attributes custom/attributes.yaml";
+    workshop.run(BUILD).expect(0, "");
+    workshop
+        .run(&format!("check custom {flag}"))
+        .expect(0, "no errors");
+    let tested = workshop
+        .run(&format!("test custom {flag} --coverage"))
+        .expect(0, "");
+    assert!(tested.contains("1 test, all passed"), "{tested}");
+    workshop.write("custom/a.rules.yaml", RULES.replace("> 80", "> 70"));
+    let diff = workshop
+        .run(&format!("diff custom.bundle custom {flag}"))
+        .expect(0, "");
+    let witness = r#""attributes":[["device.risk_score","71"]]"#;
+    assert!(diff.contains(witness), "{diff}");
+    let request = r#"{"path":"/","attributes":{"device.risk_score":"75"}}"#;
+    let explain = format!("explain custom {flag} --request -");
+    let story = workshop.run_with(&explain, request, &[]).expect(0, "");
+    assert!(story.contains("int(device.risk_score) > 70"), "{story}");
+}
+
+#[test]
+fn what_is_undeclared_or_unreadable_is_said() {
+    let workshop = workshop();
+    workshop
+        .run("check custom")
+        .expect(1, "in a file for `--attributes`");
+    workshop
+        .run("check custom --attributes custom/none.yaml")
+        .expect(2, "none.yaml");
+    workshop.write(
+        "elsewhere.yaml",
+        DECLARED.replace("session.id", "client.id"),
+    );
+    workshop
+        .run("check custom --attributes elsewhere.yaml")
+        .expect(1, "elsewhere.yaml:6:");
+}
