@@ -82,6 +82,14 @@ impl Checker<'_, '_, '_> {
             }
             Some(_) => self.no_key(&path, key),
             None if self.environment.custom.contains_key(&path) => self.no_key(&path, key),
+            None if is_body(&path) => {
+                let message = format!("there is no attribute {}", quoted(&path));
+                let help = body_help(match &key.kind {
+                    ExprKind::String(field) => field,
+                    _ => "",
+                });
+                self.error(Code::UnknownAttribute, &map.range, message, help)
+            }
             None => self.other_name(&path, &map.range),
         }
     }
@@ -273,6 +281,9 @@ fn suggestion(path: &str, custom: &CustomAttributes) -> String {
     let names = || own().chain(custom.keys().map(String::as_str));
     match names().find(is_end).or_else(|| closest(path, names())) {
         Some(name) => format!("did you mean `{name}`?"),
+        None if is_body(path) || path.starts_with("request.body.") => {
+            body_help(path.strip_prefix("request.body.").unwrap_or_default())
+        }
         None => {
             let begin =
                 "attributes begin with `request.`, `source.`, `client.`, `connection.` or `auth.`";
@@ -299,6 +310,24 @@ fn custom(name: String, declared: CustomType, range: &Range<usize>) -> Typed {
         _ => View::Value,
     };
     typed
+}
+
+/// Whether a name stands for a body as a whole, which no attribute does.
+fn is_body(path: &str) -> bool {
+    matches!(path, "request.body" | "body")
+}
+
+/// Both ways to read `field` of a body.
+fn body_help(field: &str) -> String {
+    let field = field.trim_start_matches('/');
+    let is_plain = !field.is_empty()
+        && field
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    let field = if is_plain { field } else { "field" };
+    format!(
+        "write `request.body.json[\"/{field}\"]` for JSON, or `request.body.form[\"{field}\"]` for a form"
+    )
 }
 
 pub(super) fn typed(base: Base, ty: Type, range: &Range<usize>) -> Typed {
