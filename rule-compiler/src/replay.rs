@@ -10,7 +10,7 @@ use std::thread;
 use riskgate_engine::ruleset::Ruleset;
 use thiserror::Error;
 
-use crate::request_json::access_log::{LogError, Mapping};
+use crate::request_json::access_log::{LogError, Mapping, is_log_line};
 use crate::request_json::{self, OwnedRequest, RequestError};
 
 mod block;
@@ -98,6 +98,14 @@ pub enum LineError {
     /// Of an access log.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// Of an access log, where requests are wanted.
+    #[error("this is a line of an access log, not a request; read it with `--from envoy-log`")]
+    IsLog,
+    /// Text, such as Envoy's access log without a `json_format`.
+    #[error(
+        "not JSON; traffic is one JSON object a line: have Envoy write its access log with `json_format`"
+    )]
+    NotJson,
     /// Not UTF-8.
     #[error("not UTF-8; other bytes are written in base64, see `path_b64`")]
     NotText,
@@ -208,10 +216,27 @@ fn parse_line(
     plan: &Plan<'_>,
 ) -> Result<Option<OwnedRequest>, LineError> {
     let text = str::from_utf8(line?).map_err(|_| LineError::NotText)?;
-    Ok(match &plan.form {
-        Form::Requests => Some(request_json::parse(text)?),
-        Form::AccessLog(mapping) => mapping.read(text)?,
-    })
+    let found = match &plan.form {
+        Form::Requests => request_json::parse(text).map(Some).map_err(LineError::from),
+        Form::AccessLog(mapping) => mapping.read(text).map_err(LineError::from),
+    };
+    found.map_err(|error| explain(text, error))
+}
+
+/// What is most likely the matter with a line, where that is not in the line itself.
+fn explain(text: &str, error: LineError) -> LineError {
+    let is_text = !text.trim_start().starts_with('{');
+    match error {
+        LineError::Request(RequestError::Syntax { .. }) | LineError::Log(LogError::Json(_))
+            if is_text =>
+        {
+            LineError::NotJson
+        }
+        LineError::Request(RequestError::UnknownKey { .. }) if is_log_line(text) => {
+            LineError::IsLog
+        }
+        error => error,
+    }
 }
 
 /// At once if there are sides for that, and else one block after the other.

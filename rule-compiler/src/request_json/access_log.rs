@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{Header, OwnedRequest, RequestError, Wire, from_wire};
+use super::shape::{place, words};
+use super::{Header, KEYS, OwnedRequest, RequestError, Wire, from_wire};
 
 mod fact;
 
@@ -58,7 +59,7 @@ pub enum MappingError {
 #[derive(Debug, Error)]
 pub enum LogError {
     /// Not JSON.
-    #[error("{0}")]
+    #[error("not JSON at {}: {}; each line is one JSON object", place(.0), words(.0))]
     Json(#[from] serde_json::Error),
     /// Not an object.
     #[error("a line of an access log is a JSON object")]
@@ -171,6 +172,19 @@ impl Mapping {
         }
         Ok(Some(from_wire(wire)?))
     }
+}
+
+/// Whether a line has the fields of the default mapping: at least two that no request has as keys.
+#[must_use]
+pub fn is_log_line(line: &str) -> bool {
+    let Ok(Value::Object(map)) = serde_json::from_str(line) else {
+        return false;
+    };
+    let fields = DEFAULT_MAPPING
+        .lines()
+        .filter_map(|line| Some(line.split_once('=')?.1));
+    let own = fields.filter(|field| KEYS.iter().all(|(key, _)| key != field));
+    own.filter(|field| map.contains_key(*field)).count() >= 2
 }
 
 /// Envoy writes null in JSON, and `-` where a field has other text around it.

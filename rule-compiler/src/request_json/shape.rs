@@ -124,7 +124,7 @@ fn wrong_value(map: &Map<String, Value>) -> Option<RequestError> {
 }
 
 /// Where a parser stopped; the line only where there are several.
-fn place(error: &serde_json::Error) -> String {
+pub(super) fn place(error: &serde_json::Error) -> String {
     match error.line() {
         0 | 1 => format!("column {}", error.column()),
         line => format!("line {line}, column {}", error.column()),
@@ -132,7 +132,7 @@ fn place(error: &serde_json::Error) -> String {
 }
 
 /// What a parser says, without the place.
-fn words(error: &serde_json::Error) -> String {
+pub(super) fn words(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let end = text.rfind(" at line ").unwrap_or(text.len());
     text.get(..end).unwrap_or_default().to_owned()

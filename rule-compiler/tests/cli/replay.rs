@@ -150,6 +150,33 @@ fn a_log_without_paths_is_asked_for_the_field_that_has_them() {
 }
 
 #[test]
+fn traffic_of_another_form_is_told_how_to_be_read() {
+    let workshop = Workshop::furnished();
+    let log = "{\"start\":\"2026-11-05T21:00:00Z\",\"client\":\"203.0.113.9:1\",\"path\":\"/\",\"status\":200}\n";
+    let text = "[2026-11-05T21:00:00Z] \"GET /sale HTTP/1.1\" 200 -\n";
+    let cases = [
+        ("", log, "read it with `--from envoy-log`"),
+        ("", text, "one JSON object a line"),
+        ("--from envoy-log", text, "one JSON object a line"),
+        (
+            "--from envoy-log",
+            "{\"path\": /}\n",
+            "not JSON at column 10: ",
+        ),
+        // A slip in a request is one still.
+        (
+            "",
+            "{\"path\":\"/\",\"status\":200}\n",
+            "a request has no key `status`",
+        ),
+    ];
+    for (args, traffic, words) in cases {
+        assert_eq!(replay(&workshop, args, traffic).expect(2, words), "");
+    }
+    replay(&workshop, "--from envoy-log", log).expect(0, "");
+}
+
+#[test]
 fn access_logs_are_read_by_a_mapping() {
     let workshop = Workshop::furnished();
     let log = r#"{"start":"2026-11-05T21:00:00.000Z","client":"203.0.113.9:1","method":"GET","host":"shop","path":"/sale","status":200,"headers":{"user-agent":"sqlmap"}}
