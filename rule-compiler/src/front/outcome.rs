@@ -5,6 +5,7 @@ use super::{
     fields::{Fields, optional},
     limits::{MAX_SCORE, MAX_TAG_VALUE_LEN, MAX_TAGS, MAX_TEMPLATE_LEN},
     name,
+    reply::STATUSES,
     template::{self, PLACEHOLDERS, TemplateError, TemplateReason},
     text::{listing, quoted},
     yaml::{Entry, Kind, Node, locate},
@@ -142,12 +143,30 @@ impl Context<'_> {
         if node.is_null() {
             return self.reply(None, None, None, DENY_STATUS);
         }
+        self.reply_shape(node, "deny", DENY_STATUS)?;
         let fields = self.fields(node, "`deny`", &["status", "headers", "body"])?;
         self.reply(
             fields.get("status"),
             fields.get("headers"),
             fields.get("body"),
             DENY_STATUS,
+        )
+    }
+
+    /// Complains about `deny: 429`, and says where the status goes.
+    fn reply_shape(&mut self, node: &Node, action: &str, default_status: u16) -> Option<()> {
+        let Kind::Scalar(scalar) = &node.kind else {
+            return Some(());
+        };
+        let status = scalar.text.parse().ok();
+        let status: u16 = status
+            .filter(|status| STATUSES.contains(status))
+            .unwrap_or(default_status);
+        self.wrong_shape(
+            node,
+            &format!("`{action}`"),
+            "a map",
+            &format!("write `{{ {action}: {{ status: {status} }} }}`"),
         )
     }
 
@@ -160,6 +179,7 @@ impl Context<'_> {
                 CHALLENGE_STATUS,
             )?));
         }
+        self.reply_shape(node, "challenge", CHALLENGE_STATUS)?;
         let fields = self.fields(
             node,
             "`challenge`",

@@ -1,6 +1,6 @@
 //! Local replies: status, headers and body of a deny or a challenge.
 
-use core::ops::Range;
+use core::ops::{Range, RangeInclusive};
 
 use riskgate_engine::actions::FRAMING_HEADERS;
 
@@ -12,6 +12,9 @@ use super::{
     yaml::{Entry, Node},
 };
 use crate::{diagnostic::Code, ir::Reply};
+
+/// What a reply's status can be.
+pub(crate) const STATUSES: RangeInclusive<u16> = 200..=599;
 
 impl Context<'_> {
     /// `status`, `headers` and `body` of a map that has been checked for other keys.
@@ -46,7 +49,8 @@ impl Context<'_> {
     }
 
     fn status(&mut self, node: &Node) -> Option<u16> {
-        u16::try_from(self.integer(node, "`status`", 200..=599)?).ok()
+        let (least, most) = (*STATUSES.start(), *STATUSES.end());
+        u16::try_from(self.integer(node, "`status`", least.into()..=most.into())?).ok()
     }
 
     fn headers(&mut self, node: &Node) -> Option<Vec<(String, String)>> {
