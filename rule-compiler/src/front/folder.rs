@@ -72,6 +72,11 @@ impl Folder {
         let real = path
             .canonicalize()
             .map_err(|source| folder_error(path, source))?;
+        if real.is_file() {
+            return Err(ReadError::NotAFolder {
+                path: path.to_owned(),
+            });
+        }
         Ok(Self {
             given: path.to_owned(),
             real,

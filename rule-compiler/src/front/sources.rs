@@ -49,6 +49,12 @@ pub enum ReadError {
         /// What the system says.
         source: io::Error,
     },
+    /// A file, where the folder is wanted.
+    #[error("{} is a file; give the folder that holds {MANIFEST}{}", path.display(), instead(path))]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
     /// The folder has no `ruleset.yaml`.
     #[error("{} has no {MANIFEST}; give the folder that holds it", path.display())]
     NoManifest {
@@ -101,6 +107,17 @@ pub enum ReadError {
         /// What it is.
         path: PathBuf,
     },
+}
+
+/// The folder to give for a file of a ruleset.
+fn instead(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let is_of_ruleset = name == MANIFEST || name.ends_with(RULES_SUFFIX);
+    match file.parent() {
+        Some(folder) if is_of_ruleset && folder == Path::new("") => ": `.`".to_owned(),
+        Some(folder) if is_of_ruleset => format!(": `{}`", folder.display()),
+        _ => String::new(),
+    }
 }
 
 impl Sources {

@@ -28,6 +28,20 @@ fn exit_codes() {
     );
 }
 
+#[test]
+fn a_file_is_told_the_folder_to_give() {
+    let workshop = Workshop::furnished();
+    let words = "shop/ruleset.yaml is a file; give the folder that holds ruleset.yaml: `shop`";
+    for verb in ["check", "test"] {
+        workshop
+            .run(&format!("{verb} shop/ruleset.yaml"))
+            .expect(2, words);
+    }
+    workshop
+        .run("check shop.bundle")
+        .expect(2, "is a file; give the folder that holds ruleset.yaml\n");
+}
+
 /// What only compiling finds is found here too: `build` refuses nothing that passed.
 #[test]
 fn what_build_would_refuse_is_reported() {
