@@ -1,5 +1,6 @@
 //! Writing a file so that whoever reads it sees the old one or the new one, whole.
 
+use std::error::Error;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,13 +12,19 @@ use crate::output::tell;
 /// Replaces `path` by a file of `bytes`, or leaves it as it was. Of a link the target is replaced; a file that was there keeps
 /// its mode.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let unable =
-        |error: io::Error| Failure::unable(format!("cannot write `{}`: {error}", path.display()));
+    let unable = |error: io::Error| {
+        let reason = without_path(&error);
+        Failure::unable(format!("cannot write `{}`: {reason}", path.display()))
+    };
     let Target { path: target, mode } = target(path).map_err(unable)?;
     let folder = match target.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
+    if !folder.exists() {
+        let missing = format!("there is no folder `{}`; make it first", folder.display());
+        return Err(unable(io::Error::new(io::ErrorKind::NotFound, missing)));
+    }
     let write = || -> io::Result<()> {
         let mut file = tempfile::Builder::new()
             .prefix(".rulec-")
@@ -42,6 +49,12 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// What the system says: a temporary file's own name tells nobody anything.
+fn without_path(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(Error::source);
+    inner.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// The file to replace.

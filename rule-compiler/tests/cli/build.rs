@@ -108,9 +108,14 @@ fn a_build_that_fails_leaves_the_old_bundle_and_nothing_else() {
 fn a_bundle_that_cannot_be_written_leaves_nothing() {
     let workshop = Workshop::furnished();
     let names = workshop.names();
-    workshop
-        .build("nowhere/x.bundle", "--revision 4")
-        .expect(2, "cannot write `nowhere/x.bundle`");
+    workshop.build("nowhere/x.bundle", "--revision 4").expect(
+        2,
+        "cannot write `nowhere/x.bundle`: there is no folder `nowhere`; make it first\n",
+    );
+    // Nothing is said of the temporary file.
+    let outcome = workshop.build("shop.bundle/x.bundle", "--revision 4");
+    assert!(!outcome.stderr.contains(".tmp"), "{}", outcome.stderr);
+    outcome.expect(2, "cannot write `shop.bundle/x.bundle`: ");
     // A folder cannot be replaced by a file.
     workshop
         .build("shop", "--revision 4")
