@@ -3,11 +3,14 @@
 use crate::body::{Body, OnUnreadableBody, Unreadable};
 use crate::config::{Config, OnMissing};
 use crate::counters::{NodeCounters, Surroundings};
+use crate::custom::{CustomAttributes, CustomValues};
 use crate::host::{Host, Level};
 use crate::load::expiry_line;
 use crate::metrics::{Metric, Metrics};
 use crate::reply::{REQUEST_UNREADABLE, RULESET_UNAVAILABLE, refuse, send};
-use crate::request::{Buffers, Inbound, SCORE_HEADER, TAG_HEADER_PREFIX, emptied};
+use crate::request::{
+    Attributes, Buffers, CustomBuffers, Inbound, SCORE_HEADER, TAG_HEADER_PREFIX, emptied,
+};
 use crate::serving::{Serving, Standing};
 use riskgate_engine::bundle::OnExpired;
 use riskgate_engine::counters::Pending;
@@ -32,6 +35,7 @@ pub(crate) struct Decider<'d> {
     pub(crate) host: &'d dyn Host,
     pub(crate) config: &'d Config,
     pub(crate) metrics: &'d Metrics,
+    pub(crate) custom: Option<&'d dyn CustomAttributes>,
 }
 
 impl Decider<'_> {
@@ -116,19 +120,19 @@ impl Decider<'_> {
         let Buffers {
             attributes,
             claims: claim_buffer,
+            custom: CustomBuffers { values, pairs },
             name,
             value,
             pending,
             body: bytes,
             ..
         } = buffers;
-        attributes.fetch(self.host, self.config, ruleset, inbound, name);
-        for _ in 0..attributes.failures {
-            self.count_error();
-        }
+        self.ask(attributes, ruleset, inbound, name);
         let claims = attributes.claims(ruleset, claim_buffer);
+        self.supply(ruleset, values);
+        let custom = values.pairs(pairs);
         let whole = (body == Body::Whole).then_some(&bytes[..]);
-        let request = inbound.request(attributes, &claims, whole, now_ns);
+        let request = inbound.request(attributes, [&claims, &custom], whole, now_ns);
         let judged = Judged {
             ruleset,
             counters,
@@ -156,7 +160,31 @@ impl Decider<'_> {
             self.finish_counting(scratch, counters, request.time_us);
         }
         *claim_buffer = emptied(claims);
+        *pairs = emptied(custom);
         flow
+    }
+
+    /// What the rules read of the host's properties. `path` is a buffer.
+    fn ask(
+        &self,
+        attributes: &mut Attributes,
+        ruleset: &Ruleset,
+        inbound: &Inbound<'_>,
+        path: &mut String,
+    ) {
+        attributes.fetch(self.host, self.config, ruleset, inbound, path);
+        for _ in 0..attributes.failures {
+            self.count_error();
+        }
+    }
+
+    fn supply(&self, ruleset: &Ruleset, values: &mut CustomValues) {
+        values.clear();
+        if let Some(custom) = self.custom
+            && ruleset.needs().custom()
+        {
+            custom.supply(self.host, &mut ruleset.custom(), values);
+        }
     }
 
     fn finish_counting(&self, scratch: &Scratch, counters: &mut NodeCounters, time_us: i64) {
@@ -303,6 +331,7 @@ impl Outbound<'_> {
             host,
             metrics,
             config,
+            ..
         } = self.decider;
         if let Some(unreadable) = unreadable {
             metrics.count(*host, Metric::BodiesUnreadable);

@@ -2,6 +2,7 @@
 
 use crate::body::{Body, BodyWatch};
 use crate::config::Config;
+use crate::custom::CustomAttributes;
 use crate::decide::{Decider, Flow};
 use crate::host::{Host, Level};
 use crate::load::Loader;
@@ -39,6 +40,7 @@ pub struct Filter {
     body_watch: BodyWatch,
     /// Memory of requests that were counted.
     spare: Vec<Pending>,
+    custom: Option<Box<dyn CustomAttributes>>,
 }
 
 /// What a readable configuration gives.
@@ -62,7 +64,15 @@ impl Filter {
             buffers: Buffers::default(),
             body_watch: BodyWatch::default(),
             spare: Vec::new(),
+            custom: None,
         }
+    }
+
+    /// The same, of which rules can read more: see [`CustomAttributes`].
+    #[must_use]
+    pub fn with_attributes(self, custom: Box<dyn CustomAttributes>) -> Filter {
+        let custom = Some(custom);
+        Filter { custom, ..self }
     }
 
     /// Takes a configuration. What serves the VM under the like of it serves this filter from now on.
@@ -182,6 +192,7 @@ impl Filter {
                 host,
                 config,
                 metrics: &self.metrics,
+                custom: self.custom.as_deref(),
             }
             .decide(&mut serving, body, &mut self.buffers),
             Err(_) => Filter::refuse_reentrant(host),

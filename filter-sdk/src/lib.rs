@@ -25,6 +25,7 @@ mod body;
 pub mod client_ip;
 pub mod config;
 mod counters;
+mod custom;
 mod decide;
 mod filter;
 pub mod headers;
@@ -42,6 +43,7 @@ mod transfer;
 mod vm;
 
 pub use body::OnUnreadableBody;
+pub use custom::{CustomAttributes, CustomValues};
 pub use decide::Flow;
 pub use filter::Filter;
 pub use riskgate_engine::counters::Pending;

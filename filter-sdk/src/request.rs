@@ -2,6 +2,7 @@
 
 use crate::client_ip::parse_source_address;
 use crate::config::Config;
+use crate::custom::CustomValues;
 use crate::headers::{self, Header, MalformedHeaders};
 use crate::host::{Host, HostError};
 use crate::serving::time_us;
@@ -28,6 +29,7 @@ pub(crate) struct Buffers {
     forged: Vec<&'static [u8]>,
     pub(crate) claims: Vec<Header<'static>>,
     pub(crate) attributes: Attributes,
+    pub(crate) custom: CustomBuffers,
     /// What of the request waits for its response.
     pub(crate) pending: Pending,
     /// A name and a value that the host is told.
@@ -37,6 +39,13 @@ pub(crate) struct Buffers {
     pub(crate) body: Vec<u8>,
     /// A property.
     pub(crate) value_bytes: Vec<u8>,
+}
+
+/// What a custom filter said.
+#[derive(Default)]
+pub(crate) struct CustomBuffers {
+    pub(crate) values: CustomValues,
+    pub(crate) pairs: Vec<Header<'static>>,
 }
 
 /// A header map in its parts. Headers that only this filter may set are kept apart: no rule sees a forged one.
@@ -93,7 +102,7 @@ impl<'m> Inbound<'m> {
     pub(crate) fn request<'r>(
         &'r self,
         attributes: &'r Attributes,
-        claims: &'r [Header<'r>],
+        [claims, custom]: [&'r [Header<'r>]; 2],
         body: Option<&'r [u8]>,
         now_ns: u64,
     ) -> Request<'r> {
@@ -114,7 +123,7 @@ impl<'m> Inbound<'m> {
             server_name: attributes.server_name.get(),
             tls_version: attributes.tls_version.get(),
             claims,
-            custom: &[],
+            custom,
             body,
         }
     }

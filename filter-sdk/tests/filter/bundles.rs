@@ -23,6 +23,8 @@ pub(crate) struct Spec {
     /// More of `ruleset.yaml`.
     pub(crate) more: &'static str,
     pub(crate) rules: &'static str,
+    /// A file for `--attributes`, or nothing.
+    pub(crate) attributes: &'static str,
     pub(crate) key: u8,
 }
 
@@ -35,6 +37,7 @@ pub(crate) const PLAIN: Spec = Spec {
     rules: r#"
   - { id: block, when: 'request.url_path == "/blocked"', then: deny }
 "#,
+    attributes: "",
     key: 1,
 };
 
@@ -57,6 +60,10 @@ impl Spec {
         let rules = format!("rules:{}", self.rules);
         let sources =
             Sources::from_texts([("ruleset.yaml", &ruleset[..]), ("test.rules.yaml", &rules)]);
+        let sources = match self.attributes {
+            "" => sources,
+            declared => sources.with_attributes("attributes.yaml", declared),
+        };
         let analysis = front::analyse(&sources);
         let ruleset = analysis
             .ruleset

@@ -14,6 +14,7 @@ mod clock;
 mod counters;
 mod counters_races;
 mod counters_shared;
+mod custom;
 mod driver;
 mod expiry;
 mod proxy;
