@@ -2,6 +2,7 @@
 
 mod node;
 mod position;
+mod slip;
 mod tree;
 
 pub(crate) use node::{Entry, Kind, Node, Scalar, Style};

@@ -6,7 +6,10 @@ use std::collections::HashMap;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError};
 
-use super::node::{Entry, Kind, Node, Scalar, Style};
+use super::{
+    node::{Entry, Kind, Node, Scalar, Style},
+    slip::syntax_help,
+};
 use crate::{
     diagnostic::{Code, Diagnostic, Diagnostics, FileId, Span},
     front::{limits::MAX_YAML_DEPTH, text::quoted},
@@ -314,9 +317,10 @@ impl Builder<'_> {
                 diagnostic.help("nothing in a ruleset needs such depth: take brackets out"),
             );
         }
-        let diagnostic = Diagnostic::new(Code::YamlSyntax, self.span(offset..offset + 1), error.info().to_lowercase())
-            .help("check the indentation; quote a value that holds `: `, starts with one of `[]{}&*|>%@`, or has a bracket or comma inside of `{..}` or `[..]`");
-        self.report(diagnostic);
+        let message = error.info().to_lowercase();
+        let span = self.span(offset..offset + 1);
+        let help = syntax_help(self.text, offset, &message);
+        self.report(Diagnostic::new(Code::YamlSyntax, span, message).help(help));
     }
 
     fn span(&self, range: Range<usize>) -> Span {
