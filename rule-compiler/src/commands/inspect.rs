@@ -192,7 +192,7 @@ impl Report {
             ),
         );
         for CanaryReport { rule, percent } in &self.canaries {
-            field("canary", &format!("{rule}, {percent} % of its matches"));
+            field("canary", &format!("{rule}, {percent} % of all clients"));
         }
         for counter in &self.counters {
             field("counter", &counter.human());

@@ -77,6 +77,23 @@ pub struct Gap {
     pub never: &'static str,
 }
 
+const NOT_MATCHED: &str = "not matched";
+
+impl Gap {
+    fn human(&self) -> String {
+        match &self.atom {
+            Some(atom) => format!("`{atom}` was never {}", self.never),
+            None if self.never == NOT_MATCHED => {
+                format!(
+                    "rule `{}` was matched by every request of the tests",
+                    self.rule
+                )
+            }
+            None => format!("rule `{}` was never {}", self.rule, self.never),
+        }
+    }
+}
+
 impl Coverage {
     /// Nothing is covered yet. `ids` are the indices of each rule's atoms and `places` where they stand, both in the order in
     /// which they stand.
@@ -178,10 +195,7 @@ impl Coverage {
             let column = gap
                 .column
                 .map_or_else(String::new, |column| format!(":{column}"));
-            let what = match &gap.atom {
-                Some(atom) => format!("`{atom}` was never {}", gap.never),
-                None => format!("rule `{}` was never {}", gap.rule, gap.never),
-            };
+            let what = gap.human();
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{}:{}{column}: {what}", place.display(), gap.line);
         }
@@ -229,7 +243,7 @@ impl RuleCoverage {
             gaps.push(of_rule("matched"));
         }
         if !self.matched.was_false && !self.is_constant {
-            gaps.push(of_rule("not matched"));
+            gaps.push(of_rule(NOT_MATCHED));
         }
         for atom in &self.atoms {
             let of_atom = |never| Gap {

@@ -320,7 +320,7 @@ fn a_canary_counts_for_whoever_has_its_keys_and_is_in_its_share() {
     let found: Vec<String> = stdout.expect(0, "").lines().map(str::to_owned).collect();
     assert_eq!(found, expected);
     let inspected = workshop.run("inspect canary.bundle").expect(0, "");
-    let line = "canary       all-devices, 100 % of its matches\n";
+    let line = "canary       all-devices, 100 % of all clients\n";
     assert!(inspected.contains(line), "{inspected}");
     assert!(inspected.contains("engine       version 2 or later\n"));
 }

@@ -244,12 +244,12 @@ fn what_no_test_shows_is_told_with_its_place() {
     );
     workshop.write("shop/main.rules.yaml", COVERED);
     let expected = "shop: 1 test, all passed
-shop/main.rules.yaml:3: rule `login-scripts` was never not matched
+shop/main.rules.yaml:3: rule `login-scripts` was matched by every request of the tests
 shop/main.rules.yaml:6:11: `request.method == \"POST\"` was never false
 shop/main.rules.yaml:6:39: `request.url_path == \"/login\"` was never false
 shop/main.rules.yaml:8:24: `has(request.headers[\"accept-language\"])` was never true
 shop/main.rules.yaml:10:15: `request.useragent.matches(\"curl|wget\")` was never false
-shop/main.rules.yaml:13: rule `never` was never not matched
+shop/main.rules.yaml:13: rule `never` was matched by every request of the tests
 shop/main.rules.yaml:13:39: `request.useragent == \"x\"` was never true
 coverage: 53.3 %, 8 of 15 sides of rules and their tests
 ";
