@@ -17,3 +17,4 @@ pub use story::{
     Contribution, Explanation, Origin, Part, RuleStory, State, Subject, UnknownRule, explain,
 };
 pub use text::Texts;
+pub(crate) use text::attribute_name;

@@ -16,13 +16,14 @@ use crate::request_json::{self, OwnedRequest, RequestError};
 mod block;
 mod report;
 mod tally;
+mod unseen;
 
 pub use block::LINE_LEN_MAX;
 pub use report::{Exceeded, Limits, Report};
 pub use tally::{Answer, By, Change, Example, Tally};
 
 use block::{Block, read_block};
-use tally::Sides;
+use tally::{Sides, never_seen};
 
 /// How traffic is written.
 #[derive(Debug, Clone)]
@@ -149,6 +150,7 @@ pub fn replay(
     loop {
         let blocks = read_round(traffic, threads, &mut done)?;
         if blocks.is_empty() {
+            tally.never_seen = never_seen(&sides);
             return Ok(tally);
         }
         let mut round = parse_round(&blocks, plan);

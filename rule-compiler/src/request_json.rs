@@ -1,6 +1,7 @@
 //! A request as JSON: one a line in request files. docs/rule-language.md describes the shape.
 
 pub mod access_log;
+mod record;
 mod shape;
 mod write;
 
@@ -8,6 +9,7 @@ use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use riskgate_engine::attributes::Base;
 use riskgate_engine::body::is_encoded;
 use riskgate_engine::request::Request;
 use riskgate_engine::response::Response;
@@ -143,6 +145,8 @@ pub struct OwnedRequest {
     response_code: Option<u16>,
     response_headers: Vec<OwnedHeader>,
     body: Option<Vec<u8>>,
+    /// What was not said, and has its usual value.
+    assumed: [Option<Base>; 5],
 }
 
 /// Reads one request.
@@ -169,6 +173,7 @@ pub fn from_value(value: Value) -> Result<OwnedRequest, RequestError> {
 }
 
 fn from_wire(wire: Wire) -> Result<OwnedRequest, RequestError> {
+    let assumed = record::assumed(&wire);
     let path = match (wire.path, wire.path_b64) {
         (Some(path), None) => path.into_bytes(),
         (None, Some(path)) => decode(&path, "path_b64")?,
@@ -210,6 +215,7 @@ fn from_wire(wire: Wire) -> Result<OwnedRequest, RequestError> {
         response_code: wire.response_code,
         response_headers: wire.response_headers.decode()?,
         body,
+        assumed,
     })
 }
 

@@ -58,6 +58,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<(), Failure> {
         )));
     }
     print(&report, args.format)?;
+    warn_of_unseen(&report);
     judge(&report)
 }
 
@@ -160,6 +161,17 @@ fn warn(args: &ReplayArgs, tally: &Tally) {
     let more = tally.bad_lines - tally.bad.len() as u64;
     if more > 0 {
         tell(&format!("warning: and {more} bad lines more\n"));
+    }
+}
+
+/// Rules that read what the traffic does not record match less often than they will live, or more often.
+fn warn_of_unseen(report: &Report) {
+    if !report.never_seen().is_empty() {
+        tell(&format!(
+            "warning: no request of the traffic has {}, which rules or counters read; if it is only not recorded, the filter \
+             will decide otherwise: record it, or name its field with --map\n",
+            report.never_seen().join(", ")
+        ));
     }
 }
 

@@ -128,13 +128,7 @@ impl<'r> Texts<'r> {
     }
 
     fn attribute(&self, attribute: Attribute) -> String {
-        let mut text = match (attribute.base, self.ruleset.string(attribute.key)) {
-            (Base::Header, b"user-agent") => "request.useragent".to_owned(),
-            (Base::Header, b"referer") => "request.referer".to_owned(),
-            (Base::Custom, name) => String::from_utf8_lossy(name).into_owned(),
-            (base, _) if attribute.key == NO_KEY => name(base).to_owned(),
-            (base, key) => format!("{}[{}]", name(base), quoted(key)),
-        };
+        let mut text = attribute_name(self.ruleset, attribute);
         for code in self.ruleset.string(attribute.transforms) {
             let index = usize::from(*code);
             text += TRANSFORMS.get(index).copied().unwrap_or(".?()");
@@ -260,6 +254,17 @@ fn quoted(bytes: &[u8]) -> String {
         shown += &format!(".. ({} bytes)", bytes.len());
     }
     shown
+}
+
+/// As authors write it, before any transform.
+pub(crate) fn attribute_name(ruleset: &LoadedRuleset, attribute: Attribute) -> String {
+    match (attribute.base, ruleset.string(attribute.key)) {
+        (Base::Header, b"user-agent") => "request.useragent".to_owned(),
+        (Base::Header, b"referer") => "request.referer".to_owned(),
+        (Base::Custom, name) => String::from_utf8_lossy(name).into_owned(),
+        (base, _) if attribute.key == NO_KEY => name(base).to_owned(),
+        (base, key) => format!("{}[{}]", name(base), quoted(key)),
+    }
 }
 
 fn sign(comparison: Comparison) -> &'static str {

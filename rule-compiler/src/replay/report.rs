@@ -30,6 +30,7 @@ pub struct Report {
     change_percent: Option<f64>,
     changes: Vec<ChangeReport>,
     exceeded: Vec<Exceeded>,
+    never_seen: Vec<String>,
 }
 
 /// Which bundle it was.
@@ -168,6 +169,7 @@ impl Report {
             change_percent,
             changes,
             exceeded: exceeded(limits, deny_percent, change_percent),
+            never_seen: tally.never_seen.clone(),
         }
     }
 
@@ -175,6 +177,12 @@ impl Report {
     #[must_use]
     pub fn exceeded(&self) -> &[Exceeded] {
         &self.exceeded
+    }
+
+    /// What the rulesets read and no request had, by the names of authors.
+    #[must_use]
+    pub fn never_seen(&self) -> &[String] {
+        &self.never_seen
     }
 
     /// How many requests there were.

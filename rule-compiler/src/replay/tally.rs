@@ -6,6 +6,7 @@ use riskgate_engine::ruleset::Ruleset;
 use riskgate_engine::verdict::{Action, Verdict};
 use serde_json::Value;
 
+use super::unseen::Unseen;
 use super::{BadLine, Plan};
 use crate::request_json::OwnedRequest;
 use crate::session::Session;
@@ -104,6 +105,8 @@ pub struct Tally {
     pub changed: u64,
     /// From the baseline's answer to the other's.
     pub changes: BTreeMap<(Answer, Answer), Change>,
+    /// What the rulesets read and no request had, by the names of authors.
+    pub never_seen: Vec<String>,
     examples: usize,
 }
 
@@ -118,6 +121,7 @@ impl Tally {
             baseline: plan.baseline.map(Counts::new),
             changed: 0,
             changes: BTreeMap::new(),
+            never_seen: Vec::new(),
             examples: plan.examples,
         }
     }
@@ -261,6 +265,7 @@ impl Default for Decided {
 pub(super) struct Sides<'r> {
     new: Side<'r>,
     old: Option<Side<'r>>,
+    unseen: Unseen,
 }
 
 impl<'r> Sides<'r> {
@@ -268,6 +273,7 @@ impl<'r> Sides<'r> {
         Sides {
             new: Side::new(plan.ruleset, plan),
             old: plan.baseline.map(|baseline| Side::new(baseline, plan)),
+            unseen: Unseen::of(plan),
         }
     }
 
@@ -277,13 +283,19 @@ impl<'r> Sides<'r> {
         request: &OwnedRequest,
         tell: impl FnOnce(&Decided, Option<&Decided>),
     ) {
-        let Sides { new, old } = self;
+        let Sides { new, old, unseen } = self;
+        unseen.look_at(request);
         new.decide(time_us, request);
         if let Some(old) = old {
             old.decide(time_us, request);
         }
         tell(&new.decided, old.as_ref().map(|old| &old.decided));
     }
+}
+
+/// What no request of any of them had.
+pub(super) fn never_seen(sides: &[Sides<'_>]) -> Vec<String> {
+    Unseen::by_all(sides.iter().map(|sides| &sides.unseen))
 }
 
 struct Side<'r> {

@@ -32,6 +32,7 @@ impl OwnedRequest {
             response_code,
             response_headers,
             body,
+            assumed: _,
         } = self;
         let mut json = Map::new();
         let mut put = |name: &str, value: Option<Value>| {

@@ -267,3 +267,58 @@ fn validity_counts_only_where_a_time_is_given() {
     let missing = workshop.run("replay shop.bundle --traffic none.jsonl");
     missing.expect(2, "cannot read traffic `none.jsonl`");
 }
+
+/// Counters by a header that is not logged stay at 0: the replay says which.
+#[test]
+fn what_rules_read_and_the_traffic_never_has_is_told() {
+    let workshop = Workshop::furnished();
+    let manifest = r#"
+language: 1
+ruleset: shop
+counters:
+  taps:
+    key: ['request.headers["x-device-id"]']
+    count_when: request.method == "POST" && response.code == 401
+    window: 10s
+"#;
+    workshop.write("taps/ruleset.yaml", manifest);
+    let rules = r#"
+rules:
+  - id: taps
+    when: counters.taps > 1
+    then: deny
+  - id: other
+    when: >-
+      request.params["a"] == "1" && request.cookies["sid"] == "1" && auth.claims["sub"].trim() == "1"
+      && request.body.form["user"] == "1"
+    then: deny
+"#;
+    workshop.write("taps/a.rules.yaml", rules);
+    let build =
+        format!("build taps --key signer.pem --issued-at {ISSUED_AT} --revision 1 -o taps.bundle");
+    workshop.run(&build).expect(0, "");
+    let replayed = |traffic: &str| {
+        let args = "replay taps.bundle --traffic - --from envoy-log --format json";
+        let outcome = workshop.run_with(args, traffic, &[]);
+        let words = outcome.stderr.clone();
+        let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        (report["never_seen"].clone(), words)
+    };
+    let poor = r#"{"path":"/?b=1","method":"POST","headers":{"cookie":"id=1"}}"#;
+    let (never_seen, words) = replayed(poor);
+    let all = [
+        r#"request.headers["x-device-id"]"#,
+        r#"request.cookies["sid"]"#,
+        r#"auth.claims["sub"]"#,
+        "response.code",
+        r#"request.body.form["user"]"#,
+    ];
+    assert_eq!(never_seen, serde_json::json!(all));
+    let told = format!("no request of the traffic has {}, which", all.join(", "));
+    assert!(words.contains(&told), "{words}");
+    // One line that has it is enough, wherever it stands.
+    let rich = r#"{"path":"/","headers":{"cookie":"id=1; sid=2","x-device-id":"d"},"claims":{"sub":"x"},"status":200}"#;
+    let (never_seen, words) = replayed(&[poor, rich, poor].join("\n"));
+    assert_eq!(never_seen, serde_json::json!([all[4]]));
+    assert!(words.contains(all[4]) && !words.contains(all[0]), "{words}");
+}
