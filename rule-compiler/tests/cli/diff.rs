@@ -234,3 +234,31 @@ fn exit_codes() {
         workshop.run(args).expect(code, words);
     }
 }
+
+/// What a request needs to be counted stands in the counter and not in the rule.
+#[test]
+fn a_limit_that_rose_has_a_witness_that_is_counted() {
+    let workshop = workshop();
+    for (name, limit) in [("low", 3), ("high", 4)] {
+        let manifest = r#"
+language: 1
+ruleset: shop
+counters:
+  sale_by_device:
+    key: ['request.headers["x-device-id"]']
+    window: 10s
+    count_when: request.method == "POST" && request.url_path.startsWith("/sale/")
+"#;
+        workshop.write(&format!("{name}/ruleset.yaml"), manifest);
+        let rule = format!(
+            "rules:\n  - id: burst\n    when: counters.sale_by_device > {limit}\n    then: deny\n"
+        );
+        workshop.write(&format!("{name}/a.rules.yaml"), rule);
+    }
+    let report = json(workshop.run("diff low high --format json"));
+    let burst = &report["rules"][0];
+    assert_eq!(burst["effect"], "flips", "{report:#}");
+    let expected = r#"{"headers":[["x-device-id","x"]],"method":"POST","path":"/sale/"}"#;
+    assert_eq!(burst["witness"]["request"].to_string(), expected);
+    assert_eq!(burst["witness"]["repeat"], 4);
+}
