@@ -44,3 +44,4 @@ pub mod schema;
 pub mod session;
 pub mod testing;
 pub mod verdict_json;
+mod words;

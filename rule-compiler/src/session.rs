@@ -61,21 +61,7 @@ impl<'a> Session<'a> {
         time_us: i64,
         read: impl FnOnce(&Verdict<'_>, &Request<'_>) -> R,
     ) -> R {
-        self.clock_us = self.clock_us.max(time_us);
-        let Session {
-            ruleset,
-            store,
-            pending,
-            scratch,
-            ..
-        } = self;
-        let result = request.with(self.clock_us, |request| {
-            let verdict = ruleset.decide_counted(request, store, pending, scratch);
-            read(&verdict, request)
-        });
-        request.with_response(|response| {
-            ruleset.count_response(pending, response, self.clock_us, store, scratch);
-        });
+        let (result, ()) = self.ask_at(request, time_us, read, |_, _, _, _| ());
         result
     }
 

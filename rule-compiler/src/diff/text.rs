@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use riskgate_engine::actions::ActionKind;
-use riskgate_engine::atoms::{Comparison, View};
+use riskgate_engine::atoms::View;
 use riskgate_engine::attributes::Base;
 use riskgate_engine::contents::AddressRange;
 use riskgate_engine::number::Number;
+
+use crate::words::{base_name, digits, sign, transform};
 
 use super::resolve::{Action, Atom, ExactNumber, Formula, Names, Rule, Staged, Subject, Test};
 
@@ -53,14 +55,22 @@ fn atom(atom: &Atom, names: &Names) -> String {
             format!("{viewed} {} {}", sign(*comparison), timestamp(*number))
         }
         Test::Compare(comparison, number) => {
-            format!("{viewed} {} {}", sign(*comparison), digits(*number))
+            format!(
+                "{viewed} {} {}",
+                sign(*comparison),
+                digits((*number).into())
+            )
         }
         Test::StartsWith(text) => format!("{viewed}.startsWith({})", quoted(text)),
         Test::EndsWith(text) => format!("{viewed}.endsWith({})", quoted(text)),
         Test::Contains(text) => format!("{viewed}.contains({})", quoted(text)),
         Test::Matches(automaton) => format!("{viewed}.matches({})", pattern(automaton, names)),
         Test::Counter(name, _, comparison, number) => {
-            format!("counters.{name} {} {}", sign(*comparison), digits(*number))
+            format!(
+                "counters.{name} {} {}",
+                sign(*comparison),
+                digits((*number).into())
+            )
         }
     }
 }
@@ -123,34 +133,15 @@ fn network((first, last): AddressRange) -> String {
 pub(super) fn subject(subject: &Subject) -> String {
     let mut text = match subject.base {
         Base::Custom => String::from_utf8_lossy(&subject.key).into_owned(),
-        known => base(known).to_owned(),
+        known => base_name(known).to_owned(),
     };
     if takes_key(subject.base) {
         let _ = write!(text, "[{}]", quoted(&subject.key));
     }
-    for code in &subject.transforms {
-        text.push_str(
-            TRANSFORMS
-                .get(usize::from(*code))
-                .copied()
-                .unwrap_or(".?()"),
-        );
-    }
+    let transforms = subject.transforms.iter();
+    text.extend(transforms.map(|code| transform(*code)));
     text
 }
-
-/// By the codes of the format.
-const TRANSFORMS: [&str; 9] = [
-    ".lowerAscii()",
-    ".trim()",
-    ".urlDecode()",
-    ".urlDecodeAll()",
-    ".normalizePath()",
-    ".compressSpaces()",
-    ".removeNulls()",
-    ".htmlUnescape()",
-    ".base64Decode()",
-];
 
 fn takes_key(base: Base) -> bool {
     matches!(
@@ -165,58 +156,10 @@ fn takes_key(base: Base) -> bool {
     )
 }
 
-fn base(base: Base) -> &'static str {
-    match base {
-        Base::Method => "request.method",
-        Base::Scheme => "request.scheme",
-        Base::Host => "request.host",
-        Base::Hostname => "request.hostname",
-        Base::Protocol => "request.protocol",
-        Base::Id => "request.id",
-        Base::Path => "request.path",
-        Base::UrlPath => "request.url_path",
-        Base::Query => "request.query",
-        Base::Param => "request.params",
-        Base::Header => "request.headers",
-        Base::Cookie => "request.cookies",
-        Base::Time => "request.time",
-        Base::SourceIp => "source.ip",
-        Base::ClientIp => "client.ip",
-        Base::Mtls => "connection.mtls",
-        Base::PeerUriSan => "connection.uri_san_peer_certificate",
-        Base::PeerSubject => "connection.subject_peer_certificate",
-        Base::ServerName => "connection.requested_server_name",
-        Base::TlsVersion => "connection.tls_version",
-        Base::Claim => "auth.claims",
-        Base::ResponseCode => "response.code",
-        Base::ResponseHeader => "response.headers",
-        Base::BodyJson => "request.body.json",
-        Base::BodyForm => "request.body.form",
-        Base::Custom => "",
-    }
-}
-
-fn sign(comparison: Comparison) -> &'static str {
-    match comparison {
-        Comparison::Equal => "==",
-        Comparison::Less => "<",
-        Comparison::LessOrEqual => "<=",
-        Comparison::Greater => ">",
-        Comparison::GreaterOrEqual => ">=",
-    }
-}
-
-fn digits(number: ExactNumber) -> String {
-    match number.into() {
-        Number::Int(value) => value.to_string(),
-        Number::Double(value) => format!("{value:?}"),
-    }
-}
-
 fn timestamp(number: ExactNumber) -> String {
     match number.into() {
         Number::Int(time_us) => format!("timestamp(\"{}\")", time(time_us)),
-        Number::Double(_) => digits(number),
+        number @ Number::Double(_) => digits(number),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use riskgate_engine::atoms::{Atom, AtomId, Comparison, Test, View};
+use riskgate_engine::atoms::{Atom, AtomId, Test, View};
 use riskgate_engine::attributes::{Attribute, Base, NO_KEY};
 use riskgate_engine::number::Number;
 use riskgate_engine::ruleset::Ruleset as LoadedRuleset;
@@ -10,6 +10,7 @@ use riskgate_engine::trace::{Trace, TracedValue};
 
 use crate::front::time;
 use crate::ir;
+use crate::words::{base_name, digits, sign, transform};
 
 /// Of an inline list so many values are shown.
 const SHOWN_VALUES: usize = 4;
@@ -130,8 +131,7 @@ impl<'r> Texts<'r> {
     fn attribute(&self, attribute: Attribute) -> String {
         let mut text = attribute_name(self.ruleset, attribute);
         for code in self.ruleset.string(attribute.transforms) {
-            let index = usize::from(*code);
-            text += TRANSFORMS.get(index).copied().unwrap_or(".?()");
+            text += transform(*code);
         }
         text
     }
@@ -262,68 +262,7 @@ pub(crate) fn attribute_name(ruleset: &LoadedRuleset, attribute: Attribute) -> S
         (Base::Header, b"user-agent") => "request.useragent".to_owned(),
         (Base::Header, b"referer") => "request.referer".to_owned(),
         (Base::Custom, name) => String::from_utf8_lossy(name).into_owned(),
-        (base, _) if attribute.key == NO_KEY => name(base).to_owned(),
-        (base, key) => format!("{}[{}]", name(base), quoted(key)),
-    }
-}
-
-fn sign(comparison: Comparison) -> &'static str {
-    match comparison {
-        Comparison::Equal => "==",
-        Comparison::Less => "<",
-        Comparison::LessOrEqual => "<=",
-        Comparison::Greater => ">",
-        Comparison::GreaterOrEqual => ">=",
-    }
-}
-
-fn digits(number: Number) -> String {
-    match number {
-        Number::Int(value) => value.to_string(),
-        Number::Double(value) => format!("{value:?}"),
-    }
-}
-
-/// By the codes of the format.
-const TRANSFORMS: [&str; 9] = [
-    ".lowerAscii()",
-    ".trim()",
-    ".urlDecode()",
-    ".urlDecodeAll()",
-    ".normalizePath()",
-    ".compressSpaces()",
-    ".removeNulls()",
-    ".htmlUnescape()",
-    ".base64Decode()",
-];
-
-fn name(base: Base) -> &'static str {
-    match base {
-        Base::Method => "request.method",
-        Base::Scheme => "request.scheme",
-        Base::Host => "request.host",
-        Base::Hostname => "request.hostname",
-        Base::Protocol => "request.protocol",
-        Base::Id => "request.id",
-        Base::Path => "request.path",
-        Base::UrlPath => "request.url_path",
-        Base::Query => "request.query",
-        Base::Param => "request.params",
-        Base::Header => "request.headers",
-        Base::Cookie => "request.cookies",
-        Base::Time => "request.time",
-        Base::SourceIp => "source.ip",
-        Base::ClientIp => "client.ip",
-        Base::Mtls => "connection.mtls",
-        Base::PeerUriSan => "connection.uri_san_peer_certificate",
-        Base::PeerSubject => "connection.subject_peer_certificate",
-        Base::ServerName => "connection.requested_server_name",
-        Base::TlsVersion => "connection.tls_version",
-        Base::Claim => "auth.claims",
-        Base::ResponseCode => "response.code",
-        Base::ResponseHeader => "response.headers",
-        Base::BodyJson => "request.body.json",
-        Base::BodyForm => "request.body.form",
-        Base::Custom => "",
+        (base, _) if attribute.key == NO_KEY => base_name(base).to_owned(),
+        (base, key) => format!("{}[{}]", base_name(base), quoted(key)),
     }
 }
