@@ -39,7 +39,7 @@ counters:
     window: 1h
   refusals:
     key: ['request.headers["x-device"]']
-    count_when: response.code == 429
+    count_when: request.method == "POST" && response.code == 429
     window: 1h
 "#;
 
