@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use riskgate_compiler::diagnostic::{Code, Severity};
 use riskgate_compiler::schema::Schema;
 
@@ -40,8 +40,12 @@ pub(crate) enum Command {
     Keygen(KeygenArgs),
     /// Write manual pages.
     Man(ManArgs),
+    /// Bring the rules of an old bundle back, under a new and higher revision.
+    Rollback(RollbackArgs),
     /// Print JSON Schemas of rule files, tests, requests and verdicts, for editors.
     Schema(SchemaArgs),
+    /// Add signatures to a bundle, or write what a key management service is to sign.
+    Sign(SignArgs),
     /// Run the tests of a ruleset folder.
     Test(TestArgs),
     /// Tell what is different between two bundles or ruleset folders, with requests that are answered otherwise.
@@ -59,9 +63,8 @@ pub(crate) struct BuildArgs {
     /// Grows with each publication; filters refuse what is not above the last one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) revision: u64,
-    /// The private key to sign with, PKCS#8 PEM.
-    #[arg(long, value_name = "KEY.pem")]
-    pub(crate) key: PathBuf,
+    #[command(flatten)]
+    pub(crate) signer: Signer,
     /// Where the bundle goes; it is replaced only by a whole one.
     #[arg(short, long, value_name = "OUT.bundle")]
     pub(crate) output: PathBuf,
@@ -77,6 +80,17 @@ pub(crate) struct BuildArgs {
     /// A file that declares the attributes of a custom filter.
     #[arg(long, value_name = "FILE")]
     pub(crate) attributes: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Signer {
+    /// The private key to sign with, PKCS#8 PEM; `rulec sign` adds others.
+    #[arg(long, value_name = "KEY.pem")]
+    pub(crate) key: Option<PathBuf>,
+    /// Do not sign; `rulec sign` does it, or a key management service.
+    #[arg(long)]
+    pub(crate) unsigned: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -219,6 +233,52 @@ pub(crate) struct KeygenArgs {
     /// Where the private key goes, mode 0600; the public one goes beside it as NAME.pub.pem.
     #[arg(short, long, value_name = "KEY.pem")]
     pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RollbackArgs {
+    /// The bundle whose rules are to serve again; it may have expired.
+    #[arg(value_name = "OLD.bundle")]
+    pub(crate) old: PathBuf,
+    /// Above that of the bundle that serves now.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) revision: u64,
+    #[command(flatten)]
+    pub(crate) signer: Signer,
+    /// Where the new bundle goes; it is replaced only by a whole one.
+    #[arg(short, long, value_name = "OUT.bundle")]
+    pub(crate) output: PathBuf,
+    /// A public key that must have signed the old bundle, PEM; repeatable [default: that of `--key`]
+    #[arg(long, value_name = "PUB.pem", required_if_eq("unsigned", "true"))]
+    pub(crate) trust: Vec<PathBuf>,
+    /// How many of them must have signed it.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) threshold: u32,
+    /// Issue time: RFC 3339 or Unix seconds [default: $SOURCE_DATE_EPOCH, or now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) issued_at: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("how").required(true).args(["key", "print_payload", "signature"]))]
+pub(crate) struct SignArgs {
+    /// The bundle. Its digest stays, and so do the signatures that it has.
+    pub(crate) bundle: PathBuf,
+    /// A private key to sign with, PKCS#8 PEM; repeatable.
+    #[arg(long, value_name = "KEY.pem")]
+    pub(crate) key: Vec<PathBuf>,
+    /// Write the bytes to be signed, to standard output or `--output`; the bundle stays as it is.
+    #[arg(long)]
+    pub(crate) print_payload: bool,
+    /// Add a signature that was made elsewhere: a file of its 64 bytes, or of their base64.
+    #[arg(long, value_name = "FILE", requires = "public_key")]
+    pub(crate) signature: Option<PathBuf>,
+    /// The public key of that signature, PEM.
+    #[arg(long, value_name = "PUB.pem", requires = "signature")]
+    pub(crate) public_key: Option<PathBuf>,
+    /// Where the result goes [default: the bundle is replaced]
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

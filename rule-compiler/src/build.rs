@@ -87,6 +87,21 @@ pub fn build(
     Ok(bytes)
 }
 
+/// A bundle without a signature: no filter takes it before somebody signs it.
+///
+/// # Errors
+///
+/// See [`BuildError`].
+pub fn build_unsigned(
+    ruleset: &Ruleset,
+    options: &BuildOptions<'_>,
+) -> Result<Vec<u8>, BuildError> {
+    let unsigned = lay_out(ruleset, options)?;
+    let bytes = unsigned.finish(Vec::new()).map_err(BuildError::Bundle)?;
+    load_unverified(&bytes, None)?;
+    Ok(bytes)
+}
+
 /// Loads a ruleset as a filter would, without a file.
 ///
 /// # Errors
@@ -137,15 +152,19 @@ fn write(
     options: &BuildOptions<'_>,
     key: &SigningKey,
 ) -> Result<Vec<u8>, BuildError> {
+    let unsigned = lay_out(ruleset, options)?;
+    let signature = sign(&unsigned.payload(), key);
+    unsigned.finish(vec![signature]).map_err(BuildError::Bundle)
+}
+
+fn lay_out(ruleset: &Ruleset, options: &BuildOptions<'_>) -> Result<UnsignedBundle, BuildError> {
     let sections = lower(ruleset)?;
     let largest = largest(ruleset, &sections);
     let refused = |error| match error {
         BundleError::TooLarge { length } => BuildError::TooLarge { length, largest },
         other => BuildError::Bundle(other),
     };
-    let unsigned = UnsignedBundle::new(manifest(ruleset, options), sections).map_err(refused)?;
-    let signature = sign(&unsigned.payload(), key);
-    unsigned.finish(vec![signature]).map_err(BuildError::Bundle)
+    UnsignedBundle::new(manifest(ruleset, options), sections).map_err(refused)
 }
 
 /// What takes most of a bundle, for a message.

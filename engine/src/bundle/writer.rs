@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use super::section::TableEntry;
 use super::{
-    Bundle, BundleError, Header, MAX_BUNDLE_LEN, MAX_MANIFEST_LEN, Manifest, SectionFlags,
-    SectionKind, Signature, padding_after,
+    Bundle, BundleError, FLAG_DETACHED_LEFT_OUT, Header, MAX_BUNDLE_LEN, MAX_MANIFEST_LEN,
+    Manifest, SectionFlags, SectionKind, Signature, padding_after,
 };
 use crate::trust;
 
@@ -96,6 +96,28 @@ impl UnsignedBundle {
         }
         Ok(())
     }
+}
+
+/// The sections of a bundle under another manifest, without signatures. The table is the one that was signed, and so
+/// `manifest.table_hash` is set here, whatever it holds.
+///
+/// # Errors
+///
+/// When the manifest contradicts itself, or the file would be too long.
+pub fn reissue(bundle: &Bundle<'_>, mut manifest: Manifest<'_>) -> Result<Vec<u8>, BundleError> {
+    manifest.table_hash = bundle.manifest.table_hash;
+    manifest.check()?;
+    let mut manifest_bytes = Vec::new();
+    manifest.write(&mut manifest_bytes);
+    let sections = bundle.sections.iter().filter_map(|section| section.bytes);
+    let flags = if bundle.complete {
+        0
+    } else {
+        FLAG_DETACHED_LEFT_OUT
+    };
+    let file = write_file(&manifest_bytes, &[], bundle.table_bytes, sections, flags);
+    Bundle::parse(&file)?;
+    Ok(file)
 }
 
 pub(super) fn write_file<'a>(

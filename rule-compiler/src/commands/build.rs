@@ -1,6 +1,6 @@
 //! `rulec build`: compile and sign a ruleset folder into a bundle.
 
-use riskgate_compiler::build::{BuildOptions, build};
+use riskgate_compiler::build::{BuildOptions, build, build_unsigned};
 use riskgate_compiler::cost::reckon;
 use riskgate_compiler::ir::Ruleset;
 use riskgate_compiler::keys::read_signing_key;
@@ -15,6 +15,9 @@ use crate::output::tell;
 use crate::replace::replace;
 use crate::time::{describe_time, now_s, parse_epoch_s, parse_time_s};
 
+/// No filter takes such a bundle yet.
+pub(super) const UNSIGNED: &str = "; not signed yet, see `rulec sign`";
+
 pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
     let issued_at_s = issued_at_s(args.issued_at.as_deref())?;
     warn_of_the_future(issued_at_s);
@@ -27,7 +30,8 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
             "audience `{audience}` is not 1 to 63 of a-z, 0-9 and -"
         )));
     }
-    let key = read_signing_key(&args.key).map_err(Failure::unable)?;
+    let key = args.signer.key.as_deref().map(read_signing_key);
+    let key = key.transpose().map_err(Failure::unable)?;
     let ruleset = analyse(&args.ruleset, args.attributes.as_deref())?;
     enforce_cost(&ruleset, args.max_cost)?;
     let options = BuildOptions {
@@ -35,17 +39,22 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
         issued_at_s,
         audience: args.audience.as_deref(),
     };
-    let bytes = build(&ruleset, &options, &key).map_err(Failure::finding)?;
+    let built = match &key {
+        Some(key) => build(&ruleset, &options, key),
+        None => build_unsigned(&ruleset, &options),
+    };
+    let bytes = built.map_err(Failure::finding)?;
     replace(&args.output, &bytes)?;
     let bundle = Bundle::parse(&bytes).map_err(Failure::finding)?;
     tell(&format!(
-        "{}: {} rules, revision {}, {} bytes, valid until {}, digest {}\n",
+        "{}: {} rules, revision {}, {} bytes, valid until {}, digest {}{}\n",
         ruleset.name,
         ruleset.rules.len(),
         args.revision,
         bytes.len(),
         describe_time(bundle.manifest().expires_at_s),
         bundle.digest(),
+        if key.is_some() { "" } else { UNSIGNED },
     ));
     Ok(())
 }
@@ -63,7 +72,7 @@ fn enforce_cost(ruleset: &Ruleset, limit: Option<u64>) -> Result<(), Failure> {
 }
 
 /// The flag, else `SOURCE_DATE_EPOCH`, else now.
-fn issued_at_s(flag: Option<&str>) -> Result<u64, Failure> {
+pub(super) fn issued_at_s(flag: Option<&str>) -> Result<u64, Failure> {
     if let Some(flag) = flag {
         return parse_time_s(flag, "--issued-at");
     }
@@ -74,7 +83,7 @@ fn issued_at_s(flag: Option<&str>) -> Result<u64, Failure> {
 }
 
 /// Such a bundle is fine for tests, but no filter takes it before its time.
-fn warn_of_the_future(issued_at_s: u64) {
+pub(super) fn warn_of_the_future(issued_at_s: u64) {
     if issued_at_s > now_s().saturating_add(CLOCK_SKEW_S) {
         tell(&format!(
             "warning: issued at {}, which the clock here has not reached: filters refuse the bundle until then\n",

@@ -177,6 +177,9 @@ impl Report {
         field("expires", &describe_time(self.expires_at_s));
         field("on expired", self.on_expired);
         field("engine", &format!("version {} or later", self.min_engine));
+        if self.signed_by.is_empty() {
+            field("signed by", "nobody");
+        }
         for key in &self.signed_by {
             field(
                 "signed by",

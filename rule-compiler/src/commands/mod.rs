@@ -13,6 +13,8 @@ pub(crate) mod inspect;
 pub(crate) mod keygen;
 pub(crate) mod man;
 pub(crate) mod replay;
+pub(crate) mod rollback;
 pub(crate) mod schema;
+pub(crate) mod sign;
 pub(crate) mod test;
 pub(crate) mod verify;

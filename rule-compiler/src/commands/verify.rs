@@ -2,7 +2,7 @@
 
 use riskgate_compiler::keys::read_public_key;
 use riskgate_engine::admission::Admission;
-use riskgate_engine::bundle::Bundle;
+use riskgate_engine::bundle::{Bundle, Digest};
 use riskgate_engine::ruleset::Ruleset;
 use riskgate_engine::trust::TrustedKeys;
 
@@ -27,19 +27,26 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failure> {
     let ruleset = load(args, &trust, now_s, &bytes).map_err(|reason| {
         Failure::finding(format!("`{}` is refused: {reason}", args.bundle.display()))
     })?;
+    let restores = restores(&bytes).map(|digest| format!(", restores {digest}"));
     let line = format!(
-        "ok: {} revision {}, {} rules, valid until {}, digest {}",
+        "ok: {} revision {}, {} rules, valid until {}, digest {}{}",
         ruleset.name(),
         ruleset.revision(),
         ruleset.rule_count(),
         describe_time(ruleset.expires_at_s()),
         ruleset.digest(),
+        restores.unwrap_or_default(),
     );
     match print_line(&mut std::io::stdout().lock(), &line) {
         // Its reader went away, but the bundle is good: the exit code is the answer.
         Err(Failure::Unable(None)) => Ok(()),
         printed => printed,
     }
+}
+
+/// Of an emergency rollback.
+fn restores(bytes: &[u8]) -> Option<Digest> {
+    Bundle::parse(bytes).ok()?.manifest().restores
 }
 
 /// What a filter with these settings would do that holds no bundle yet; but an expired one is refused.
