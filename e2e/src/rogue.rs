@@ -13,11 +13,14 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use riskgate_engine::bundle::Bundle;
 use riskgate_push_protocol::{
-    BundleChunk, BundleId, BundleStart, Digest, PusherMessage, SubscriberMessage, VmId,
+    BundleId, Digest, VmId,
     limits::{CHUNK_LEN_MAX, CHUNKS_IN_FLIGHT_MAX},
-    proto::{
-        self,
-        push_service_server::{PushService, PushServiceServer},
+    v1::{
+        BundleChunk, BundleStart, PusherMessage, SubscriberMessage,
+        proto::{
+            self,
+            push_service_server::{PushService, PushServiceServer},
+        },
     },
 };
 use tokio::{

@@ -18,8 +18,8 @@ use riskgate_engine::admission::Mark;
 use riskgate_engine::bundle::Bundle;
 use riskgate_push_protocol::limits::MESSAGE_LEN_MAX;
 use riskgate_push_protocol::{
-    BundleChunk, BundleId, BundleStart, ChunkTaken, Digest, Hello, InstanceId, Nack, PusherMessage,
-    SubscriberMessage, VmId,
+    BundleId, Digest, InstanceId, Nack, VmId,
+    v1::{BundleChunk, BundleStart, ChunkTaken, Hello, PusherMessage, SubscriberMessage},
 };
 use std::sync::Arc;
 

@@ -2,7 +2,10 @@
 
 use crate::subscription::TOO_LARGE;
 use riskgate_push_protocol::limits::{BUNDLE_LEN_MAX, CHUNK_LEN_MAX};
-use riskgate_push_protocol::{BundleChunk, BundleId, BundleStart};
+use riskgate_push_protocol::{
+    BundleId,
+    v1::{BundleChunk, BundleStart},
+};
 use std::iter::repeat_n;
 use std::sync::Arc;
 

@@ -24,7 +24,7 @@ pub struct Published {
 pub struct Status {
     /// The newest bundle of each ruleset and audience.
     pub rulesets: Vec<PublishedRuleset>,
-    /// One for each open stream.
+    /// Those of which a stream that is open reports.
     pub vms: Vec<VmStatus>,
     /// The pusher's clock; Unix time in milliseconds.
     pub now_ms: u64,
@@ -45,7 +45,7 @@ pub struct PublishedRuleset {
     pub expires_at_s: u64,
 }
 
-/// One VM, while its stream is open.
+/// One VM, while a stream that is open reports of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VmStatus {
     /// Envoy's node id; may be empty.
@@ -66,8 +66,10 @@ pub struct VmStatus {
     pub answer: LastAnswer,
     /// Since when that is so: the answer, the offer or the stream; Unix time in milliseconds.
     pub since_ms: u64,
-    /// When its stream was opened; Unix time in milliseconds.
+    /// When that stream was opened; Unix time in milliseconds.
     pub connected_at_ms: u64,
+    /// Whether it holds that stream.
+    pub holds_stream: bool,
 }
 
 /// What a VM said to the bundle it was offered last.

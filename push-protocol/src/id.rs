@@ -14,6 +14,10 @@ pub struct VmId(pub [u8; 16]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
+/// BLAKE3 of a section's bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SectionHash(pub [u8; 32]);
+
 /// SHA-256 of a raw public key: what a signature names its key by.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId(pub [u8; 32]);
@@ -44,7 +48,7 @@ macro_rules! hex {
     )+};
 }
 
-hex!(InstanceId, VmId, Digest, KeyId);
+hex!(InstanceId, VmId, Digest, SectionHash, KeyId);
 
 impl fmt::Display for BundleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,15 +1,17 @@
 //! The protocol between the rule pusher and the filters: messages, their limits and their wire form.
 //!
-//! A filter opens one stream per VM, says [`Hello`], receives a bundle in chunks and answers with an ACK or a NACK.
-//! `docs/push-protocol.md` explains the exchange. The types here are checked: whatever [`SubscriberMessage::decode`] or
-//! [`PusherMessage::decode`] returns is within the limits of [`limits`], and hostile bytes give an error.
+//! One VM of an Envoy holds a stream for all. It says [`Hello`], receives the sections that the instance lacks in chunks,
+//! and sends a [`Report`] of what every VM made of them. `docs/push-protocol.md` explains the exchange. The types here
+//! are checked: whatever [`SubscriberMessage::decode`] or [`PusherMessage::decode`] returns is within the limits of
+//! [`limits`], and hostile bytes give an error.
 //!
 //! ```
-//! use riskgate_push_protocol::{BundleId, Digest, SubscriberMessage};
+//! use riskgate_push_protocol::{ChunkTaken, SectionHash, SubscriberMessage};
 //!
-//! let ack = SubscriberMessage::Ack(BundleId { revision: 7, digest: Digest([1; 32]) });
-//! let bytes = ack.encode_to_vec();
-//! assert_eq!(SubscriberMessage::decode(&bytes), Ok(ack));
+//! let taken = ChunkTaken { offer: 1, section: SectionHash([1; 32]), received: 4096 };
+//! let message = SubscriberMessage::ChunkTaken(taken);
+//! let bytes = message.encode_to_vec();
+//! assert_eq!(SubscriberMessage::decode(&bytes), Ok(message));
 //! assert!(SubscriberMessage::decode(b"\xff\xff").is_err());
 //! ```
 //!
@@ -22,19 +24,22 @@ mod id;
 pub mod limits;
 pub mod proto;
 mod pusher;
+mod report;
 mod subscriber;
+pub mod v1;
 
 pub use admin::{LastAnswer, Published, PublishedRuleset, Status, VmStatus};
-pub use id::{BundleId, Digest, InstanceId, KeyId, VmId};
+pub use id::{BundleId, Digest, InstanceId, KeyId, SectionHash, VmId};
 pub use proto::ProtoError;
-pub use pusher::{BundleChunk, BundleStart, PusherMessage};
-pub use subscriber::{ChunkTaken, Hello, Nack, SubscriberMessage};
+pub use pusher::{Offer, PusherMessage, SectionChunk};
+pub use report::{Nack, Report, VmAnswer, VmReport};
+pub use subscriber::{ChunkTaken, Hello, Holdings, SubscriberMessage};
 
 /// The version that a [`Hello`] states.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// The full gRPC name of the service for filters.
-pub const PUSH_SERVICE: &str = "riskgate.push.v1.PushService";
+pub const PUSH_SERVICE: &str = "riskgate.push.v2.PushService";
 
 /// The method of [`PUSH_SERVICE`] that opens a stream.
 pub const SUBSCRIBE_METHOD: &str = "Subscribe";

@@ -14,8 +14,9 @@
 mod generated;
 
 mod admin;
-mod field;
+pub(crate) mod field;
 mod pusher;
+mod report;
 mod subscriber;
 
 pub use generated::*;
@@ -39,8 +40,15 @@ pub enum ProtoError {
     #[error("the message is of no known kind; is the other end of a newer version?")]
     UnknownKind,
     /// The other end speaks another version.
-    #[error("protocol version {0} is not supported, only 1 is; upgrade the older end")]
-    UnsupportedVersion(u32),
+    #[error(
+        "protocol version {found} is not supported, only {supported} is; upgrade the older end"
+    )]
+    UnsupportedVersion {
+        /// What the other end speaks.
+        found: u32,
+        /// What this end speaks.
+        supported: u32,
+    },
     /// A field of fixed length has another length.
     #[error("`{field}` has {len} bytes, it takes {expected}")]
     WrongLength {
@@ -61,6 +69,19 @@ pub enum ProtoError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// More entries than the limit.
+    #[error("`{field}` has {count} entries, the limit is {limit}")]
+    TooMany {
+        /// The field.
+        field: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// Something stands twice, or not in ascending order.
+    #[error("`{0}` has an entry twice or out of order")]
+    Disordered(&'static str),
     /// A field that must hold something is empty.
     #[error("`{0}` is empty")]
     Empty(&'static str),

@@ -1,33 +1,45 @@
-//! What the pusher says on a subscriber's stream.
+//! What the pusher says on a stream.
 
 use bytes::Bytes;
 
-use crate::{BundleId, Digest, ProtoError, limits::MESSAGE_LEN_MAX, proto};
+use crate::{
+    BundleId, ProtoError, SectionHash,
+    limits::MESSAGE_LEN_MAX,
+    proto::{self, decode},
+};
 
-/// A message of the pusher: a bundle is one [`BundleStart`] and then its chunks in order.
+/// A message of the pusher: a bundle is one [`Offer`] and then the chunks of the sections that follow it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PusherMessage {
-    /// A bundle begins. If another one was under way, that one is abandoned.
-    Start(BundleStart),
-    /// The next bytes of the bundle that began last.
-    Chunk(BundleChunk),
+    /// A bundle. What came before it and was not finished is abandoned.
+    Offer(Offer),
+    /// The next bytes of the sections that follow the last offer.
+    Chunk(SectionChunk),
+    /// The report was read: the next one may be sent.
+    ReportTaken,
 }
 
-/// A bundle begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BundleStart {
+/// A bundle, and which of its sections follow in chunks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Counts the offers of the stream: 1, 2, 3, …
+    pub number: u32,
     /// Which bundle.
     pub bundle: BundleId,
-    /// Bytes that follow in chunks: 1 to [`BUNDLE_LEN_MAX`](crate::limits::BUNDLE_LEN_MAX).
-    pub total_len: u32,
+    /// The bundle's file up to its first section, as the file has it that lacks its detached sections: 1 to
+    /// [`HEAD_LEN_MAX`](crate::limits::HEAD_LEN_MAX) bytes. What it says is for the receiver to check.
+    pub head: Bytes,
+    /// Places in the section table of the sections that follow: ascending, below
+    /// [`SECTIONS_MAX`](crate::limits::SECTIONS_MAX).
+    pub sent: Vec<u32>,
 }
 
-/// The next bytes of a bundle.
+/// The next bytes of a section.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BundleChunk {
-    /// Which bundle.
-    pub digest: Digest,
-    /// Where `data` belongs in the bundle, in bytes. Whether it follows the chunk before is for the receiver to check.
+pub struct SectionChunk {
+    /// Which section.
+    pub section: SectionHash,
+    /// Where `data` belongs in the section, in bytes. Whether it follows the chunk before is for the receiver to check.
     pub offset: u32,
     /// 1 to [`CHUNK_LEN_MAX`](crate::limits::CHUNK_LEN_MAX) bytes, which end within
     /// [`BUNDLE_LEN_MAX`](crate::limits::BUNDLE_LEN_MAX).
@@ -47,6 +59,6 @@ impl PusherMessage {
     ///
     /// If the bytes are no such message, or if something in it is beyond the limits.
     pub fn decode(bytes: &[u8]) -> Result<Self, ProtoError> {
-        proto::decode::<proto::PusherMessage>(bytes, MESSAGE_LEN_MAX)?.try_into()
+        decode::<proto::PusherMessage>(bytes, MESSAGE_LEN_MAX)?.try_into()
     }
 }

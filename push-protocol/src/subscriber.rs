@@ -1,63 +1,64 @@
-//! What a filter says.
+//! What the VM that holds the stream says on it.
 
 use crate::{
-    BundleId, Digest, InstanceId, ProtoError, VmId, limits::SUBSCRIBER_MESSAGE_LEN_MAX, proto,
+    BundleId, InstanceId, ProtoError, Report, SectionHash, VmId,
+    limits::SUBSCRIBER_MESSAGE_LEN_MAX,
+    proto::{self, decode},
 };
 
-/// A message of a filter. The first one on a stream is [`Hello`], and only that one.
+/// A message of a subscriber. The first one on a stream is [`Hello`], and only that one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubscriberMessage {
-    /// Who subscribes to what, and what it holds.
+    /// Who subscribes to what, and what the instance holds.
     Hello(Hello),
-    /// This bundle serves in this VM now, wherever the VM got it from.
-    Ack(BundleId),
-    /// This bundle was refused; the last good one serves on.
-    Nack(Nack),
-    /// The VM has seen its first request.
-    ServesRequests,
+    /// The VMs, as they are now. The next one waits for [`PusherMessage::ReportTaken`](crate::PusherMessage::ReportTaken).
+    Report(Report),
     /// One chunk was taken over: the pusher may send another.
     ChunkTaken(ChunkTaken),
+    /// Something was lost, or a transfer broke: the pusher begins again for what is newest.
+    Holdings(Holdings),
 }
 
-/// Who subscribes to what, and what it holds.
+/// Who subscribes to what, and what the instance holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
     /// Envoy's node id; may be empty. Cut to [`NODE_LEN_MAX`](crate::limits::NODE_LEN_MAX) when encoded.
     pub node: String,
     /// The Envoy process.
     pub instance: InstanceId,
-    /// The VM.
+    /// The VM that holds the stream.
     pub vm: VmId,
-    /// Whether this VM has seen a request.
-    pub serves_requests: bool,
+    /// Of the lease under which it does: the higher one of an instance counts.
+    pub epoch: u64,
     /// The ruleset that the filter is configured for: 1 to [`NAME_LEN_MAX`](crate::limits::NAME_LEN_MAX) bytes.
     pub ruleset: String,
     /// The audience that the filter is configured for: 1 to [`NAME_LEN_MAX`](crate::limits::NAME_LEN_MAX) bytes.
     pub audience: Option<String>,
-    /// The bundle that serves now. It counts as an ACK of it.
-    pub held: Option<BundleId>,
+    /// What the instance holds.
+    pub holdings: Holdings,
+    /// The first report. It counts as taken.
+    pub report: Report,
 }
 
-/// A refusal of a bundle.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Nack {
-    /// The bundle, as its [`BundleStart`](crate::BundleStart) named it.
-    pub bundle: BundleId,
-    /// A stable word, `bad-signature` or `expired` for example. Cut to
-    /// [`REASON_LEN_MAX`](crate::limits::REASON_LEN_MAX) when encoded; not empty.
-    pub reason: String,
-    /// A sentence for people. Cut to [`DETAIL_LEN_MAX`](crate::limits::DETAIL_LEN_MAX) when encoded.
-    pub detail: String,
-    /// Whether this digest will never be accepted, so that it must not be sent again.
-    pub permanent: bool,
+/// What an instance holds, for all of its VMs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// The bundle at the head of what the VMs share.
+    pub held: Option<BundleId>,
+    /// The sections that are held whole, of that bundle or of another. Cut to
+    /// [`HELD_SECTIONS_MAX`](crate::limits::HELD_SECTIONS_MAX) when encoded: what is not stated is sent again, so the
+    /// longest come first.
+    pub sections: Vec<SectionHash>,
 }
 
 /// Credit for one chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkTaken {
-    /// The bundle that the chunk belongs to.
-    pub digest: Digest,
-    /// Bytes of the bundle that were received so far: the end of the chunk.
+    /// The number of the [`Offer`](crate::Offer) that the chunk belongs to.
+    pub offer: u32,
+    /// The section that the chunk belongs to.
+    pub section: SectionHash,
+    /// Bytes of the section that were received so far: the end of the chunk.
     pub received: u32,
 }
 
@@ -74,6 +75,6 @@ impl SubscriberMessage {
     ///
     /// If the bytes are no such message, or if something in it is beyond the limits.
     pub fn decode(bytes: &[u8]) -> Result<Self, ProtoError> {
-        proto::decode::<proto::SubscriberMessage>(bytes, SUBSCRIBER_MESSAGE_LEN_MAX)?.try_into()
+        decode::<proto::SubscriberMessage>(bytes, SUBSCRIBER_MESSAGE_LEN_MAX)?.try_into()
     }
 }

@@ -11,12 +11,13 @@ use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*};
 use prost::Message as _;
 use riskgate_push_protocol::{
-    BundleChunk, BundleId, BundleStart, ChunkTaken, Digest, Hello, InstanceId, KeyId, LastAnswer,
-    Nack, ProtoError, Published, PublishedRuleset, PusherMessage, Status, SubscriberMessage, VmId,
-    VmStatus,
+    BundleId, ChunkTaken, Digest, Hello, Holdings, InstanceId, KeyId, LastAnswer, Nack, Offer,
+    ProtoError, Published, PublishedRuleset, PusherMessage, Report, SectionChunk, SectionHash,
+    Status, SubscriberMessage, VmAnswer, VmId, VmReport, VmStatus,
     limits::{
-        BUNDLE_LEN_MAX, CHUNK_LEN_MAX, DETAIL_LEN_MAX, MESSAGE_LEN_MAX, NAME_LEN_MAX, NODE_LEN_MAX,
-        REASON_LEN_MAX, SUBSCRIBER_MESSAGE_LEN_MAX,
+        BUNDLE_LEN_MAX, CHUNK_LEN_MAX, DETAIL_LEN_MAX, HEAD_LEN_MAX, HELD_SECTIONS_MAX,
+        MESSAGE_LEN_MAX, NAME_LEN_MAX, NODE_LEN_MAX, REASON_LEN_MAX, SECTIONS_MAX,
+        SUBSCRIBER_MESSAGE_LEN_MAX, VMS_MAX,
     },
     proto,
 };
@@ -28,20 +29,12 @@ fn bundle() -> impl Strategy<Value = BundleId> {
     })
 }
 
-fn name() -> impl Strategy<Value = String> {
-    "[a-z][a-z0-9-]{0,62}"
+fn section() -> impl Strategy<Value = SectionHash> {
+    any::<[u8; 32]>().prop_map(SectionHash)
 }
 
-prop_compose! {
-    fn hello()(
-        node in "\\PC{0,64}",
-        (instance, vm, serves_requests) in any::<([u8; 16], [u8; 16], bool)>(),
-        ruleset in name(),
-        audience in option::of(name()),
-        held in option::of(bundle()),
-    ) -> Hello {
-        Hello { node, instance: InstanceId(instance), vm: VmId(vm), serves_requests, ruleset, audience, held }
-    }
+fn name() -> impl Strategy<Value = String> {
+    "[a-z][a-z0-9-]{0,62}"
 }
 
 prop_compose! {
@@ -55,35 +48,97 @@ prop_compose! {
     }
 }
 
-fn subscriber_message() -> impl Strategy<Value = SubscriberMessage> {
+fn answer() -> impl Strategy<Value = VmAnswer> {
     prop_oneof![
-        hello().prop_map(SubscriberMessage::Hello),
-        bundle().prop_map(SubscriberMessage::Ack),
-        nack().prop_map(SubscriberMessage::Nack),
-        Just(SubscriberMessage::ServesRequests),
-        any::<([u8; 32], u32)>().prop_map(|(digest, received)| {
-            SubscriberMessage::ChunkTaken(ChunkTaken {
-                digest: Digest(digest),
-                received,
-            })
-        }),
+        Just(VmAnswer::Pending),
+        bundle().prop_map(VmAnswer::Ack),
+        nack().prop_map(VmAnswer::Nack),
     ]
 }
 
+prop_compose! {
+    fn vm_report(vm: VmId)(
+        serves_requests in any::<bool>(),
+        held in option::of(bundle()),
+        answer in answer(),
+    ) -> VmReport {
+        VmReport { vm, serves_requests, held, answer }
+    }
+}
+
+fn report() -> impl Strategy<Value = Report> {
+    let vms = prop::collection::btree_set(any::<[u8; 16]>(), 1..5);
+    vms.prop_flat_map(|vms| {
+        vms.into_iter()
+            .map(|vm| vm_report(VmId(vm)))
+            .collect::<Vec<_>>()
+    })
+    .prop_map(|vms| Report { vms })
+}
+
+fn holdings() -> impl Strategy<Value = Holdings> {
+    (option::of(bundle()), vec(section(), 0..8))
+        .prop_map(|(held, sections)| Holdings { held, sections })
+}
+
+prop_compose! {
+    fn hello()(
+        node in "\\PC{0,64}",
+        (instance, vm, epoch) in any::<([u8; 16], [u8; 16], u64)>(),
+        ruleset in name(),
+        audience in option::of(name()),
+        holdings in holdings(),
+        report in report(),
+    ) -> Hello {
+        Hello {
+            node, instance: InstanceId(instance), vm: VmId(vm), epoch, ruleset, audience, holdings, report,
+        }
+    }
+}
+
+fn subscriber_message() -> impl Strategy<Value = SubscriberMessage> {
+    let taken = (any::<(u32, u32)>(), section()).prop_map(|((offer, received), section)| {
+        SubscriberMessage::ChunkTaken(ChunkTaken {
+            offer,
+            section,
+            received,
+        })
+    });
+    prop_oneof![
+        hello().prop_map(SubscriberMessage::Hello),
+        report().prop_map(SubscriberMessage::Report),
+        taken,
+        holdings().prop_map(SubscriberMessage::Holdings),
+    ]
+}
+
+prop_compose! {
+    fn offer()(
+        number in any::<u32>(),
+        bundle in bundle(),
+        head in vec(any::<u8>(), 1..512),
+        sent in prop::collection::btree_set(0..SECTIONS_MAX as u32, 0..20),
+    ) -> Offer {
+        Offer { number, bundle, head: Bytes::from(head), sent: sent.into_iter().collect() }
+    }
+}
+
+prop_compose! {
+    fn chunk()(
+        section in section(),
+        offset in 0..=(BUNDLE_LEN_MAX - CHUNK_LEN_MAX) as u32,
+        data in vec(any::<u8>(), 1..2048),
+    ) -> SectionChunk {
+        SectionChunk { section, offset, data: Bytes::from(data) }
+    }
+}
+
 fn pusher_message() -> impl Strategy<Value = PusherMessage> {
-    let start = (bundle(), 1..=BUNDLE_LEN_MAX as u32)
-        .prop_map(|(bundle, total_len)| PusherMessage::Start(BundleStart { bundle, total_len }));
-    let offset = 0..=(BUNDLE_LEN_MAX - CHUNK_LEN_MAX) as u32;
-    let chunk = (any::<[u8; 32]>(), offset, vec(any::<u8>(), 1..2048)).prop_map(
-        |(digest, offset, data)| {
-            PusherMessage::Chunk(BundleChunk {
-                digest: Digest(digest),
-                offset,
-                data: Bytes::from(data),
-            })
-        },
-    );
-    prop_oneof![start, chunk]
+    prop_oneof![
+        offer().prop_map(PusherMessage::Offer),
+        chunk().prop_map(PusherMessage::Chunk),
+        Just(PusherMessage::ReportTaken),
+    ]
 }
 
 fn last_answer() -> impl Strategy<Value = LastAnswer> {
@@ -102,12 +157,14 @@ fn last_answer() -> impl Strategy<Value = LastAnswer> {
 
 prop_compose! {
     fn vm_status()(
-        Hello { node, instance, vm, serves_requests, ruleset, audience, held } in hello(),
+        Hello { node, instance, vm, ruleset, audience, holdings: Holdings { held, .. }, .. } in hello(),
         answer in last_answer(),
         (since_ms, connected_at_ms) in any::<(u64, u64)>(),
+        (serves_requests, holds_stream) in any::<(bool, bool)>(),
     ) -> VmStatus {
         VmStatus {
             node, instance, vm, serves_requests, ruleset, audience, held, answer, since_ms, connected_at_ms,
+            holds_stream,
         }
     }
 }
@@ -174,29 +231,47 @@ proptest! {
     #[test]
     fn damaged_messages_never_panic(
         message in subscriber_message(),
+        offer in offer(),
         position in any::<prop::sample::Index>(),
         byte in any::<u8>(),
     ) {
-        let mut bytes = message.encode_to_vec();
-        let position = position.index(bytes.len());
-        bytes[position] = byte;
-        if let Ok(message) = SubscriberMessage::decode(&bytes) {
+        let damaged = |mut bytes: Vec<u8>| {
+            let position = position.index(bytes.len());
+            bytes[position] = byte;
+            bytes
+        };
+        if let Ok(message) = SubscriberMessage::decode(&damaged(message.encode_to_vec())) {
             prop_assert_eq!(SubscriberMessage::decode(&message.encode_to_vec()), Ok(message));
         }
+        if let Ok(message) = PusherMessage::decode(&damaged(PusherMessage::Offer(offer).encode_to_vec())) {
+            prop_assert_eq!(PusherMessage::decode(&message.encode_to_vec()), Ok(message));
+        }
+    }
+}
+
+fn good_vm(number: u8) -> proto::VmReport {
+    proto::VmReport {
+        vm: vec![number; 16],
+        serves_requests: true,
+        held_revision: 0,
+        held_digest: Vec::new(),
+        answer: None,
     }
 }
 
 fn good_hello() -> proto::Hello {
     proto::Hello {
-        protocol: 1,
+        protocol: 2,
         node: "node-1".to_owned(),
         instance: vec![1; 16],
         vm: vec![2; 16],
-        serves_requests: true,
+        epoch: 7,
         ruleset: "storefront".to_owned(),
         audience: String::new(),
-        held_digest: Vec::new(),
-        held_revision: 0,
+        holdings: None,
+        report: Some(proto::Report {
+            vms: vec![good_vm(2)],
+        }),
     }
 }
 
@@ -212,10 +287,10 @@ type ChangeOfHello = fn(&mut proto::Hello);
 
 #[test]
 fn hellos_beyond_the_limits_are_refused() {
-    let cases: [(ChangeOfHello, &str); 9] = [
+    let cases: [(ChangeOfHello, &str); 8] = [
         (
-            |hello| hello.protocol = 2,
-            "protocol version 2 is not supported, only 1 is; upgrade the older end",
+            |hello| hello.protocol = 1,
+            "protocol version 1 is not supported, only 2 is; upgrade the older end",
         ),
         (
             |hello| hello.instance.clear(),
@@ -238,26 +313,112 @@ fn hellos_beyond_the_limits_are_refused() {
             |hello| hello.node = "n".repeat(NODE_LEN_MAX + 1),
             "`hello.node` is 257 bytes long, the limit is 256",
         ),
-        (
-            |hello| hello.held_digest = vec![0; 31],
-            "`hello.held_digest` has 31 bytes, it takes 32",
-        ),
-        (
-            |hello| hello.held_revision = 7,
-            "`hello.held_digest` states a revision but no digest",
-        ),
+        (|hello| hello.report = None, "`report.vms` is empty"),
     ];
     for (change, expected) in cases {
         assert_eq!(refusal_of_hello(change), expected);
     }
 }
 
+#[test]
+fn holdings_beyond_the_limits_are_refused() {
+    let refusal = |holdings| refusal_of_hello(|hello| hello.holdings = Some(holdings));
+    let good = proto::Holdings::default;
+    let cases = [
+        (
+            proto::Holdings {
+                held_digest: vec![0; 31],
+                ..good()
+            },
+            "`holdings.held_digest` has 31 bytes, it takes 32",
+        ),
+        (
+            proto::Holdings {
+                held_revision: 7,
+                ..good()
+            },
+            "`holdings.held_digest` states a revision but no digest",
+        ),
+        (
+            proto::Holdings {
+                sections: vec![0; 33],
+                ..good()
+            },
+            "`last of holdings.sections` has 1 bytes, it takes 32",
+        ),
+        (
+            proto::Holdings {
+                sections: vec![0; 32 * (HELD_SECTIONS_MAX + 1)],
+                ..good()
+            },
+            "`holdings.sections` has 1025 entries, the limit is 1024",
+        ),
+    ];
+    for (holdings, expected) in cases {
+        assert_eq!(refusal(holdings), expected);
+    }
+}
+
+#[test]
+fn reports_beyond_the_limits_are_refused() {
+    let refusal = |vms| refusal_of_hello(|hello| hello.report = Some(proto::Report { vms }));
+    let nack = |change: fn(&mut proto::Nack)| {
+        let mut nack = proto::Nack {
+            revision: 1,
+            digest: vec![1; 32],
+            reason: "expired".to_owned(),
+            detail: String::new(),
+            permanent: true,
+        };
+        change(&mut nack);
+        proto::VmReport {
+            answer: Some(proto::vm_report::Answer::Nack(nack)),
+            ..good_vm(2)
+        }
+    };
+    let many = |count: usize| {
+        let vm = |number: usize| proto::VmReport {
+            vm: (number as u128).to_be_bytes().to_vec(),
+            ..good_vm(0)
+        };
+        (0..count).map(vm).collect()
+    };
+    let cases = [
+        (
+            many(VMS_MAX + 1),
+            "`report.vms` has 65 entries, the limit is 64",
+        ),
+        (
+            vec![good_vm(2), good_vm(3), good_vm(2)],
+            "`report.vms` has an entry twice or out of order",
+        ),
+        (
+            vec![nack(|nack| nack.reason.clear())],
+            "`nack.reason` is empty",
+        ),
+        (
+            vec![nack(|nack| nack.reason = "r".repeat(65))],
+            "`nack.reason` is 65 bytes long, the limit is 64",
+        ),
+        (
+            vec![nack(|nack| nack.detail = "d".repeat(513))],
+            "`nack.detail` is 513 bytes long, the limit is 512",
+        ),
+        (
+            vec![nack(|nack| nack.digest.clear())],
+            "`nack.digest` has 0 bytes, it takes 32",
+        ),
+    ];
+    for (vms, expected) in cases {
+        assert_eq!(refusal(vms), expected);
+    }
+}
+
 fn refusal_of_chunk(offset: usize, len: usize) -> ProtoError {
-    let data = Bytes::from(vec![0; len]);
-    let chunk = proto::BundleChunk {
-        digest: vec![0; 32],
+    let chunk = proto::SectionChunk {
+        section: vec![0; 32],
         offset: offset as u32,
-        data,
+        data: Bytes::from(vec![0; len]),
     };
     let message = Some(proto::pusher_message::Message::Chunk(chunk));
     PusherMessage::try_from(proto::PusherMessage { message }).unwrap_err()
@@ -286,28 +447,43 @@ fn chunks_beyond_the_limits_are_refused() {
 }
 
 #[test]
-fn starts_beyond_the_limits_are_refused() {
-    for (total_len, expected) in [
-        (0, ProtoError::Empty("start.total_len")),
-        (
-            BUNDLE_LEN_MAX + 1,
-            ProtoError::TooLong {
-                field: "start.total_len",
-                len: BUNDLE_LEN_MAX + 1,
-                limit: BUNDLE_LEN_MAX,
-            },
-        ),
-    ] {
-        let start = proto::BundleStart {
+fn offers_beyond_the_limits_are_refused() {
+    let refusal = |head_len: usize, sent: Vec<u32>| {
+        let offer = proto::Offer {
+            number: 1,
             revision: 1,
             digest: vec![0; 32],
-            total_len: total_len as u32,
+            head: Bytes::from(vec![0; head_len]),
+            sent,
         };
-        let message = Some(proto::pusher_message::Message::Start(start));
-        assert_eq!(
-            PusherMessage::try_from(proto::PusherMessage { message }),
-            Err(expected)
-        );
+        let message = Some(proto::pusher_message::Message::Offer(offer));
+        PusherMessage::try_from(proto::PusherMessage { message })
+            .unwrap_err()
+            .to_string()
+    };
+    let disordered = "`offer.sent` has an entry twice or out of order";
+    let cases = [
+        (0, vec![], "`offer.head` is empty"),
+        (
+            HEAD_LEN_MAX + 1,
+            vec![],
+            "`offer.head` is 176129 bytes long, the limit is 176128",
+        ),
+        (1, vec![3, 3], disordered),
+        (1, vec![3, 2], disordered),
+        (
+            1,
+            vec![SECTIONS_MAX as u32],
+            "`offer.sent` has 4097 entries, the limit is 4096",
+        ),
+        (
+            1,
+            vec![0; SECTIONS_MAX + 1],
+            "`offer.sent` has 4097 entries, the limit is 4096",
+        ),
+    ];
+    for (head_len, sent, expected) in cases {
+        assert_eq!(refusal(head_len, sent), expected);
     }
 }
 
@@ -334,37 +510,82 @@ fn a_message_that_is_too_long_is_refused_unread() {
     );
 }
 
-/// A full chunk must fit into a message.
-#[test]
-fn the_longest_chunk_fits_a_message() {
-    let chunk = BundleChunk {
-        digest: Digest([255; 32]),
-        offset: (BUNDLE_LEN_MAX - CHUNK_LEN_MAX) as u32,
-        data: Bytes::from(vec![255; CHUNK_LEN_MAX]),
-    };
-    let message = PusherMessage::Chunk(chunk);
+fn assert_fits(message: &PusherMessage) {
     let bytes = message.encode_to_vec();
-    assert!(bytes.len() <= MESSAGE_LEN_MAX);
-    assert_eq!(PusherMessage::decode(&bytes), Ok(message));
+    assert!(bytes.len() <= MESSAGE_LEN_MAX, "{} bytes", bytes.len());
+    assert_eq!(PusherMessage::decode(&bytes).as_ref(), Ok(message));
 }
 
-/// Envoy's node id and an error's sentence come from elsewhere: a long one must not cost the stream.
 #[test]
-fn long_texts_are_cut() {
+fn the_longest_messages_of_a_pusher_fit() {
+    assert_fits(&PusherMessage::Chunk(SectionChunk {
+        section: SectionHash([255; 32]),
+        offset: (BUNDLE_LEN_MAX - CHUNK_LEN_MAX) as u32,
+        data: Bytes::from(vec![255; CHUNK_LEN_MAX]),
+    }));
+    assert_fits(&PusherMessage::Offer(Offer {
+        number: u32::MAX,
+        bundle: BundleId {
+            revision: u64::MAX,
+            digest: Digest([255; 32]),
+        },
+        head: Bytes::from(vec![255; HEAD_LEN_MAX]),
+        sent: (0..SECTIONS_MAX as u32).collect(),
+    }));
+}
+
+/// Envoy's node id and an error's sentence come from elsewhere: long ones must not cost the stream, and neither must
+/// holding much.
+#[test]
+fn the_longest_hello_is_cut_and_fits() {
     let bundle = BundleId {
-        revision: 1,
-        digest: Digest([0; 32]),
+        revision: u64::MAX,
+        digest: Digest([255; 32]),
     };
-    let nack = Nack {
-        bundle,
-        reason: "r".repeat(100),
-        detail: "ü".repeat(300),
-        permanent: false,
+    let vm = |number: u8| VmReport {
+        vm: VmId([number; 16]),
+        serves_requests: true,
+        held: Some(bundle),
+        answer: VmAnswer::Nack(Nack {
+            bundle,
+            reason: "r".repeat(100),
+            detail: "ü".repeat(300),
+            permanent: true,
+        }),
     };
-    let read = SubscriberMessage::decode(&SubscriberMessage::Nack(nack).encode_to_vec()).unwrap();
-    let SubscriberMessage::Nack(read) = read else {
-        panic!("not a NACK: {read:?}")
+    let hello = Hello {
+        node: "n".repeat(1000),
+        instance: InstanceId([255; 16]),
+        vm: VmId([0; 16]),
+        epoch: u64::MAX,
+        ruleset: "r".repeat(NAME_LEN_MAX),
+        audience: Some("a".repeat(NAME_LEN_MAX)),
+        holdings: Holdings {
+            held: Some(bundle),
+            sections: vec![SectionHash([255; 32]); HELD_SECTIONS_MAX + 1],
+        },
+        report: Report {
+            vms: (0..VMS_MAX as u8).map(vm).collect(),
+        },
     };
-    assert_eq!(read.reason.len(), REASON_LEN_MAX);
-    assert_eq!(read.detail.len(), DETAIL_LEN_MAX);
+    let read = SubscriberMessage::decode(&SubscriberMessage::Hello(hello).encode_to_vec()).unwrap();
+    let SubscriberMessage::Hello(read) = read else {
+        panic!("no hello: {read:?}")
+    };
+    let VmAnswer::Nack(nack) = &read.report.vms[VMS_MAX - 1].answer else {
+        panic!("no NACK")
+    };
+    let found = (
+        read.node.len(),
+        read.holdings.sections.len(),
+        nack.reason.len(),
+        nack.detail.len(),
+    );
+    let expected = (
+        NODE_LEN_MAX,
+        HELD_SECTIONS_MAX,
+        REASON_LEN_MAX,
+        DETAIL_LEN_MAX,
+    );
+    assert_eq!(found, expected);
 }

@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use riskgate_push_protocol::proto::PusherMessage;
+use riskgate_push_protocol::v1::proto::PusherMessage;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tonic::Status;
@@ -75,7 +75,10 @@ impl Stream for Outbox {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use riskgate_push_protocol::{BundleChunk, Digest, PusherMessage as Message};
+    use riskgate_push_protocol::{
+        Digest,
+        v1::{BundleChunk, PusherMessage as Message},
+    };
     use tokio_stream::StreamExt;
 
     use super::*;

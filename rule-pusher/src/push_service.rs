@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use riskgate_push_protocol::{
+use riskgate_push_protocol::v1::{
     Hello, SubscriberMessage,
     proto::{self, push_service_server::PushService},
 };

@@ -4,7 +4,8 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use riskgate_push_protocol::{
     limits::{PIECE_LEN_MAX, SUBSCRIBER_MESSAGE_LEN_MAX},
-    proto::{admin_service_server::AdminServiceServer, push_service_server::PushServiceServer},
+    proto::admin_service_server::AdminServiceServer,
+    v1::proto::push_service_server::PushServiceServer,
 };
 use tokio::{
     sync::{Semaphore, watch},

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use riskgate_push_protocol::{
-    BundleChunk, BundleId, BundleStart, ChunkTaken, Digest, Hello, LastAnswer, Nack, PusherMessage,
-    SubscriberMessage, VmStatus,
+    BundleId, Digest, LastAnswer, Nack, VmStatus,
     limits::{CHUNK_LEN_MAX, CHUNKS_IN_FLIGHT_MAX},
+    v1::{BundleChunk, BundleStart, ChunkTaken, Hello, PusherMessage, SubscriberMessage},
 };
 use tokio::time::Instant;
 
@@ -88,6 +88,7 @@ impl Session {
             answer,
             since_ms,
             connected_at_ms,
+            holds_stream: true,
         };
         let answered = held.map(|held| held.digest);
         Self {

@@ -18,9 +18,10 @@ use common::{
 };
 use riskgate_engine::{bundle::Bundle, trust::key_id};
 use riskgate_push_protocol::{
-    BundleId, Digest, Hello, KeyId, LastAnswer, Nack, SubscriberMessage, VmStatus,
+    BundleId, Digest, KeyId, LastAnswer, Nack, VmStatus,
     limits::{BUNDLE_LEN_MAX, CHUNK_LEN_MAX, CHUNKS_IN_FLIGHT_MAX, PIECE_LEN_MAX},
     proto::{self, admin_service_client::AdminServiceClient},
+    v1::{self, Hello, SubscriberMessage},
 };
 use riskgate_pusher::{client::ClientError, config::Config, store::Store};
 use tonic::{Code, Status, transport::Endpoint};
@@ -561,7 +562,7 @@ async fn the_same_file_once_more_is_fine_and_changes_nothing() {
     );
 }
 
-async fn refusal_of_stream(pusher: &Pusher, first: proto::SubscriberMessage) -> (Code, String) {
+async fn refusal_of_stream(pusher: &Pusher, first: v1::proto::SubscriberMessage) -> (Code, String) {
     let subscriber = pusher.open_stream().await;
     subscriber.send_raw(first);
     subscriber.refusal().await
@@ -573,13 +574,13 @@ async fn hostile_first_messages_end_the_stream() {
     let mut pusher = Pusher::start(folder.path()).await;
     let bundle = pusher.publish(&good(1).build()).await;
     let of_long_node = |len: usize| {
-        let proto::SubscriberMessage { message } = SubscriberMessage::Hello(hello(1)).into();
-        let Some(proto::subscriber_message::Message::Hello(mut hello)) = message else {
+        let v1::proto::SubscriberMessage { message } = SubscriberMessage::Hello(hello(1)).into();
+        let Some(v1::proto::subscriber_message::Message::Hello(mut hello)) = message else {
             panic!("no hello")
         };
         hello.node = "n".repeat(len);
-        proto::SubscriberMessage {
-            message: Some(proto::subscriber_message::Message::Hello(hello)),
+        v1::proto::SubscriberMessage {
+            message: Some(v1::proto::subscriber_message::Message::Hello(hello)),
         }
     };
     let cases = [
@@ -589,7 +590,7 @@ async fn hostile_first_messages_end_the_stream() {
             "the first message is no hello",
         ),
         (
-            proto::SubscriberMessage { message: None },
+            v1::proto::SubscriberMessage { message: None },
             Code::InvalidArgument,
             "the message is of no known kind",
         ),
@@ -704,7 +705,7 @@ async fn messages_out_of_place_end_the_stream() {
         (code, message.as_str()),
         (Code::InvalidArgument, "a second hello; a stream takes one")
     );
-    let taken = riskgate_push_protocol::ChunkTaken {
+    let taken = riskgate_push_protocol::v1::ChunkTaken {
         digest: bundle.digest,
         received: 1,
     };

@@ -8,7 +8,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use riskgate_engine::bundle::Bundle;
 use riskgate_filter_sdk::headers;
 use riskgate_push_protocol::limits::CHUNK_LEN_MAX;
-use riskgate_push_protocol::{BundleChunk, BundleId, BundleStart, Digest, PusherMessage};
+use riskgate_push_protocol::{
+    BundleId, Digest,
+    v1::{BundleChunk, BundleStart, PusherMessage},
+};
 use wasmtime::{Engine, Instance, Module, Store, TypedFunc, WasmParams, WasmResults};
 
 use super::host::{self, Proxy, STREAM};

@@ -1,7 +1,7 @@
 //! Bundles that must not serve, offered by a pusher that checks nothing.
 
 use riskgate_e2e::{Build, Bundle, Envoy, Keys, RoguePusher, Stage, VMS};
-use riskgate_push_protocol::{BundleId, Nack, SubscriberMessage};
+use riskgate_push_protocol::{BundleId, Nack, v1::SubscriberMessage};
 
 use crate::{
     NO_ADMIN, NO_LOGIN, RULESET,

@@ -3,7 +3,9 @@
 use crate::bundles::{EPOCH_S, PLAIN, id_of, public_key};
 use crate::proxy::Proxy;
 use riskgate_filter_sdk::{Filter, Flow, Vm};
-use riskgate_push_protocol::{BundleChunk, BundleStart, Hello, PusherMessage, SubscriberMessage};
+use riskgate_push_protocol::v1::{
+    BundleChunk, BundleStart, Hello, PusherMessage, SubscriberMessage,
+};
 
 /// Chunks of the tests are small, so that a bundle has several.
 const CHUNK_LEN: usize = 100;

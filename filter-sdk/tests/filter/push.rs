@@ -4,7 +4,8 @@ use crate::bundles::{CHANGED, EPOCH_S, PLAIN, Spec, TTL_S, id_of};
 use crate::driver::{Driver, WAIT_TICKS_MAX, chunks, start};
 use riskgate_push_protocol::limits::{BUNDLE_LEN_MAX, MESSAGE_LEN_MAX};
 use riskgate_push_protocol::{
-    BundleChunk, BundleStart, ChunkTaken, Nack, PusherMessage, SubscriberMessage,
+    Nack,
+    v1::{BundleChunk, BundleStart, ChunkTaken, PusherMessage, SubscriberMessage},
 };
 
 /// What comes on a stream.

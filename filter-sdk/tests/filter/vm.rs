@@ -4,7 +4,7 @@ use crate::bundles::{CHANGED, EPOCH_S, PLAIN, Spec, TTL_S, id_of};
 use crate::driver::{Driver, chunks, config, config_trusting};
 use crate::push::the_nack;
 use riskgate_filter_sdk::Flow;
-use riskgate_push_protocol::SubscriberMessage;
+use riskgate_push_protocol::v1::SubscriberMessage;
 
 const FIFTH: Spec = Spec {
     revision: 5,

@@ -158,6 +158,7 @@ impl TryFrom<super::VmStatus> for VmStatus {
             detail,
             since_ms,
             connected_at_ms,
+            holds_stream,
         } = wire;
         Ok(Self {
             node: field::text("vms.node", node, NODE_LEN_MAX)?,
@@ -170,6 +171,7 @@ impl TryFrom<super::VmStatus> for VmStatus {
             answer: last_answer(answer, answered_revision, reason, detail)?,
             since_ms,
             connected_at_ms,
+            holds_stream,
         })
     }
 }
@@ -187,6 +189,7 @@ impl From<VmStatus> for super::VmStatus {
             answer,
             since_ms,
             connected_at_ms,
+            holds_stream,
         } = status;
         let (held_revision, held_digest) = field::held_fields(held);
         let (answer, answered_revision, reason, detail) = answer_fields(answer);
@@ -205,6 +208,7 @@ impl From<VmStatus> for super::VmStatus {
             detail,
             since_ms,
             connected_at_ms,
+            holds_stream,
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Conversions of what the pusher says on a subscriber's stream.
+//! Conversions of what the pusher says on a stream.
 
 use super::{
     ProtoError, field,
-    pusher_message::Message::{Chunk, Start},
+    pusher_message::Message::{Chunk, Offer, ReportTaken},
 };
 use crate::{
-    Digest, PusherMessage,
-    limits::{BUNDLE_LEN_MAX, CHUNK_LEN_MAX},
+    PusherMessage, SectionHash,
+    limits::{BUNDLE_LEN_MAX, CHUNK_LEN_MAX, HEAD_LEN_MAX, SECTIONS_MAX},
 };
 
 impl TryFrom<super::PusherMessage> for PusherMessage {
@@ -15,8 +15,9 @@ impl TryFrom<super::PusherMessage> for PusherMessage {
     fn try_from(wire: super::PusherMessage) -> Result<Self, ProtoError> {
         let super::PusherMessage { message } = wire;
         Ok(match message.ok_or(ProtoError::UnknownKind)? {
-            Start(start) => Self::Start(start.try_into()?),
+            Offer(offer) => Self::Offer(offer.try_into()?),
             Chunk(chunk) => Self::Chunk(chunk.try_into()?),
+            ReportTaken(super::ReportTaken {}) => Self::ReportTaken,
         })
     }
 }
@@ -24,8 +25,9 @@ impl TryFrom<super::PusherMessage> for PusherMessage {
 impl From<PusherMessage> for super::PusherMessage {
     fn from(message: PusherMessage) -> Self {
         let message = match message {
-            PusherMessage::Start(start) => Start(start.into()),
+            PusherMessage::Offer(offer) => Offer(offer.into()),
             PusherMessage::Chunk(chunk) => Chunk(chunk.into()),
+            PusherMessage::ReportTaken => ReportTaken(super::ReportTaken {}),
         };
         Self {
             message: Some(message),
@@ -33,42 +35,59 @@ impl From<PusherMessage> for super::PusherMessage {
     }
 }
 
-impl TryFrom<super::BundleStart> for crate::BundleStart {
+impl TryFrom<super::Offer> for crate::Offer {
     type Error = ProtoError;
 
-    fn try_from(wire: super::BundleStart) -> Result<Self, ProtoError> {
-        let super::BundleStart {
+    fn try_from(wire: super::Offer) -> Result<Self, ProtoError> {
+        let super::Offer {
+            number,
             revision,
             digest,
-            total_len,
+            head,
+            sent,
         } = wire;
-        let len = total_len as usize;
-        field::not_empty("start.total_len", len)?;
-        field::in_limit("start.total_len", len, BUNDLE_LEN_MAX)?;
+        field::not_empty("offer.head", head.len())?;
+        field::in_limit("offer.head", head.len(), HEAD_LEN_MAX)?;
+        field::not_too_many("offer.sent", sent.len(), SECTIONS_MAX)?;
+        if !sent.is_sorted_by(|a, b| a < b) {
+            return Err(ProtoError::Disordered("offer.sent"));
+        }
+        if let Some(&last) = sent.last() {
+            field::not_too_many("offer.sent", last as usize + 1, SECTIONS_MAX)?;
+        }
         Ok(Self {
-            bundle: field::bundle_id("start.digest", revision, &digest)?,
-            total_len,
+            number,
+            bundle: field::bundle_id("offer.digest", revision, &digest)?,
+            head,
+            sent,
         })
     }
 }
 
-impl From<crate::BundleStart> for super::BundleStart {
-    fn from(start: crate::BundleStart) -> Self {
-        let crate::BundleStart { bundle, total_len } = start;
+impl From<crate::Offer> for super::Offer {
+    fn from(offer: crate::Offer) -> Self {
+        let crate::Offer {
+            number,
+            bundle,
+            head,
+            sent,
+        } = offer;
         Self {
+            number,
             revision: bundle.revision,
             digest: bundle.digest.0.to_vec(),
-            total_len,
+            head,
+            sent,
         }
     }
 }
 
-impl TryFrom<super::BundleChunk> for crate::BundleChunk {
+impl TryFrom<super::SectionChunk> for crate::SectionChunk {
     type Error = ProtoError;
 
-    fn try_from(wire: super::BundleChunk) -> Result<Self, ProtoError> {
-        let super::BundleChunk {
-            digest,
+    fn try_from(wire: super::SectionChunk) -> Result<Self, ProtoError> {
+        let super::SectionChunk {
+            section,
             offset,
             data,
         } = wire;
@@ -77,22 +96,22 @@ impl TryFrom<super::BundleChunk> for crate::BundleChunk {
         let end = (offset as usize).saturating_add(data.len());
         field::in_limit("chunk.offset + data", end, BUNDLE_LEN_MAX)?;
         Ok(Self {
-            digest: Digest(field::fixed("chunk.digest", &digest)?),
+            section: SectionHash(field::fixed("chunk.section", &section)?),
             offset,
             data,
         })
     }
 }
 
-impl From<crate::BundleChunk> for super::BundleChunk {
-    fn from(chunk: crate::BundleChunk) -> Self {
-        let crate::BundleChunk {
-            digest,
+impl From<crate::SectionChunk> for super::SectionChunk {
+    fn from(chunk: crate::SectionChunk) -> Self {
+        let crate::SectionChunk {
+            section,
             offset,
             data,
         } = chunk;
         Self {
-            digest: digest.0.to_vec(),
+            section: section.0.to_vec(),
             offset,
             data,
         }

@@ -1,13 +1,16 @@
-//! Conversions of what a filter says.
+//! Conversions of what the VM that holds the stream says on it.
 
 use super::{
     ProtoError, field,
-    subscriber_message::Message::{Ack, ChunkTaken, Hello, Nack, ServesRequests},
+    subscriber_message::Message::{ChunkTaken, Hello, Holdings, Report},
 };
 use crate::{
-    BundleId, Digest, InstanceId, PROTOCOL_VERSION, SubscriberMessage, VmId,
-    limits::{DETAIL_LEN_MAX, NODE_LEN_MAX, REASON_LEN_MAX},
+    InstanceId, PROTOCOL_VERSION, SectionHash, SubscriberMessage, VmId,
+    limits::{HELD_SECTIONS_MAX, NODE_LEN_MAX},
 };
+
+/// Of a BLAKE3 hash, in bytes.
+const HASH_LEN: usize = 32;
 
 impl TryFrom<super::SubscriberMessage> for SubscriberMessage {
     type Error = ProtoError;
@@ -16,12 +19,9 @@ impl TryFrom<super::SubscriberMessage> for SubscriberMessage {
         let super::SubscriberMessage { message } = wire;
         Ok(match message.ok_or(ProtoError::UnknownKind)? {
             Hello(hello) => Self::Hello(hello.try_into()?),
-            Ack(super::Ack { revision, digest }) => {
-                Self::Ack(field::bundle_id("ack.digest", revision, &digest)?)
-            }
-            Nack(nack) => Self::Nack(nack.try_into()?),
-            ServesRequests(super::ServesRequests {}) => Self::ServesRequests,
+            Report(report) => Self::Report(report.try_into()?),
             ChunkTaken(taken) => Self::ChunkTaken(taken.try_into()?),
+            Holdings(holdings) => Self::Holdings(holdings.try_into()?),
         })
     }
 }
@@ -30,16 +30,9 @@ impl From<SubscriberMessage> for super::SubscriberMessage {
     fn from(message: SubscriberMessage) -> Self {
         let message = match message {
             SubscriberMessage::Hello(hello) => Hello(hello.into()),
-            SubscriberMessage::Ack(BundleId {
-                revision,
-                digest: Digest(digest),
-            }) => Ack(super::Ack {
-                revision,
-                digest: digest.to_vec(),
-            }),
-            SubscriberMessage::Nack(nack) => Nack(nack.into()),
-            SubscriberMessage::ServesRequests => ServesRequests(super::ServesRequests {}),
+            SubscriberMessage::Report(report) => Report(report.into()),
             SubscriberMessage::ChunkTaken(taken) => ChunkTaken(taken.into()),
+            SubscriberMessage::Holdings(holdings) => Holdings(holdings.into()),
         };
         Self {
             message: Some(message),
@@ -56,23 +49,27 @@ impl TryFrom<super::Hello> for crate::Hello {
             node,
             instance,
             vm,
-            serves_requests,
+            epoch,
             ruleset,
             audience,
-            held_digest,
-            held_revision,
+            holdings,
+            report,
         } = wire;
         if protocol != PROTOCOL_VERSION {
-            return Err(ProtoError::UnsupportedVersion(protocol));
+            return Err(ProtoError::UnsupportedVersion {
+                found: protocol,
+                supported: PROTOCOL_VERSION,
+            });
         }
         Ok(Self {
             node: field::text("hello.node", node, NODE_LEN_MAX)?,
             instance: InstanceId(field::fixed("hello.instance", &instance)?),
             vm: VmId(field::fixed("hello.vm", &vm)?),
-            serves_requests,
+            epoch,
             ruleset: field::name("hello.ruleset", ruleset)?,
             audience: field::optional_name("hello.audience", audience)?,
-            held: field::held("hello.held_digest", held_revision, &held_digest)?,
+            holdings: holdings.unwrap_or_default().try_into()?,
+            report: report.unwrap_or_default().try_into()?,
         })
     }
 }
@@ -83,61 +80,60 @@ impl From<crate::Hello> for super::Hello {
             node,
             instance,
             vm,
-            serves_requests,
+            epoch,
             ruleset,
             audience,
-            held,
+            holdings,
+            report,
         } = hello;
-        let (held_revision, held_digest) = field::held_fields(held);
         Self {
             protocol: PROTOCOL_VERSION,
             node: field::cut(node, NODE_LEN_MAX),
             instance: instance.0.to_vec(),
             vm: vm.0.to_vec(),
-            serves_requests,
+            epoch,
             ruleset,
             audience: audience.unwrap_or_default(),
-            held_digest,
-            held_revision,
+            holdings: Some(holdings.into()),
+            report: Some(report.into()),
         }
     }
 }
 
-impl TryFrom<super::Nack> for crate::Nack {
+impl TryFrom<super::Holdings> for crate::Holdings {
     type Error = ProtoError;
 
-    fn try_from(wire: super::Nack) -> Result<Self, ProtoError> {
-        let super::Nack {
-            revision,
-            digest,
-            reason,
-            detail,
-            permanent,
+    fn try_from(wire: super::Holdings) -> Result<Self, ProtoError> {
+        let super::Holdings {
+            held_revision,
+            held_digest,
+            sections,
         } = wire;
-        field::not_empty("nack.reason", reason.len())?;
+        let (hashes, rest) = sections.as_chunks::<HASH_LEN>();
+        field::not_too_many("holdings.sections", hashes.len(), HELD_SECTIONS_MAX)?;
+        if !rest.is_empty() {
+            return Err(ProtoError::WrongLength {
+                field: "last of holdings.sections",
+                len: rest.len(),
+                expected: HASH_LEN,
+            });
+        }
         Ok(Self {
-            bundle: field::bundle_id("nack.digest", revision, &digest)?,
-            reason: field::text("nack.reason", reason, REASON_LEN_MAX)?,
-            detail: field::text("nack.detail", detail, DETAIL_LEN_MAX)?,
-            permanent,
+            held: field::held("holdings.held_digest", held_revision, &held_digest)?,
+            sections: hashes.iter().copied().map(SectionHash).collect(),
         })
     }
 }
 
-impl From<crate::Nack> for super::Nack {
-    fn from(nack: crate::Nack) -> Self {
-        let crate::Nack {
-            bundle,
-            reason,
-            detail,
-            permanent,
-        } = nack;
+impl From<crate::Holdings> for super::Holdings {
+    fn from(holdings: crate::Holdings) -> Self {
+        let crate::Holdings { held, sections } = holdings;
+        let (held_revision, held_digest) = field::held_fields(held);
+        let stated = sections.iter().take(HELD_SECTIONS_MAX);
         Self {
-            revision: bundle.revision,
-            digest: bundle.digest.0.to_vec(),
-            reason: field::cut(reason, REASON_LEN_MAX),
-            detail: field::cut(detail, DETAIL_LEN_MAX),
-            permanent,
+            held_revision,
+            held_digest,
+            sections: stated.flat_map(|hash| hash.0).collect(),
         }
     }
 }
@@ -146,9 +142,14 @@ impl TryFrom<super::ChunkTaken> for crate::ChunkTaken {
     type Error = ProtoError;
 
     fn try_from(wire: super::ChunkTaken) -> Result<Self, ProtoError> {
-        let super::ChunkTaken { digest, received } = wire;
+        let super::ChunkTaken {
+            offer,
+            section,
+            received,
+        } = wire;
         Ok(Self {
-            digest: Digest(field::fixed("chunk_taken.digest", &digest)?),
+            offer,
+            section: SectionHash(field::fixed("chunk_taken.section", &section)?),
             received,
         })
     }
@@ -156,9 +157,14 @@ impl TryFrom<super::ChunkTaken> for crate::ChunkTaken {
 
 impl From<crate::ChunkTaken> for super::ChunkTaken {
     fn from(taken: crate::ChunkTaken) -> Self {
-        let crate::ChunkTaken { digest, received } = taken;
+        let crate::ChunkTaken {
+            offer,
+            section,
+            received,
+        } = taken;
         Self {
-            digest: digest.0.to_vec(),
+            offer,
+            section: section.0.to_vec(),
             received,
         }
     }

@@ -10,9 +10,11 @@ use std::{
 };
 
 use riskgate_push_protocol::{
-    BundleId, BundleStart, ChunkTaken, Hello, InstanceId, PusherMessage, Status as PusherStatus,
-    SubscriberMessage, VmId,
-    proto::{self, push_service_client::PushServiceClient},
+    BundleId, InstanceId, Status as PusherStatus, VmId,
+    v1::{
+        BundleStart, ChunkTaken, Hello, PusherMessage, SubscriberMessage,
+        proto::{self, push_service_client::PushServiceClient},
+    },
 };
 use riskgate_pusher::{
     client::{AdminClient, ClientError},

@@ -72,8 +72,8 @@ fn vms_table(status: &Status) -> String {
     }
     let rows: Vec<_> = status.vms.iter().map(|vm| vm_row(vm, status)).collect();
     let header = [
-        "NODE", "INSTANCE", "VM", "RULESET", "SERVES", "REVISION", "DIGEST", "HOLDS", "ANSWER",
-        "REASON", "SINCE",
+        "NODE", "INSTANCE", "VM", "STREAM", "RULESET", "SERVES", "REVISION", "DIGEST", "HOLDS",
+        "ANSWER", "REASON", "SINCE",
     ];
     table(header, &rows)
 }
@@ -95,7 +95,7 @@ fn ruleset_row(published: &PublishedRuleset, now_ms: u64) -> [String; 6] {
     ]
 }
 
-fn vm_row(vm: &VmStatus, status: &Status) -> [String; 11] {
+fn vm_row(vm: &VmStatus, status: &Status) -> [String; 12] {
     let (answer, reason) = match &vm.answer {
         LastAnswer::Pending => ("pending".to_owned(), String::new()),
         LastAnswer::Ack { revision } => (format!("ack {revision}"), String::new()),
@@ -111,8 +111,9 @@ fn vm_row(vm: &VmStatus, status: &Status) -> [String; 11] {
         vm.node.clone(),
         short(&vm.instance),
         short(&vm.vm),
+        yes_or_no(vm.holds_stream),
         ruleset,
-        if vm.serves_requests { "yes" } else { "no" }.to_owned(),
+        yes_or_no(vm.serves_requests),
         vm.held
             .map(|held| held.revision.to_string())
             .unwrap_or_default(),
@@ -122,6 +123,10 @@ fn vm_row(vm: &VmStatus, status: &Status) -> [String; 11] {
         reason,
         since(vm.since_ms, status.now_ms),
     ]
+}
+
+fn yes_or_no(answer: bool) -> String {
+    if answer { "yes" } else { "no" }.to_owned()
 }
 
 /// How what serves in a VM compares with what is published for it: an ACK alone may be one of another bundle.
@@ -210,6 +215,7 @@ struct VmShape<'a> {
     detail: Option<&'a str>,
     since_ms: u64,
     connected_at_ms: u64,
+    holds_stream: bool,
 }
 
 fn json(status: &Status) -> String {
@@ -256,6 +262,7 @@ fn vm_shape<'a>(vm_status: &'a VmStatus, status: &Status) -> VmShape<'a> {
         answer,
         since_ms,
         connected_at_ms,
+        holds_stream,
     } = vm_status;
     let (answer, answered_revision, reason, detail) = match answer {
         LastAnswer::Pending => ("pending", None, None, None),
@@ -287,6 +294,7 @@ fn vm_shape<'a>(vm_status: &'a VmStatus, status: &Status) -> VmShape<'a> {
         detail,
         since_ms: *since_ms,
         connected_at_ms: *connected_at_ms,
+        holds_stream: *holds_stream,
     }
 }
 
@@ -318,6 +326,7 @@ mod tests {
             answer,
             since_ms: NOW_MS - 95_000,
             connected_at_ms: NOW_MS - 7_200_000,
+            holds_stream: number == 2,
         }
     }
 
@@ -350,10 +359,10 @@ mod tests {
         RULESET     AUDIENCE  REVISION  DIGEST    PUBLISHED                   EXPIRES
         storefront  -         7         abababab  2026-11-16T03:33:20Z (2 d)  2026-11-18T11:06:31Z (expired)
 
-        NODE       INSTANCE  VM        RULESET             SERVES  REVISION  DIGEST    HOLDS    ANSWER   REASON   SINCE
-        sidecar-1  11111111  01010101  storefront          no      6         abababab  older    ack 6    -        2026-11-18T11:05:05Z (1 min)
-        sidecar-1  11111111  02020202  storefront          yes     6         abababab  older    nack 7   expired  2026-11-18T11:05:05Z (1 min)
-        sidecar-1  11111111  03030303  storefront/eu-prod  yes     -         -         nothing  pending  -        2026-11-18T11:05:05Z (1 min)
+        NODE       INSTANCE  VM        STREAM  RULESET             SERVES  REVISION  DIGEST    HOLDS    ANSWER   REASON   SINCE
+        sidecar-1  11111111  01010101  no      storefront          no      6         abababab  older    ack 6    -        2026-11-18T11:05:05Z (1 min)
+        sidecar-1  11111111  02020202  yes     storefront          yes     6         abababab  older    nack 7   expired  2026-11-18T11:05:05Z (1 min)
+        sidecar-1  11111111  03030303  no      storefront/eu-prod  yes     -         -         nothing  pending  -        2026-11-18T11:05:05Z (1 min)
         "#);
         assert_snapshot!(human(&Status { vms: Vec::new(), ..status() }), @r#"
         RULESET     AUDIENCE  REVISION  DIGEST    PUBLISHED                   EXPIRES
@@ -419,7 +428,8 @@ mod tests {
               "reason": null,
               "detail": null,
               "since_ms": 1794999905500,
-              "connected_at_ms": 1794992800500
+              "connected_at_ms": 1794992800500,
+              "holds_stream": false
             },
             {
               "node": "sidecar-1",
@@ -436,7 +446,8 @@ mod tests {
               "reason": "expired",
               "detail": "expired 9 s ago; build it again",
               "since_ms": 1794999905500,
-              "connected_at_ms": 1794992800500
+              "connected_at_ms": 1794992800500,
+              "holds_stream": true
             },
             {
               "node": "sidecar-1",
@@ -453,7 +464,8 @@ mod tests {
               "reason": null,
               "detail": null,
               "since_ms": 1794999905500,
-              "connected_at_ms": 1794992800500
+              "connected_at_ms": 1794992800500,
+              "holds_stream": false
             }
           ]
         }

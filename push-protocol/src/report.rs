@@ -1,0 +1,49 @@
+//! What the VMs of an instance serve, and what they said to the bundle that they were given.
+
+use crate::{BundleId, VmId};
+
+/// All VMs of an instance that are alive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// 1 to [`VMS_MAX`](crate::limits::VMS_MAX), each once. The VM that holds the stream is among them; that is for the
+    /// receiver to check.
+    pub vms: Vec<VmReport>,
+}
+
+/// One VM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VmReport {
+    /// Which.
+    pub vm: VmId,
+    /// Whether it has seen a request.
+    pub serves_requests: bool,
+    /// What serves in it, wherever it got it from.
+    pub held: Option<BundleId>,
+    /// What it said to the bundle that it was given last.
+    pub answer: VmAnswer,
+}
+
+/// What a VM said to a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VmAnswer {
+    /// It was given none, or has not answered yet.
+    Pending,
+    /// The bundle serves.
+    Ack(BundleId),
+    /// The bundle was refused; the last good one serves on.
+    Nack(Nack),
+}
+
+/// A refusal of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nack {
+    /// The bundle, as it was offered.
+    pub bundle: BundleId,
+    /// A stable word, `bad-signature` or `expired` for example. Cut to
+    /// [`REASON_LEN_MAX`](crate::limits::REASON_LEN_MAX) when encoded; not empty.
+    pub reason: String,
+    /// A sentence for people. Cut to [`DETAIL_LEN_MAX`](crate::limits::DETAIL_LEN_MAX) when encoded.
+    pub detail: String,
+    /// Whether this digest will never be accepted, so that it must not be sent again.
+    pub permanent: bool,
+}
