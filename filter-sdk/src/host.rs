@@ -65,6 +65,8 @@ pub trait Host {
     fn log(&self, level: Level, message: &str);
     /// Wall clock, nanoseconds since the Unix epoch.
     fn now_ns(&self) -> Result<u64, HostError>;
+    /// Monotonic clock, nanoseconds: the same for all VMs of a process, and never set.
+    fn monotonic_ns(&self) -> Result<u64, HostError>;
     /// Fills `out` with random bytes that cannot be guessed.
     fn random(&self, out: &mut [u8]) -> Result<(), HostError>;
     /// Calls the root context's tick every `period_ms` from now on.
@@ -88,6 +90,16 @@ pub trait Host {
         value: &[u8],
         version: Version,
     ) -> Result<bool, HostError>;
+
+    /// Lets the root context whose callback runs be told of each message in the queue `name` of this `vm_id`, in place of
+    /// whoever was told until now, and returns the queue's token. What is in it stays.
+    fn register_queue(&self, name: &str) -> Result<u32, HostError>;
+    /// The token of the queue `name` of this `vm_id`; `None` if nobody registered it.
+    fn resolve_queue(&self, name: &str) -> Result<Option<u32>, HostError>;
+    /// Puts a message into a queue.
+    fn enqueue(&self, queue: u32, message: &[u8]) -> Result<(), HostError>;
+    /// Takes the oldest message out of a queue and puts it into `message`; false if there is none.
+    fn dequeue(&self, queue: u32, message: &mut Vec<u8>) -> Result<bool, HostError>;
 
     /// Puts a property of the request, the connection or the node into `value`; false when it is absent. The parts of
     /// `path` are joined with zero bytes.

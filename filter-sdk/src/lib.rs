@@ -33,6 +33,7 @@ pub mod host;
 pub mod identity;
 mod load;
 pub mod metrics;
+pub mod namespace;
 mod refused;
 mod reply;
 pub mod request;

@@ -67,6 +67,10 @@ impl Host for Quiet {
         Ok((EPOCH_S + 60) * 1_000_000_000)
     }
 
+    fn monotonic_ns(&self) -> Result<u64, HostError> {
+        Ok(0)
+    }
+
     fn random(&self, _out: &mut [u8]) -> Result<(), HostError> {
         self.done()
     }
@@ -98,6 +102,22 @@ impl Host for Quiet {
         _version: Version,
     ) -> Result<bool, HostError> {
         Ok(true)
+    }
+
+    fn register_queue(&self, _name: &str) -> Result<u32, HostError> {
+        Ok(1)
+    }
+
+    fn resolve_queue(&self, _name: &str) -> Result<Option<u32>, HostError> {
+        Ok(None)
+    }
+
+    fn enqueue(&self, _queue: u32, _message: &[u8]) -> Result<(), HostError> {
+        self.done()
+    }
+
+    fn dequeue(&self, _queue: u32, _message: &mut Vec<u8>) -> Result<bool, HostError> {
+        Ok(false)
     }
 
     fn property(&self, path: &str, value: &mut Vec<u8>) -> Result<bool, HostError> {

@@ -16,13 +16,21 @@ use riskgate_filter_sdk::host::{
 
 const STATUS_OK: u32 = 0;
 const STATUS_NOT_FOUND: u32 = 1;
+const STATUS_EMPTY: u32 = 7;
 const STATUS_CAS_MISMATCH: u32 = 8;
+
+/// Of WASI's clocks.
+const CLOCK_MONOTONIC: u32 = 1;
+/// As exact as the host can.
+const CLOCK_PRECISION_NS: u64 = 1;
 
 const MAP_REQUEST_HEADERS: u32 = 0;
 const MAP_RESPONSE_HEADERS: u32 = 2;
 const BUFFER_REQUEST_BODY: u32 = 0;
 const BUFFER_GRPC_MESSAGE: u32 = 5;
 const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
+/// Stands for the `vm_id` of the VM that asks.
+const OWN_VM_ID: &str = "";
 /// Writes only if nothing is under the key.
 const CAS_ABSENT: u32 = u32::MAX;
 /// Lets Envoy choose the gRPC status of an answer to a gRPC request.
@@ -77,6 +85,16 @@ unsafe extern "C" {
         value_len: usize,
         cas: u32,
     ) -> u32;
+    fn proxy_register_shared_queue(name: *const u8, name_len: usize, token: *mut u32) -> u32;
+    fn proxy_resolve_shared_queue(
+        vm_id: *const u8,
+        vm_id_len: usize,
+        name: *const u8,
+        name_len: usize,
+        token: *mut u32,
+    ) -> u32;
+    fn proxy_enqueue_shared_queue(token: u32, message: *const u8, message_len: usize) -> u32;
+    fn proxy_dequeue_shared_queue(token: u32, data: *mut *mut u8, len: *mut usize) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -108,6 +126,7 @@ unsafe extern "C" {
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
     fn random_get(out: *mut u8, len: usize) -> u32;
+    fn clock_time_get(clock: u32, precision_ns: u64, now_ns: *mut u64) -> u32;
 }
 
 /// The proxy around this VM.
@@ -135,6 +154,13 @@ impl Host for Envoy {
         let mut now_ns = 0;
         // SAFETY: `now_ns` is live.
         check(unsafe { proxy_get_current_time_nanoseconds(&raw mut now_ns) })?;
+        Ok(now_ns)
+    }
+
+    fn monotonic_ns(&self) -> Result<u64, HostError> {
+        let mut now_ns = 0;
+        // SAFETY: `now_ns` is live.
+        check(unsafe { clock_time_get(CLOCK_MONOTONIC, CLOCK_PRECISION_NS, &raw mut now_ns) })?;
         Ok(now_ns)
     }
 
@@ -175,6 +201,46 @@ impl Host for Envoy {
         version: Version,
     ) -> Result<bool, HostError> {
         set_shared_data(key, value, version.number())
+    }
+
+    fn register_queue(&self, name: &str) -> Result<u32, HostError> {
+        let mut token = 0;
+        // SAFETY: pointer and length are those of a live slice, which the host reads only; `token` is live.
+        check(unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), &raw mut token) })?;
+        Ok(token)
+    }
+
+    fn resolve_queue(&self, name: &str) -> Result<Option<u32>, HostError> {
+        let mut token = 0;
+        // SAFETY: each pointer and length are those of a live slice, which the host reads only; `token` is live.
+        let status = unsafe {
+            proxy_resolve_shared_queue(
+                OWN_VM_ID.as_ptr(),
+                OWN_VM_ID.len(),
+                name.as_ptr(),
+                name.len(),
+                &raw mut token,
+            )
+        };
+        Ok(unless_not_found(status)?.then_some(token))
+    }
+
+    fn enqueue(&self, queue: u32, message: &[u8]) -> Result<(), HostError> {
+        // SAFETY: pointer and length are those of a live slice, which the host reads only.
+        check(unsafe { proxy_enqueue_shared_queue(queue, message.as_ptr(), message.len()) })
+    }
+
+    fn dequeue(&self, queue: u32, message: &mut Vec<u8>) -> Result<bool, HostError> {
+        room::filled(message, |answer: &mut Answer| {
+            // SAFETY: the out-values are live.
+            let status = unsafe {
+                proxy_dequeue_shared_queue(queue, &raw mut answer.data, &raw mut answer.len)
+            };
+            match status {
+                STATUS_EMPTY => Ok(false),
+                _ => unless_not_found(status),
+            }
+        })
     }
 
     fn property(&self, path: &str, value: &mut Vec<u8>) -> Result<bool, HostError> {

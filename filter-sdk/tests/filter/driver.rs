@@ -68,6 +68,7 @@ impl Driver {
     }
 
     pub(crate) fn tick(&mut self) {
+        self.proxy.shared_data.advance(100);
         self.filter.on_tick(&self.proxy);
     }
 

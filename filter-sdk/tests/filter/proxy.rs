@@ -4,7 +4,7 @@ use riskgate_filter_sdk::config::Cluster;
 use riskgate_filter_sdk::headers::{self, Header};
 use riskgate_filter_sdk::host::{Host, HostError, Level, MetricKind, Version};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::rc::Rc;
 
 /// Every field is what the filter did, or what it is told.
@@ -20,6 +20,8 @@ pub(crate) struct Proxy {
     pub(crate) metrics: RefCell<Vec<(String, i64)>>,
     /// What all VMs of a process share.
     pub(crate) shared_data: Rc<SharedData>,
+    /// The root context whose callback runs, by a number that is its own in the whole process.
+    pub(crate) context: Cell<u32>,
     pub(crate) response_headers: RefCell<Vec<(Vec<u8>, Vec<u8>)>>,
     pub(crate) streams: RefCell<Vec<Stream>>,
     pub(crate) message: RefCell<Vec<u8>>,
@@ -39,14 +41,38 @@ pub(crate) struct Proxy {
     pub(crate) calls: RefCell<Vec<&'static str>>,
 }
 
-/// Value and version by key.
+/// Value and version by key, the queues, and the clock that is never set.
 #[derive(Default)]
 pub(crate) struct SharedData {
     pub(crate) values: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
     versions: Cell<u32>,
+    /// By their tokens, which count from 1.
+    pub(crate) queues: RefCell<Vec<Queue>>,
+    /// Root contexts that were not told of a message yet, and the queue.
+    pub(crate) wake_ups: RefCell<VecDeque<(u32, u32)>>,
+    pub(crate) monotonic_ns: Cell<u64>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    pub(crate) name: String,
+    /// The root context that is told of messages.
+    pub(crate) context: u32,
+    pub(crate) messages: VecDeque<Vec<u8>>,
 }
 
 impl SharedData {
+    pub(crate) fn advance(&self, ms: u64) {
+        self.monotonic_ns
+            .set(self.monotonic_ns.get() + ms * 1_000_000);
+    }
+
+    fn queue(&self, name: &str) -> Option<u32> {
+        let queues = self.queues.borrow();
+        let place = queues.iter().position(|queue| queue.name == name)?;
+        Some(place as u32 + 1)
+    }
+
     pub(crate) fn set(&self, key: &str, value: &[u8]) {
         self.versions.set(self.versions.get() + 1);
         let versioned = (value.to_vec(), self.versions.get());
@@ -121,6 +147,11 @@ impl Host for Proxy {
         Ok(self.now_ns.get())
     }
 
+    fn monotonic_ns(&self) -> Result<u64, HostError> {
+        self.enter("monotonic_ns")?;
+        Ok(self.shared_data.monotonic_ns.get())
+    }
+
     fn random(&self, out: &mut [u8]) -> Result<(), HostError> {
         self.enter("random")?;
         for byte in out {
@@ -182,6 +213,48 @@ impl Host for Proxy {
             self.shared_data.set(key, value);
         }
         Ok(is_same)
+    }
+
+    fn register_queue(&self, name: &str) -> Result<u32, HostError> {
+        self.enter("register_queue")?;
+        let token = self.shared_data.queue(name).unwrap_or_else(|| {
+            let mut queues = self.shared_data.queues.borrow_mut();
+            let name = name.to_owned();
+            queues.push(Queue {
+                name,
+                ..Queue::default()
+            });
+            queues.len() as u32
+        });
+        self.shared_data.queues.borrow_mut()[token as usize - 1].context = self.context.get();
+        Ok(token)
+    }
+
+    fn resolve_queue(&self, name: &str) -> Result<Option<u32>, HostError> {
+        self.enter("resolve_queue")?;
+        Ok(self.shared_data.queue(name))
+    }
+
+    fn enqueue(&self, queue: u32, message: &[u8]) -> Result<(), HostError> {
+        self.enter("enqueue")?;
+        let mut queues = self.shared_data.queues.borrow_mut();
+        let held = queues.get_mut(queue as usize - 1);
+        let held = held.ok_or(HostError::Status(1))?;
+        held.messages.push_back(message.to_vec());
+        let wake_up = (held.context, queue);
+        self.shared_data.wake_ups.borrow_mut().push_back(wake_up);
+        Ok(())
+    }
+
+    fn dequeue(&self, queue: u32, message: &mut Vec<u8>) -> Result<bool, HostError> {
+        message.clear();
+        self.enter("dequeue")?;
+        let mut queues = self.shared_data.queues.borrow_mut();
+        let held = queues.get_mut(queue as usize - 1);
+        let held = held.ok_or(HostError::Status(1))?;
+        let oldest = held.messages.pop_front();
+        message.extend(oldest.iter().flatten());
+        Ok(oldest.is_some())
     }
 
     fn property(&self, path: &str, value: &mut Vec<u8>) -> Result<bool, HostError> {
