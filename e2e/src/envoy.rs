@@ -15,6 +15,7 @@ use crate::{
     admin::Admin,
     http::{Connection, Request, Response, Source, Tls},
     locate,
+    memory::Memory,
     process::Process,
     scenario::Scenario,
     wait,
@@ -71,6 +72,11 @@ impl Envoy {
     /// The id of its process.
     pub fn process_id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// What it has in memory.
+    pub fn memory(&self) -> Result<Memory> {
+        Memory::of(self.process_id())
     }
 
     /// Where a listener of the bootstrap listens.

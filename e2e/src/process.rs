@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 /// Lines of a log that are shown when something failed.
 const TAIL: usize = 40;
@@ -59,6 +59,17 @@ impl Process {
 
     pub(crate) fn id(&self) -> u32 {
         lock(&self.child).id()
+    }
+
+    /// Sends it a signal, by the name that `kill` knows.
+    pub(crate) fn signal(&self, name: &str) -> Result<()> {
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.id().to_string())
+            .status()
+            .context("start kill")?;
+        ensure!(status.success(), "kill -{name} of {}: {status}", self.name);
+        Ok(())
     }
 
     fn exit_status(&self) -> Result<Option<ExitStatus>> {

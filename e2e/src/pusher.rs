@@ -7,13 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use riskgate_push_protocol::{
-    LastAnswer, Status, VmStatus,
-    proto::{StatusRequest, admin_service_client::AdminServiceClient},
-};
+use riskgate_push_protocol::{LastAnswer, Published, Status, VmStatus};
+use riskgate_pusher::client::AdminClient;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
-use tonic::transport::Endpoint;
 
 use crate::{
     locate,
@@ -29,6 +26,13 @@ pub struct Pusher {
     folder: PathBuf,
     keys: Keys,
     runtime: Runtime,
+}
+
+/// A pusher that was killed. Its store is still there.
+pub struct KilledPusher {
+    addresses: Addresses,
+    folder: PathBuf,
+    keys: Keys,
 }
 
 /// Where a pusher listens.
@@ -48,7 +52,11 @@ impl Pusher {
             subscribers: any,
             admin: any,
         };
-        let process = serve(folder, keys, free)?;
+        Self::start_at(folder, keys, free)
+    }
+
+    fn start_at(folder: &Path, keys: &Keys, at: Addresses) -> Result<Self> {
+        let process = serve(folder, keys, at)?;
         let addresses = wait::until("the pusher to be ready", || {
             process.check_alive()?;
             ready(&process.stdout()?)
@@ -62,32 +70,34 @@ impl Pusher {
         })
     }
 
-    /// Stops it at once, as a crash would, and starts it again on the same ports and store.
-    pub fn restart(self) -> Result<Self> {
+    /// Kills it, as a crash would.
+    pub fn kill(self) -> KilledPusher {
         let Pusher {
-            process,
             addresses,
             folder,
             keys,
-            runtime,
+            ..
         } = self;
-        drop(process);
-        let process = serve(&folder, &keys, addresses)?;
-        let again = wait::until("the pusher to be ready again", || {
-            process.check_alive()?;
-            ready(&process.stdout()?)
-        })?;
-        ensure!(
-            again == addresses,
-            "the pusher came back at {again:?}, and was at {addresses:?}"
-        );
-        Ok(Pusher {
-            process,
+        KilledPusher {
             addresses,
             folder,
             keys,
-            runtime,
-        })
+        }
+    }
+
+    /// Kills it and starts it again on the same ports and store.
+    pub fn restart(self) -> Result<Self> {
+        self.kill().start()
+    }
+
+    /// Stalls it: it keeps its connections, and neither reads nor writes.
+    pub fn stall(&self) -> Result<()> {
+        self.process.signal("STOP")
+    }
+
+    /// Lets a stalled one go on.
+    pub fn resume(&self) -> Result<()> {
+        self.process.signal("CONT")
     }
 
     /// Where it listens.
@@ -105,6 +115,15 @@ impl Pusher {
         run(self.verb("publish")?.arg(&bundle.path))
     }
 
+    /// Publishes a bundle file without a process of its own, for those who publish many.
+    pub fn publish_bytes(&self, bundle: &[u8]) -> Result<Published> {
+        let published = self.runtime.block_on(async {
+            let mut client = AdminClient::connect(&self.addresses.admin.to_string()).await?;
+            client.publish(bundle).await
+        });
+        published.context("publish a bundle")
+    }
+
     /// Runs `rule-pusher status --format json`.
     pub fn status_json(&self) -> Result<Value> {
         let status = run(self.verb("status")?.args(["--format", "json"]))?;
@@ -113,15 +132,11 @@ impl Pusher {
 
     /// What is published, and what each VM said to it.
     pub fn status(&self) -> Result<Status> {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.addresses.admin))?;
-        let answer = self.runtime.block_on(async {
-            let mut client = AdminServiceClient::new(endpoint.connect().await?);
-            anyhow::Ok(client.status(StatusRequest::default()).await?)
+        let status = self.runtime.block_on(async {
+            let mut client = AdminClient::connect(&self.addresses.admin.to_string()).await?;
+            client.status(None).await
         });
-        Ok(answer
-            .context("ask the pusher for its status")?
-            .into_inner()
-            .try_into()?)
+        status.context("ask the pusher for its status")
     }
 
     /// Waits until `vms` VMs and no others are there, and all of them serve this revision and said so.
@@ -146,6 +161,24 @@ impl Pusher {
             .arg("--to")
             .arg(format!("http://{}", self.addresses.admin));
         Ok(command)
+    }
+}
+
+impl KilledPusher {
+    /// Starts it again on the same ports and store.
+    pub fn start(self) -> Result<Pusher> {
+        let KilledPusher {
+            addresses,
+            folder,
+            keys,
+        } = self;
+        let pusher = Pusher::start_at(&folder, &keys, addresses)?;
+        let again = pusher.addresses;
+        ensure!(
+            again == addresses,
+            "the pusher came back at {again:?}, and was at {addresses:?}"
+        );
+        Ok(pusher)
     }
 }
 

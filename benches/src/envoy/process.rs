@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
-use riskgate_e2e::{Connection, Request, envoy_program, until};
+use riskgate_e2e::{Connection, Memory, Request, envoy_program, until};
 use serde_json::Value;
 
-use super::usage::{CpuTime, Memory};
+use super::usage::CpuTime;
 
 /// A running Envoy.
 pub(super) struct Envoy {

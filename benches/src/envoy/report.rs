@@ -1,9 +1,11 @@
 //! From bursts to figures: what each filter adds to the same Envoy without one, and how that compares.
 
+use riskgate_e2e::Memory;
+
 use super::contender::Contender;
 use super::spread::Spread;
-use super::usage::Memory;
 use crate::record::{Measurement, Record, figure};
+use riskgate_e2e::Memory;
 
 /// An Envoy's measurements.
 #[derive(Clone, Debug)]

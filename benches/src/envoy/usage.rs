@@ -35,29 +35,3 @@ impl CpuTime {
         self.0.saturating_sub(before.0)
     }
 }
-
-/// Memory of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Memory {
-    /// Resident now, kB.
-    pub(super) resident_kb: u64,
-    /// The most that was ever resident, kB.
-    pub(super) peak_kb: u64,
-}
-
-impl Memory {
-    pub(super) fn of(process_id: u32) -> Result<Memory> {
-        let path = format!("/proc/{process_id}/status");
-        let status = fs::read_to_string(&path).with_context(|| path.clone())?;
-        let field = |name: &str| -> Result<u64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let number = line.and_then(|line| line.split_whitespace().next());
-            let number = number.with_context(|| format!("{path} has no {name}"))?;
-            Ok(number.parse()?)
-        };
-        Ok(Memory {
-            resident_kb: field("VmRSS:")?,
-            peak_kb: field("VmHWM:")?,
-        })
-    }
-}

@@ -16,12 +16,14 @@ mod evasion;
 mod forged;
 mod listeners;
 mod load;
+mod outages;
 mod reconfigure;
 mod refuse;
 mod replay;
 mod requests;
 mod storefront;
 mod swap;
+mod swaps;
 
 /// The ruleset of the tests that bring their own rules.
 const RULESET: &str = "shop";
