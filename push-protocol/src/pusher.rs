@@ -26,8 +26,8 @@ pub struct Offer {
     pub number: u32,
     /// Which bundle.
     pub bundle: BundleId,
-    /// The bundle's file up to its first section, as the file has it that lacks its detached sections: 1 to
-    /// [`HEAD_LEN_MAX`](crate::limits::HEAD_LEN_MAX) bytes. What it says is for the receiver to check.
+    /// Header, manifest, signatures and section table, as the file has them that lacks its detached sections: 1 to
+    /// [`HEAD_LEN_MAX`](crate::limits::HEAD_LEN_MAX) bytes. What they say is for the receiver to check.
     pub head: Bytes,
     /// Places in the section table of the sections that follow: ascending, below
     /// [`SECTIONS_MAX`](crate::limits::SECTIONS_MAX).

@@ -8,6 +8,9 @@ pub struct Report {
     /// 1 to [`VMS_MAX`](crate::limits::VMS_MAX), each once. The VM that holds the stream is among them; that is for the
     /// receiver to check.
     pub vms: Vec<VmReport>,
+    /// The number of the last [`Offer`](crate::Offer) that was read when the report was made; 0 for none. Only a report
+    /// of the current offer answers it.
+    pub offer: u32,
 }
 
 /// One VM.

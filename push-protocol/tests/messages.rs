@@ -73,7 +73,12 @@ fn report() -> impl Strategy<Value = Report> {
             .map(|vm| vm_report(VmId(vm)))
             .collect::<Vec<_>>()
     })
-    .prop_map(|vms| Report { vms })
+    .prop_flat_map(|vms| {
+        any::<u32>().prop_map(move |offer| Report {
+            vms: vms.clone(),
+            offer,
+        })
+    })
 }
 
 fn holdings() -> impl Strategy<Value = Holdings> {
@@ -271,6 +276,7 @@ fn good_hello() -> proto::Hello {
         holdings: None,
         report: Some(proto::Report {
             vms: vec![good_vm(2)],
+            offer: 0,
         }),
     }
 }
@@ -361,7 +367,8 @@ fn holdings_beyond_the_limits_are_refused() {
 
 #[test]
 fn reports_beyond_the_limits_are_refused() {
-    let refusal = |vms| refusal_of_hello(|hello| hello.report = Some(proto::Report { vms }));
+    let refusal =
+        |vms| refusal_of_hello(|hello| hello.report = Some(proto::Report { vms, offer: 0 }));
     let nack = |change: fn(&mut proto::Nack)| {
         let mut nack = proto::Nack {
             revision: 1,
@@ -566,6 +573,7 @@ fn the_longest_hello_is_cut_and_fits() {
         },
         report: Report {
             vms: (0..VMS_MAX as u8).map(vm).collect(),
+            offer: u32::MAX,
         },
     };
     let read = SubscriberMessage::decode(&SubscriberMessage::Hello(hello).encode_to_vec()).unwrap();

@@ -71,6 +71,10 @@ pub struct Holdings {
 pub struct Report {
     #[prost(message, repeated, tag = "1")]
     pub vms: ::prost::alloc::vec::Vec<VmReport>,
+    /// `number` of the last offer that was read when the report was made; 0 for none. Only a report of the current offer
+    /// answers it.
+    #[prost(uint32, tag = "2")]
+    pub offer: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmReport {
@@ -166,8 +170,8 @@ pub struct Offer {
     pub revision: u64,
     #[prost(bytes = "vec", tag = "3")]
     pub digest: ::prost::alloc::vec::Vec<u8>,
-    /// The bundle's file up to its first section: header, manifest, signatures, section table and padding, as the file
-    /// has them that lacks its detached sections. At most 172 KiB.
+    /// The bundle's file up to the padding before its first section: header, manifest, signatures and section table, as
+    /// the file has them that lacks its detached sections. At most 172 KiB.
     #[prost(bytes = "bytes", tag = "4")]
     pub head: ::prost::bytes::Bytes,
     /// Places in the section table, from 0, of the sections that follow, in ascending order. The others are empty,

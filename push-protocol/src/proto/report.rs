@@ -10,7 +10,7 @@ impl TryFrom<super::Report> for crate::Report {
     type Error = ProtoError;
 
     fn try_from(wire: super::Report) -> Result<Self, ProtoError> {
-        let super::Report { vms } = wire;
+        let super::Report { vms, offer } = wire;
         field::not_empty("report.vms", vms.len())?;
         field::not_too_many("report.vms", vms.len(), VMS_MAX)?;
         let vms: Vec<crate::VmReport> = vms
@@ -22,15 +22,16 @@ impl TryFrom<super::Report> for crate::Report {
         if !ids.is_sorted_by(|a, b| a < b) {
             return Err(ProtoError::Disordered("report.vms"));
         }
-        Ok(Self { vms })
+        Ok(Self { vms, offer })
     }
 }
 
 impl From<crate::Report> for super::Report {
     fn from(report: crate::Report) -> Self {
-        let crate::Report { vms } = report;
+        let crate::Report { vms, offer } = report;
         Self {
             vms: vms.into_iter().map(Into::into).collect(),
+            offer,
         }
     }
 }
