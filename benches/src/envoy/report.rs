@@ -5,7 +5,6 @@ use riskgate_e2e::Memory;
 use super::contender::Contender;
 use super::spread::Spread;
 use crate::record::{Measurement, Record, figure};
-use riskgate_e2e::Memory;
 
 /// An Envoy's measurements.
 #[derive(Clone, Debug)]
