@@ -1,16 +1,21 @@
 //! Bodies of requests: which of them rules can read, and which rules ask for them.
 
+mod ways;
+
 use alloc::vec::Vec;
 use core::ops::BitOrAssign;
 
 use crate::atoms::{Atom, AtomId, Test};
 use crate::attributes::{AttributeId, Base};
+use crate::program::Programs;
 use crate::ruleset::Sections;
 
 pub use crate::json::{
     MAX_DEPTH as MAX_JSON_DEPTH, MAX_POINTERS as MAX_JSON_POINTERS, MAX_TOKENS as MAX_JSON_TOKENS,
     is_pointer as is_json_pointer,
 };
+
+use ways::{Way, Ways};
 
 /// Whether headers say that the body is encoded, so that its bytes are not what the upstream reads. Names are in lower case.
 #[must_use]
@@ -33,6 +38,11 @@ pub(crate) struct Readings {
 impl Readings {
     pub(crate) fn is_any(self) -> bool {
         self.json || self.form
+    }
+
+    /// Whether the others add nothing to these.
+    pub(crate) fn cover(self, others: Readings) -> bool {
+        (self.json || !others.json) && (self.form || !others.form)
     }
 
     /// Of all these attributes together.
@@ -68,10 +78,7 @@ pub(crate) struct BodyRules {
     /// Every counter that reads the body: what its key and its distinct values consist of.
     pub(crate) of_counters: Vec<(u32, Readings)>,
     rules: Vec<u32>,
-    /// Those that a test of the body alone can let in.
-    let_in: Vec<u32>,
-    /// Those that a test of the body can let in together with an atom, under that atom.
-    let_in_beside: Vec<(AtomId, u32)>,
+    ways: Ways,
 }
 
 impl BodyRules {
@@ -87,7 +94,7 @@ impl BodyRules {
         }
         if found.readings.is_any() {
             found.add_rules(sections);
-            found.add_ways_in(sections);
+            found.ways = Ways::new(&found, sections);
         }
         found
     }
@@ -107,18 +114,12 @@ impl BodyRules {
         self.rules.binary_search(&rule).is_ok()
     }
 
-    /// The rules that only the body can let in, while so much is known of the rest.
+    /// The ways into rules that only the body opens, while so much is known of the rest.
     pub(crate) fn let_in_by_body<'a>(
         &'a self,
         true_atoms: &'a [AtomId],
-    ) -> impl Iterator<Item = u32> + 'a {
-        let beside = true_atoms.iter().flat_map(|atom| {
-            let start = self.let_in_beside.partition_point(|(at, _)| at < atom);
-            let rest = self.let_in_beside.get(start..).unwrap_or_default();
-            rest.iter().take_while(move |(at, _)| at == atom)
-        });
-        let beside = beside.map(|(_, rule)| *rule);
-        self.let_in.iter().copied().chain(beside)
+    ) -> impl Iterator<Item = Way> + 'a {
+        self.ways.open(true_atoms)
     }
 
     fn add_atoms(&mut self, sections: &Sections) {
@@ -167,12 +168,17 @@ impl BodyRules {
 
     /// Whether any way through a condition comes to a test of the body.
     fn reads(&self, entry: u32, sections: &Sections) -> bool {
-        let mut reads = false;
-        sections.programs.explore(entry, &mut Vec::new(), |atom| {
-            reads |= self.of_atom(atom).is_some_and(Readings::is_any);
+        self.of_condition(entry, &sections.programs).is_any()
+    }
+
+    /// Of all atoms of a condition.
+    fn of_condition(&self, entry: u32, programs: &Programs) -> Readings {
+        let mut readings = Readings::default();
+        programs.explore(entry, &mut Vec::new(), |atom| {
+            readings |= self.of_atom(atom).unwrap_or_default();
             None
         });
-        reads
+        readings
     }
 
     fn add_rules(&mut self, sections: &Sections) {
@@ -183,26 +189,6 @@ impl BodyRules {
                 self.rules.push(id);
             }
         }
-    }
-
-    fn add_ways_in(&mut self, sections: &Sections) {
-        let of_atoms = self.of_atoms.iter();
-        self.let_in = of_atoms
-            .flat_map(|(atom, _)| sections.atoms.postings(*atom))
-            .collect();
-        sections.pairs.for_each(|first, second, rule| {
-            let reads = |atom| self.of_atom(atom).is_some();
-            match (reads(first), reads(second)) {
-                (true, true) => self.let_in.push(rule),
-                (true, false) => self.let_in_beside.push((second, rule)),
-                (false, true) => self.let_in_beside.push((first, rule)),
-                (false, false) => {}
-            }
-        });
-        self.let_in.sort_unstable();
-        self.let_in.dedup();
-        self.let_in_beside.sort_unstable();
-        self.let_in_beside.dedup();
     }
 }
 

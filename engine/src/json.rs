@@ -18,6 +18,13 @@ use text::Text;
 /// Objects and arrays that are nested deeper make a text unreadable.
 pub const MAX_DEPTH: usize = 128;
 
+/// A step is one pointer followed into one value. Where pointers with `*` and with indexes lead to the same values, a short
+/// text could ask for very many: one that takes more steps than these, and [`STEPS_EACH_BYTE`] for each of its bytes, is unreadable.
+pub(crate) const FREE_STEPS: usize = 65_536;
+
+/// Of a text that is long. What one pointer with `*` finds takes half a step a byte at most.
+pub(crate) const STEPS_EACH_BYTE: usize = 4;
+
 /// The memory of a walk, used again by the next one.
 #[derive(Debug, Default)]
 pub(crate) struct Walked {
@@ -27,6 +34,8 @@ pub(crate) struct Walked {
     nodes: Vec<NodeId>,
     /// The name of a member that has escapes.
     name: Vec<u8>,
+    /// That are left.
+    steps: usize,
 }
 
 /// An object or an array that is open.
@@ -53,6 +62,7 @@ pub(crate) fn walk<'t>(
     walked.frames.clear();
     walked.nodes.clear();
     walked.nodes.push(Pointers::ROOT);
+    walked.steps = STEPS_EACH_BYTE * bytes.len() + FREE_STEPS;
     loop {
         text.skip_space();
         match text.peek()? {
@@ -64,6 +74,7 @@ pub(crate) fn walk<'t>(
             }
             _ => {
                 let scalar = text.scalar()?;
+                walked.take_steps(walked.current().len())?;
                 for node in walked.current() {
                     if let (Some(name), Some(scalar)) = (pointers.name(*node), scalar) {
                         take(name, scalar);
@@ -78,6 +89,12 @@ pub(crate) fn walk<'t>(
 }
 
 impl Walked {
+    /// Nothing if there are not so many left.
+    fn take_steps(&mut self, count: usize) -> Option<()> {
+        self.steps = self.steps.checked_sub(count)?;
+        Some(())
+    }
+
     /// The nodes of the value that is read.
     fn current(&self) -> &[NodeId] {
         let start = self.frames.last().map_or(0, |frame| frame.end);
@@ -132,6 +149,7 @@ impl Walked {
     fn begin_element(&mut self, text: &mut Text<'_>, pointers: &Pointers) -> Option<()> {
         let frame = *self.frames.last()?;
         let own = frame.start..frame.end;
+        self.take_steps(own.len())?;
         if !frame.is_object {
             for at in own {
                 let node = *self.nodes.get(at)?;
@@ -322,6 +340,33 @@ mod tests {
                 text.escape_ascii()
             );
         }
+    }
+
+    /// All pointers of ten levels of `*` and `0` meet in the first elements of nested arrays.
+    #[test]
+    fn a_text_that_leads_pointers_to_too_much_is_none() {
+        let levels = 10_u32;
+        let pointer = |bits: u32| {
+            let part = |level| if bits >> level & 1 == 1 { "/*" } else { "/0" };
+            (0..levels).map(part).collect::<String>()
+        };
+        let pointers: Vec<String> = (0..1 << levels).map(pointer).collect();
+        let pointers: Vec<&str> = pointers.iter().map(String::as_str).collect();
+        let nested = |count: usize| {
+            let (open, close) = ("[".repeat(levels as usize), "]".repeat(levels as usize));
+            format!("{open}{}1{close}", "1,".repeat(count - 1))
+        };
+        let values = |count| {
+            let found = found(&pointers, nested(count).as_bytes())?;
+            Some(found.matches('|').count())
+        };
+        // Each element but the first is what half of the pointers name.
+        assert_eq!(values(1), Some(1024));
+        assert_eq!(values(60), Some(1024 + 59 * 512));
+        assert_eq!(values(70), None);
+        let few = &["/*/*/*/*/*/*/*/*/*/*", "/0/0/0/0/0/0/0/0/0/*"];
+        let long = found(few, nested(200_000).as_bytes()).unwrap();
+        assert_eq!(long.matches('|').count(), 400_000);
     }
 
     #[test]

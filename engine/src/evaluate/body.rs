@@ -20,12 +20,16 @@ impl Evaluation<'_> {
         let candidates = core::mem::take(&mut self.scratch.known.candidates);
         let true_atoms = core::mem::take(&mut self.scratch.known.true_atoms);
         let known = candidates.indices().iter().copied();
-        let known = known.filter(|rule| all.has(*rule));
-        for rule in known.chain(all.let_in_by_body(&true_atoms)) {
+        for rule in known.filter(|rule| all.has(*rule)) {
             if readings == all.readings {
                 break;
             }
             self.add_rule(rule, &mut readings);
+        }
+        for way in all.let_in_by_body(&true_atoms) {
+            if !readings.cover(way.readings) {
+                self.add_rule(way.rule, &mut readings);
+            }
         }
         self.scratch.known.candidates = candidates;
         self.scratch.known.true_atoms = true_atoms;
