@@ -69,6 +69,8 @@ impl Bundle {
 pub struct Build<'a> {
     /// The folder of the ruleset.
     pub ruleset: &'a Path,
+    /// The file of what a custom filter knows, if its rules read that.
+    pub attributes: Option<&'a Path>,
     /// Its revision.
     pub revision: u64,
     /// Who signs it.
@@ -82,6 +84,9 @@ impl Build<'_> {
     pub fn run(&self, out: PathBuf) -> Result<Bundle> {
         let mut command = rulec()?;
         command.arg("build").arg(self.ruleset);
+        if let Some(attributes) = self.attributes {
+            command.arg("--attributes").arg(attributes);
+        }
         command.arg("--revision").arg(self.revision.to_string());
         command.arg("--key").arg(&self.keys.private);
         command.arg("-o").arg(&out);

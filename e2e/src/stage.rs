@@ -100,6 +100,7 @@ impl Stage {
     pub fn build_folder(&self, ruleset: &Path, revision: u64) -> Result<Bundle> {
         let build = Build {
             ruleset,
+            attributes: None,
             revision,
             keys: &self.keys,
             issued_at: None,

@@ -2,7 +2,7 @@
 //!
 //! A [`Filter`] takes the plugin configuration, loads the bundle that it carries, subscribes to the push service,
 //! swaps bundles between requests, and decides each request. The filters of one [`Vm`] share what serves. A filter never sees the proxy-wasm ABI: a thin shell passes
-//! callbacks in and implements the trait, as the crate `riskgate-filter` does.
+//! callbacks in and implements the trait, as the crate `riskgate-filter-abi` does.
 //!
 //! ```no_run
 //! use riskgate_filter_sdk::{Filter, Flow, Vm, host::Host};

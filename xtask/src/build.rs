@@ -1,4 +1,4 @@
-//! `cargo xtask build`: the filter and the tools that go with it.
+//! `cargo xtask build`: the filters and the tools that go with it.
 
 use anyhow::Result;
 
@@ -10,7 +10,7 @@ use crate::{
 
 pub(crate) fn run() -> Result<()> {
     setup::run()?;
-    filter()?;
+    modules()?;
     tools()?;
     let target = workspace::target_dir();
     println!(
@@ -25,19 +25,22 @@ pub(crate) fn run() -> Result<()> {
 
 /// The filter, to `target/wasm32-wasip1/wasm/riskgate_filter.wasm`.
 pub(crate) fn filter() -> Result<()> {
-    step("build the filter for wasm", || {
-        Command::cargo()
-            .args([
-                "build",
-                "--package",
-                "riskgate-filter",
-                "--target",
-                WASM_TARGET,
-                "--profile",
-                "wasm",
-            ])
-            .run()
+    step("build the filter for wasm", || module("riskgate-filter"))
+}
+
+/// The filter, and the example of one that knows more of a request beside it.
+pub(crate) fn modules() -> Result<()> {
+    filter()?;
+    step("build the example of a custom filter for wasm", || {
+        module("riskgate-custom-filter")
     })
+}
+
+fn module(package: &str) -> Result<()> {
+    Command::cargo()
+        .args(["build", "--package", package, "--target", WASM_TARGET])
+        .args(["--profile", "wasm"])
+        .run()
 }
 
 /// `rulec`, `rule-pusher` and the demo, to `target/debug/`.

@@ -13,10 +13,14 @@ use crate::{
 
 /// The filter, and what benchmarks compare it with, link for wasm only, so every native step leaves them out. All of these
 /// name the same packages: another selection would unite other features and compile the dependencies once more.
-const NATIVE: [&str; 7] = [
+const NATIVE: [&str; 11] = [
     "--workspace",
     "--exclude",
     "riskgate-filter",
+    "--exclude",
+    "riskgate-filter-abi",
+    "--exclude",
+    "riskgate-custom-filter",
     "--exclude",
     "riskgate-empty-filter",
     "--exclude",
@@ -32,7 +36,7 @@ pub(crate) fn run() -> Result<()> {
     let ready = setup::run()?;
     step("lints", lints)?;
     step("lints of the wasm modules", lints_of_modules)?;
-    build::filter()?;
+    build::modules()?;
     step("tests", || tests(&ready.envoy))?;
     deny::run()
 }
@@ -51,6 +55,10 @@ fn lints_of_modules() -> Result<()> {
             "clippy",
             "--package",
             "riskgate-filter",
+            "--package",
+            "riskgate-filter-abi",
+            "--package",
+            "riskgate-custom-filter",
             "--package",
             "riskgate-empty-filter",
             "--package",

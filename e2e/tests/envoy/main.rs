@@ -12,6 +12,7 @@ mod bodies;
 mod canary;
 mod claims;
 mod counters;
+mod custom;
 mod evasion;
 mod forged;
 mod listeners;

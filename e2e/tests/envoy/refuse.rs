@@ -157,6 +157,7 @@ fn expired(stage: &Stage) -> Vec<u8> {
 fn build(stage: &Stage, keys: &Keys, issued_at: Option<&str>) -> Vec<u8> {
     let build = Build {
         ruleset: &stage.write_ruleset(RULESET, NO_LOGIN).unwrap(),
+        attributes: None,
         revision: 7,
         keys,
         issued_at,

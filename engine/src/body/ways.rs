@@ -22,21 +22,28 @@ pub(crate) struct Way {
 
 /// The ways that a test of the body alone opens, and behind them those that it opens beside an atom, ascending by that.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ways(Vec<(Option<AtomId>, Way)>);
+pub(super) struct Ways(Vec<(Beside, Way)>);
+
+/// An atom of the head that has to be true too, plus one; 0 for none.
+type Beside = u32;
+
+fn beside(atom: AtomId) -> Beside {
+    atom.saturating_add(1)
+}
 
 impl Ways {
     pub(super) fn new(body: &BodyRules, sections: &Sections) -> Ways {
         let mut all = Vec::new();
         for (atom, _) in &body.of_atoms {
             let rules = sections.atoms.postings(*atom);
-            all.extend(rules.map(|rule| (None, rule)));
+            all.extend(rules.map(|rule| (0, rule)));
         }
         sections.pairs.for_each(|first, second, rule| {
             let reads = |atom| body.of_atom(atom).is_some();
             match (reads(first), reads(second)) {
-                (true, true) => all.push((None, rule)),
-                (true, false) => all.push((Some(second), rule)),
-                (false, true) => all.push((Some(first), rule)),
+                (true, true) => all.push((0, rule)),
+                (true, false) => all.push((beside(second), rule)),
+                (false, true) => all.push((beside(first), rule)),
                 (false, false) => {}
             }
         });
@@ -45,30 +52,32 @@ impl Ways {
             programs: &sections.programs,
             rules: &sections.rules,
         };
-        Ways::of(all, &conditions)
+        Ways::of(&all, &conditions)
     }
 
-    /// Rules, and beside which atom each is let in; one of all that ask alike is kept.
-    fn of(all: Vec<(Option<AtomId>, u32)>, conditions: &Conditions<'_>) -> Ways {
-        let hashed = all.into_iter();
-        let hashed = hashed.map(|(beside, rule)| (beside, conditions.hash(rule), rule));
-        let mut hashed: Vec<(Option<AtomId>, u64, u32)> = hashed.collect();
-        hashed.sort_unstable();
-        hashed.dedup_by(|(beside, hash, rule), kept| {
-            (*beside, *hash) == (kept.0, kept.1) && conditions.ask_alike(*rule, kept.2)
+    /// Rules, and beside what each is let in; one of all that ask alike is kept.
+    fn of(all: &[(Beside, u32)], conditions: &Conditions<'_>) -> Ways {
+        let hash = |(beside, rule): &(Beside, u32)| conditions.hash(*rule, *beside);
+        let mut places: Vec<(u32, u32)> = all.iter().map(hash).zip(0..).collect();
+        places.sort_unstable();
+        let at = |place: u32| all.get(place as usize).copied().unwrap_or_default();
+        places.dedup_by(|(hash, place), (kept_hash, kept)| {
+            let ((beside, rule), (kept_beside, kept)) = (at(*place), at(*kept));
+            (*hash, beside) == (*kept_hash, kept_beside) && conditions.ask_alike(rule, kept)
         });
-        let way = |(beside, _, rule)| {
+        let mut kept: Vec<(Beside, u32)> = places.iter().map(|(_, place)| at(*place)).collect();
+        kept.sort_unstable();
+        let way = |(beside, rule)| {
             let readings = conditions.readings(rule);
             (beside, Way { rule, readings })
         };
-        Ways(hashed.into_iter().map(way).collect())
+        Ways(kept.into_iter().map(way).collect())
     }
 
     /// The ways that the body alone, or beside one of these atoms, opens.
     pub(super) fn open<'a>(&'a self, true_atoms: &'a [AtomId]) -> impl Iterator<Item = Way> + 'a {
-        let alone = core::iter::once(None);
-        let besides = alone.chain(true_atoms.iter().map(|atom| Some(*atom)));
-        besides.flat_map(|beside| {
+        let besides = true_atoms.iter().map(|atom| beside(*atom));
+        core::iter::once(0).chain(besides).flat_map(|beside| {
             let start = self.0.partition_point(|(at, _)| *at < beside);
             let rest = self.0.get(start..).unwrap_or_default();
             let own = rest.iter().take_while(move |(at, _)| *at == beside);
@@ -93,18 +102,22 @@ struct Conditions<'a> {
 }
 
 impl Conditions<'_> {
-    /// Equal for rules that ask alike.
-    fn hash(&self, rule: u32) -> u64 {
-        self.steps(rule).fold(0, |hash, (tested, [yes, no])| {
-            let (kind, atom) = match tested {
-                Tested::Atom(atom) => (0, atom),
-                Tested::Body(Readings { json, form }) => {
-                    (1, u32::from(json) << 1 | u32::from(form))
-                }
-            };
-            let words = [kind, atom, yes, no].map(u32::to_le_bytes);
-            xxh3_64_with_seed(words.as_flattened(), hash)
-        })
+    /// Equal for rules that ask alike and are let in beside the same.
+    fn hash(&self, rule: u32, beside: Beside) -> u32 {
+        let hash = self
+            .steps(rule)
+            .fold(beside.into(), |hash, (tested, [yes, no])| {
+                let (kind, atom) = match tested {
+                    Tested::Atom(atom) => (0, atom),
+                    Tested::Body(Readings { json, form }) => {
+                        (1, u32::from(json) << 1 | u32::from(form))
+                    }
+                };
+                let words = [kind, atom, yes, no].map(u32::to_le_bytes);
+                xxh3_64_with_seed(words.as_flattened(), hash)
+            });
+        // A half is enough: equals are compared.
+        (hash >> 32) as u32
     }
 
     /// Whether two rules ask for the body under the same circumstances, and for the same of it.
@@ -233,9 +246,9 @@ mod tests {
             programs: &programs,
             rules: &rules,
         };
-        let alone = (0..9).map(|rule| (None, rule));
-        let beside = [(Some(7), 1), (Some(7), 0), (Some(9), 0)];
-        let ways = Ways::of(alone.chain(beside).collect(), &conditions);
+        let alone = (0..9).map(|rule| (0, rule));
+        let all = alone.chain([(beside(7), 0), (beside(7), 1), (beside(9), 0)]);
+        let ways = Ways::of(&all.collect::<Vec<_>>(), &conditions);
         let open = |atoms: &[AtomId]| {
             let mut rules: Vec<u32> = ways.open(atoms).map(|way| way.rule).collect();
             rules.sort_unstable();

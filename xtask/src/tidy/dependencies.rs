@@ -14,7 +14,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "riskgate-filter-sdk",
         &["riskgate-engine", "riskgate-push-protocol"],
     ),
-    ("riskgate-filter", &["riskgate-filter-sdk"]),
+    ("riskgate-filter-abi", &["riskgate-filter-sdk"]),
+    ("riskgate-filter", &["riskgate-filter-abi"]),
     (
         "riskgate-compiler",
         &["riskgate-engine", "riskgate-wasm-host"],

@@ -5,7 +5,7 @@
 )]
 
 use crate::contexts;
-use riskgate_filter_sdk::Flow;
+use riskgate_filter_sdk::{CustomAttributes, Flow};
 
 /// A request goes on to the next filter.
 const ACTION_CONTINUE: u32 = 0;
@@ -18,11 +18,12 @@ unsafe extern "C" {
     fn __wasm_call_ctors();
 }
 
-/// Comes first, once in each VM.
-#[unsafe(no_mangle)]
-extern "C" fn _initialize() {
+/// What [`filter!`](crate::filter) has a module do before all else: `attributes` makes what rules can read beyond what every
+/// filter knows, for each root context.
+pub fn begin(attributes: fn() -> Option<Box<dyn CustomAttributes>>) {
     // SAFETY: the linker makes this function to be called once, before all others, and that is here.
     unsafe { __wasm_call_ctors() };
+    contexts::begin(attributes);
 }
 
 /// Its name says which version of the ABI this is.

@@ -1,7 +1,7 @@
 //! The contexts of this VM: each root context is a configured filter, each request belongs to one.
 
 use crate::abi::{self, Envoy};
-use riskgate_filter_sdk::{Filter, Flow, Pending, Vm};
+use riskgate_filter_sdk::{CustomAttributes, Filter, Flow, Pending, Vm};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -10,9 +10,13 @@ thread_local! {
     static CONTEXTS: Contexts = Contexts::default();
 }
 
+/// What a root context's rules can read beyond what every filter knows.
+type MakeAttributes = fn() -> Option<Box<dyn CustomAttributes>>;
+
 #[derive(Default)]
 struct Contexts {
     vm: Vm,
+    attributes: Cell<Option<MakeAttributes>>,
     roots: RefCell<ById<Rc<Root>>>,
     /// By the request's context. A request may outlive its root context.
     requests: RefCell<ById<Rc<Root>>>,
@@ -49,12 +53,21 @@ pub(crate) struct Root {
     missed_close: Cell<Option<(u32, u32)>>,
 }
 
+/// The module began.
+pub(crate) fn begin(attributes: MakeAttributes) {
+    CONTEXTS.with(|contexts| contexts.attributes.set(Some(attributes)));
+}
+
 /// The proxy made a context: a root context if it has no parent.
 pub(crate) fn create(context_id: u32, parent_id: u32) {
     CONTEXTS.with(|contexts| {
         if parent_id == 0 {
+            let mut filter = Filter::new(&contexts.vm);
+            if let Some(custom) = contexts.attributes.get().and_then(|make| make()) {
+                filter = filter.with_attributes(custom);
+            }
             let root = Rc::new(Root {
-                filter: RefCell::new(Filter::new(&contexts.vm)),
+                filter: RefCell::new(filter),
                 missed_close: Cell::default(),
             });
             contexts.roots.borrow_mut().insert(context_id, root);
