@@ -22,9 +22,11 @@ pub enum Fault {
     Callback {
         /// The export, `proxy_on_tick` for example.
         name: String,
-        /// Its arguments.
+        /// Its arguments, the context first.
         args: Vec<u32>,
     },
+    /// The VM traps.
+    Trap,
 }
 
 /// The faults of one proxy.
@@ -32,6 +34,7 @@ pub enum Fault {
 pub(crate) struct Faults {
     /// By name of the call: after how many good answers, and what then.
     by_call: HashMap<String, (u32, Fault)>,
+    calls_back: bool,
 }
 
 impl Faults {
@@ -39,9 +42,19 @@ impl Faults {
         self.by_call.insert(call.to_owned(), (after, fault));
     }
 
+    pub(crate) fn heal(&mut self, call: &str) {
+        self.by_call.remove(call);
+    }
+
+    /// A callback of the VM begins or ends inside of a call. None begins inside of another, or they would never end.
+    pub(crate) fn set_calling_back(&mut self, calls_back: bool) {
+        self.calls_back = calls_back;
+    }
+
     /// What a call does now in place of its work.
     pub(crate) fn next(&mut self, call: &str) -> Option<Fault> {
         match self.by_call.get_mut(call)? {
+            (0, Fault::Callback { .. }) if self.calls_back => None,
             (0, fault) => Some(fault.clone()),
             (after, _) => {
                 *after -= 1;

@@ -49,10 +49,14 @@ impl<'c, 'd> Guest<'c, 'd> {
         self.write(at, &value.to_le_bytes())
     }
 
-    /// Puts bytes where the VM's allocator says, and tells it where that is.
+    /// Puts bytes where the VM's allocator says, and tells it where that is. For no bytes the VM is not asked.
     pub(crate) fn give(&mut self, bytes: &[u8], data_at: u64, len_at: u64) -> Answer {
         let len = u32::try_from(bytes.len()).map_err(|_| Status::INVALID_MEMORY_ACCESS)?;
-        let data = self.allocate(len)?;
+        let data = if bytes.is_empty() {
+            0
+        } else {
+            self.allocate(len)?
+        };
         self.write(data.into(), bytes)?;
         self.write_u32(data_at, data)?;
         self.write_u32(len_at, len)
@@ -60,8 +64,15 @@ impl<'c, 'd> Guest<'c, 'd> {
 
     /// Runs a callback of the VM, and notes what it returns.
     pub(crate) fn call_back(&mut self, name: &str, args: &[u32]) {
+        let context_id = args.first().copied().unwrap_or_default();
+        let proxy = self.proxy();
+        proxy.faults.set_calling_back(true);
+        let before = proxy.contexts.enter(context_id);
         let result = self.result_of(name, args);
-        self.proxy().callback_results.push(result);
+        let proxy = self.proxy();
+        proxy.contexts.leave(before);
+        proxy.faults.set_calling_back(false);
+        proxy.callback_results.push(result);
     }
 
     fn result_of(&mut self, name: &str, args: &[u32]) -> Option<u32> {
@@ -77,15 +88,17 @@ impl<'c, 'd> Guest<'c, 'd> {
         }
     }
 
+    /// As in Envoy, a module's `malloc` goes before `proxy_on_memory_allocate`, and null is a refusal.
     fn allocate(&mut self, len: u32) -> Answer<u32> {
-        let allocate = match self.caller.get_export("proxy_on_memory_allocate") {
-            Some(Extern::Func(function)) => function.typed::<u32, u32>(&self.caller).ok(),
-            _ => None,
-        };
+        let mut export = |name| self.caller.get_export(name).and_then(Extern::into_func);
+        let allocate = export("malloc").or_else(|| export("proxy_on_memory_allocate"));
+        let allocate = allocate.and_then(|function| function.typed::<u32, u32>(&self.caller).ok());
         let allocate = allocate.ok_or(Status::INVALID_MEMORY_ACCESS)?;
-        allocate
-            .call(&mut self.caller, len)
-            .map_err(|_| Status::INVALID_MEMORY_ACCESS)
+        let data = allocate.call(&mut self.caller, len).unwrap_or_default();
+        if data == 0 {
+            return Err(Status::INVALID_MEMORY_ACCESS);
+        }
+        Ok(data)
     }
 }
 

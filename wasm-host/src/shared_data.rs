@@ -4,9 +4,6 @@ use crate::Status;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Writes only if nothing is under the key.
-const CAS_ABSENT: u32 = u32::MAX;
-
 /// Values by key, each with the number of its version. A clone is the same data.
 #[derive(Debug, Clone, Default)]
 pub struct SharedData(Arc<Mutex<Values>>);
@@ -29,23 +26,23 @@ impl SharedData {
         self.values().write(key, value);
     }
 
+    /// Takes a value away. No filter can; but where it was another process's or another `vm_id`'s, it is not there.
+    pub fn remove(&self, key: &[u8]) {
+        self.values().by_key.remove(key);
+    }
+
     /// The keys, ascending.
     pub fn keys(&self) -> Vec<Vec<u8>> {
         self.values().by_key.keys().cloned().collect()
     }
 
     /// Writes as `proxy_set_shared_data` does: 0 writes whatever is there, and any other number must be the version of what
-    /// is there.
+    /// is there. As in Envoy, where nothing is there any number writes.
     pub(crate) fn compare_and_set(&self, key: &[u8], value: &[u8], cas: u32) -> Result<(), u32> {
         let mut values = self.values();
-        let held = values.by_key.get(key).map(|(_, version)| *version);
-        let may_write = match held {
-            _ if cas == 0 => true,
-            None => cas == CAS_ABSENT,
-            Some(version) => cas == version,
-        };
-        if !may_write {
-            return Err(Status::CAS_MISMATCH);
+        match values.by_key.get(key) {
+            Some((_, version)) if cas != 0 && cas != *version => return Err(Status::CAS_MISMATCH),
+            _ => {}
         }
         values.write(key, value);
         Ok(())
@@ -74,13 +71,9 @@ mod tests {
     fn only_who_saw_the_last_version_writes() {
         let data = SharedData::default();
         let other = data.clone();
+        assert_eq!(data.compare_and_set(b"k", b"1", u32::MAX), Ok(()));
         assert_eq!(
-            data.compare_and_set(b"k", b"1", 7),
-            Err(Status::CAS_MISMATCH)
-        );
-        assert_eq!(data.compare_and_set(b"k", b"1", CAS_ABSENT), Ok(()));
-        assert_eq!(
-            other.compare_and_set(b"k", b"2", CAS_ABSENT),
+            other.compare_and_set(b"k", b"2", u32::MAX),
             Err(Status::CAS_MISMATCH)
         );
         let (value, version) = other.get(b"k").unwrap();
@@ -92,5 +85,13 @@ mod tests {
         );
         assert_eq!(data.compare_and_set(b"k", b"5", 0), Ok(()));
         assert_eq!(data.get(b"k").unwrap().0, b"5");
+    }
+
+    #[test]
+    fn nothing_there_is_every_version() {
+        for cas in [0, 7, u32::MAX] {
+            let data = SharedData::default();
+            assert_eq!(data.compare_and_set(b"k", b"1", cas), Ok(()), "{cas}");
+        }
     }
 }

@@ -5,12 +5,21 @@ use crate::guest::{Answer, Guest};
 
 /// `ENOSYS`.
 const NOT_SUPPORTED: u32 = 52;
+/// `ENOTSUP`: the clocks of processes and threads.
+const NO_SUCH_CLOCK: u32 = 58;
+const CLOCK_REALTIME: u64 = 0;
+const CLOCK_MONOTONIC: u64 = 1;
 /// The level that the log gives to what the VM writes to a file descriptor.
 const LEVEL_INFO: u32 = 2;
 
 /// Does what a call asks for, or what was injected in its place.
-pub(crate) fn run(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
-    match guest.proxy().faults.next(name) {
+pub(crate) fn run(
+    guest: &mut Guest<'_, '_>,
+    name: &str,
+    args: &[u64],
+    fault: Option<Fault>,
+) -> Answer {
+    match fault {
         Some(Fault::Status(status)) if status != 0 => Err(status),
         _ => work(guest, name, args),
     }
@@ -24,8 +33,13 @@ fn work(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
                 .random(usize::try_from(len).unwrap_or_default());
             guest.write(data, &bytes)
         }
-        ("clock_time_get", &[_, _, at]) => {
-            let now_ns = guest.proxy().now_ns;
+        ("clock_time_get", &[clock, _, at]) => {
+            let proxy = guest.proxy();
+            let now_ns = match clock {
+                CLOCK_REALTIME => proxy.now_ns,
+                CLOCK_MONOTONIC => proxy.monotonic_ns,
+                _ => return Err(NO_SUCH_CLOCK),
+            };
             guest.write(at, &now_ns.to_le_bytes())
         }
         ("environ_sizes_get", &[count_at, len_at]) => {

@@ -52,14 +52,23 @@ fn begin(vm: &mut Vm) {
 
 /// What a request with this header is answered with: by the filter, or by the upstream with `code`.
 fn request(vm: &mut Vm, name: &str, value: &str, code: u32) -> u32 {
+    exchange(vm, (name, value), code, None)
+}
+
+/// The same, with the header `x-hint` of the upstream's response.
+fn exchange(vm: &mut Vm, (name, value): (&str, &str), code: u32, hint: Option<&[u8]>) -> u32 {
     vm.create_context(REQUEST, ROOT).unwrap();
     let headers: [(&[u8], &[u8]); 2] = [(b":path", b"/"), (name.as_bytes(), value.as_bytes())];
-    vm.request_headers(REQUEST, &headers).unwrap();
-    let proxy = vm.proxy_mut();
-    let reply = proxy.local_response.as_ref().map(|reply| reply.status);
+    vm.request_headers(REQUEST, &headers, true).unwrap();
+    let stream = vm.proxy_mut().http_stream(REQUEST);
+    let reply = stream.local_response.as_ref().map(|reply| reply.status);
     let code = reply.unwrap_or(code);
     let told = u64::from(code).to_le_bytes().to_vec();
-    proxy.properties.insert(b"response\0code".to_vec(), told);
+    stream.properties.insert(b"response\0code".to_vec(), told);
+    if let Some(hint) = hint {
+        let headers: [(&[u8], &[u8]); 1] = [(b"x-hint", hint)];
+        vm.response_headers(REQUEST, &headers, true).unwrap();
+    }
     assert!(vm.done(REQUEST).unwrap());
     vm.log(REQUEST).unwrap();
     vm.delete(REQUEST).unwrap();
@@ -130,8 +139,8 @@ fn responses_count_in_all_vms() {
     assert_eq!(request(process.vm(1).unwrap(), "x-account", "a1", 401), 403);
 
     let vm = process.vm(0).unwrap();
-    vm.proxy_mut().response_headers = vec![(b"x-hint".to_vec(), b"bad".to_vec())];
-    assert_eq!(request(vm, "x-account", "a2", 200), 200);
+    let answered = exchange(vm, ("x-account", "a2"), 200, Some(b"bad"));
+    assert_eq!(answered, 200);
     process.advance(PERIOD_MS * 2).unwrap();
     assert_eq!(request(process.vm(1).unwrap(), "x-account", "a2", 200), 451);
 }

@@ -64,7 +64,7 @@ fn requests(vm: &mut Vm, first_id: u32) -> Result<(), Error> {
     };
     for (id, path) in (first_id..).zip([&b"/blocked"[..], b"/tagged", b"/verify"]) {
         vm.create_context(id, ROOT)?;
-        vm.request_headers(id, &headers(path))?;
+        vm.request_headers(id, &headers(path), true)?;
         vm.done(id)?;
         vm.log(id)?;
         vm.delete(id)?;
@@ -74,8 +74,9 @@ fn requests(vm: &mut Vm, first_id: u32) -> Result<(), Error> {
 
 /// A stream that is used, misused and closed, and the wait for the next one.
 fn stream(vm: &mut Vm) -> Result<(), Error> {
-    let token = u32::try_from(vm.proxy().streams.len()).unwrap().max(1);
-    vm.grpc_initial_metadata(ROOT, token)?;
+    let opened = vm.proxy().grpc_streams.last();
+    let token = opened.map_or(2, |stream| stream.token);
+    vm.grpc_initial_metadata(ROOT, token, Vec::new())?;
     vm.grpc_receive(ROOT, token, b"\xff\xff\xff")?;
     vm.grpc_receive(ROOT, token + 1, b"")?;
     vm.tick(ROOT)?;
@@ -102,7 +103,7 @@ fn a_good_host_gets_good_answers() {
     assert_eq!(proxy.metric("riskgate.decisions.allow"), Some(2));
     assert_eq!(proxy.metric("riskgate.decisions.challenge"), Some(2));
     assert!(
-        proxy.streams.len() > 2,
+        proxy.grpc_streams.len() > 2,
         "it connects again: {:?}",
         proxy.log
     );
@@ -212,12 +213,13 @@ fn a_refused_request_stays_refused_when_the_answer_fails() {
     vm.configure(ROOT, &configuration()).unwrap();
     vm.create_context(2, ROOT).unwrap();
     assert_eq!(
-        vm.request_headers(2, &[(b":path", b"/blocked")]).unwrap(),
+        vm.request_headers(2, &[(b":path", b"/blocked")], true)
+            .unwrap(),
         Action::Pause
     );
     vm.create_context(3, ROOT).unwrap();
     assert_eq!(
-        vm.request_headers(3, &[(b":path", b"/")]).unwrap(),
+        vm.request_headers(3, &[(b":path", b"/")], true).unwrap(),
         Action::Continue
     );
 }
@@ -225,14 +227,14 @@ fn a_refused_request_stays_refused_when_the_answer_fails() {
 /// A token that is given out again while the filter's first stream of that token is only cancelled.
 #[test]
 fn a_token_that_is_given_twice_does_not_trap() {
-    let mut vm = connected(|vm| vm.proxy_mut().inject("proxy_grpc_stream", Fault::Number(1)));
-    vm.grpc_receive(ROOT, 1, b"\xff").unwrap();
+    let mut vm = connected(|vm| vm.proxy_mut().inject("proxy_grpc_stream", Fault::Number(2)));
+    vm.grpc_receive(ROOT, 2, b"\xff").unwrap();
     vm.tick(ROOT).unwrap();
-    assert!(vm.proxy().streams[0].cancelled);
+    assert!(vm.proxy().grpc_streams[0].cancelled);
     for _ in 0..TICKS_UNTIL_CONNECTED {
         vm.tick(ROOT).unwrap();
     }
-    assert!(vm.proxy().streams.len() > 1, "it connects again");
+    assert!(vm.proxy().grpc_streams.len() > 1, "it connects again");
 }
 
 /// Callbacks from inside of the call that uses the stream. The close is not lost: the next tick ends the stream.
@@ -241,7 +243,7 @@ fn a_stream_callback_inside_of_a_call_does_not_trap() {
     for (name, streams_closed) in [("proxy_on_grpc_close", 1), ("proxy_on_grpc_receive", 0)] {
         let callback = Fault::Callback {
             name: name.to_owned(),
-            args: vec![ROOT, 1, 14],
+            args: vec![ROOT, 2, 14],
         };
         let mut vm = connected(|vm| vm.proxy_mut().inject("proxy_grpc_send", callback));
         assert_eq!(vm.proxy().callback_results, [Some(0)], "{name}");
@@ -262,8 +264,9 @@ fn no_context_traps() {
         vm.tick(id).unwrap();
         vm.grpc_receive(id, 1, b"\xff").unwrap();
         vm.grpc_close(id, 1, 14).unwrap();
-        assert_eq!(vm.request_headers(id, &[]).unwrap(), Action::Pause);
-        let response = vm.proxy().local_response.as_ref().unwrap();
+        assert_eq!(vm.request_headers(id, &[], true).unwrap(), Action::Pause);
+        let stream = vm.proxy_mut().http_stream(id);
+        let response = stream.local_response.as_ref().unwrap();
         assert_eq!(response.status, 503, "no rules, no passage");
         vm.delete(id).unwrap();
     }
@@ -273,16 +276,18 @@ fn no_context_traps() {
         vm.create_context(4, ROOT).unwrap();
     }
     assert_eq!(
-        vm.request_headers(4, &[(b":path", b"/")]).unwrap(),
+        vm.request_headers(4, &[(b":path", b"/")], true).unwrap(),
         Action::Continue
     );
     vm.delete(ROOT).unwrap();
     assert_eq!(
-        vm.request_headers(4, &[(b":path", b"/blocked")]).unwrap(),
+        vm.request_headers(4, &[(b":path", b"/blocked")], true)
+            .unwrap(),
         Action::Pause,
         "a request that outlives its root context is decided by its rules"
     );
-    assert_eq!(vm.proxy().local_response.as_ref().unwrap().status, 403);
+    let answered = vm.proxy_mut().http_stream(4).local_response.take();
+    assert_eq!(answered.unwrap().status, 403);
 }
 
 /// Memory that the VM is asked for outside of a call has no use.
@@ -308,6 +313,6 @@ fn connected(prepare: impl FnOnce(&mut Vm)) -> Vm {
     for _ in 0..TICKS_UNTIL_FIRST_STREAM {
         vm.tick(ROOT).unwrap();
     }
-    assert_eq!(vm.proxy().streams.len(), 1);
+    assert_eq!(vm.proxy().grpc_streams.len(), 1);
     vm
 }

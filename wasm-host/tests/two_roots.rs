@@ -39,14 +39,14 @@ fn with_bundle(revision: u64) -> String {
 /// What becomes of a request to `path`, and the revision that decided it.
 fn request(vm: &mut Vm, root: u32, path: &str) -> (Action, String) {
     let id = 100;
-    vm.proxy_mut().set_properties.clear();
     vm.create_context(id, root).unwrap();
     let action = vm
-        .request_headers(id, &[(b":path", path.as_bytes())])
+        .request_headers(id, &[(b":path", path.as_bytes())], true)
         .unwrap();
     vm.done(id).unwrap();
     vm.delete(id).unwrap();
-    let revision = vm.proxy().set_properties.get(&b"riskgate.revision"[..]);
+    let properties = &vm.proxy_mut().http_stream(id).set_properties;
+    let revision = properties.get(&b"riskgate.revision"[..]);
     let revision = revision.map_or(&b"none"[..], |revision| revision);
     (action, String::from_utf8(revision.to_vec()).unwrap())
 }
@@ -138,7 +138,8 @@ fn a_request_inside_of_another_callback_is_answered() {
         vm.proxy_mut().inject("proxy_grpc_send", request);
         vm.tick(OLD).unwrap();
         assert_eq!(vm.proxy().callback_results, [Some(1)], "{more}: it waits");
-        let response = vm.proxy().local_response.clone().expect(more);
+        let response = vm.proxy_mut().http_stream(100).local_response.take();
+        let response = response.expect(more);
         assert_eq!(response.status, 503, "{more}");
         assert_eq!(metric(&vm, "riskgate.request_errors"), 1, "{more}");
     }

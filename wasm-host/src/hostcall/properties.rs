@@ -1,0 +1,25 @@
+//! Properties.
+
+use crate::Status;
+use crate::guest::{Answer, Guest};
+
+pub(super) fn run(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
+    match (name, args) {
+        ("proxy_get_property", &[path, path_len, data, len]) => {
+            let path = guest.read(path, path_len)?;
+            let proxy = guest.proxy();
+            let id = proxy.contexts.acting();
+            let stream = proxy.http_streams.get(&id);
+            let own = stream.and_then(|stream| stream.properties.get(&path));
+            let value = own.or_else(|| proxy.properties.get(&path)).cloned();
+            guest.give(&value.ok_or(Status::NOT_FOUND)?, data, len)
+        }
+        ("proxy_set_property", &[path, path_len, value, value_len]) => {
+            let (path, value) = (guest.read(path, path_len)?, guest.read(value, value_len)?);
+            let stream = guest.proxy().acting_stream().ok_or(Status::NOT_FOUND)?;
+            stream.set_properties.insert(path, value);
+            Ok(())
+        }
+        _ => Err(Status::UNIMPLEMENTED),
+    }
+}

@@ -1,0 +1,65 @@
+//! What a module imports, bound to what the host does.
+
+use crate::fault::Fault;
+use crate::guest::Guest;
+use crate::proxy::Proxy;
+use crate::vm::{Error, unusable};
+use crate::{Status, hostcall, wasi};
+use wasmtime::{Caller, ExternType, Linker, Val};
+
+/// Links one import to what the host has under its name.
+pub(crate) fn link(
+    linker: &mut Linker<Proxy>,
+    module: &str,
+    name: &str,
+    ty: &ExternType,
+) -> Result<(), Error> {
+    let run = match module {
+        "env" => hostcall::run,
+        "wasi_snapshot_preview1" => wasi::run,
+        _ => {
+            return Err(Error::Module(format!(
+                "it imports `{name}` from `{module}`"
+            )));
+        }
+    };
+    let ExternType::Func(ty) = ty else {
+        return Err(Error::Module(format!(
+            "it imports `{name}`, which is not a function"
+        )));
+    };
+    let call_name = name.to_owned();
+    let host_call = move |mut caller: Caller<'_, Proxy>, params: &[Val], results: &mut [Val]| {
+        let proxy = caller.data_mut();
+        proxy.calls.push(call_name.clone());
+        let fault = proxy.faults.next(&call_name);
+        if fault == Some(Fault::Trap) {
+            return Err(wasmtime::Error::msg(format!(
+                "a trap was injected into `{call_name}`"
+            )));
+        }
+        let args: Vec<u64> = params.iter().map(number).collect();
+        let answer =
+            Guest::new(&mut caller).and_then(|mut guest| run(&mut guest, &call_name, &args, fault));
+        match results.first_mut() {
+            Some(result) => {
+                *result = Val::I32(answer.err().unwrap_or(Status::OK).cast_signed());
+            }
+            // `proc_exit` alone returns nothing.
+            None => return Err(wasmtime::Error::msg("the VM exited")),
+        }
+        Ok(())
+    };
+    linker
+        .func_new(module, name, ty.clone(), host_call)
+        .map_err(unusable)?;
+    Ok(())
+}
+
+fn number(value: &Val) -> u64 {
+    match value {
+        Val::I32(value) => value.cast_unsigned().into(),
+        Val::I64(value) => value.cast_unsigned(),
+        _ => 0,
+    }
+}
