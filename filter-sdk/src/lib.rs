@@ -34,6 +34,7 @@ pub mod identity;
 mod load;
 pub mod metrics;
 pub mod namespace;
+pub mod peers;
 mod refused;
 mod reply;
 pub mod request;

@@ -24,6 +24,9 @@ pub const HELD_SECTIONS_MAX: usize = 1_024;
 /// The most VMs in a report.
 pub const VMS_MAX: usize = 64;
 
+/// The longest encoded report of one VM, in bytes: 1 KiB, which is more than the longest texts of a NACK take.
+pub const VM_REPORT_LEN_MAX: usize = 1 << 10;
+
 /// The longest encoded message of a subscriber, in bytes: 96 KiB, so that a hello fits which states as many sections and
 /// VMs as it may. It carries no bundle.
 pub const SUBSCRIBER_MESSAGE_LEN_MAX: usize = 96 << 10;

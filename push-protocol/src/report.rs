@@ -1,6 +1,6 @@
 //! What the VMs of an instance serve, and what they said to the bundle that they were given.
 
-use crate::{BundleId, VmId};
+use crate::{BundleId, ProtoError, VmId, limits::VM_REPORT_LEN_MAX, proto};
 
 /// All VMs of an instance that are alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,23 @@ pub struct VmReport {
     pub held: Option<BundleId>,
     /// What it said to the bundle that it was given last.
     pub answer: VmAnswer,
+}
+
+impl VmReport {
+    /// What it is within a report, so that a VM can leave it to the one that holds the stream.
+    #[must_use]
+    pub fn encode_to_vec(&self) -> Vec<u8> {
+        prost::Message::encode_to_vec(&proto::VmReport::from(self.clone()))
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are none, or if something in it is beyond the limits.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ProtoError> {
+        proto::decode::<proto::VmReport>(bytes, VM_REPORT_LEN_MAX)?.try_into()
+    }
 }
 
 /// What a VM said to a bundle.

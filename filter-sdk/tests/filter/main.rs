@@ -17,6 +17,7 @@ mod counters_shared;
 mod custom;
 mod driver;
 mod expiry;
+mod peers;
 mod proxy;
 mod push;
 mod requests;
