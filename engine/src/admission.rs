@@ -1,10 +1,14 @@
 //! Whether a filter would take a bundle: signature, name, audience, times, revision and hashes.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use crate::bundle::{Bundle, BundleError, Digest, ENGINE_VERSION, Manifest};
+use crate::bundle::{
+    Bundle, BundleError, Digest, ENGINE_VERSION, Head, Manifest, OnExpired, SectionEntry, Signature,
+};
 use crate::trust::TrustedKeys;
 
 /// Clocks differ; a bundle issued later than this ahead of ours is refused, in seconds.
@@ -42,7 +46,7 @@ pub struct Mark {
 #[derive(Debug, Clone)]
 pub struct Admitted<'b> {
     bundle: Bundle<'b>,
-    expired: bool,
+    head: AdmittedHead,
 }
 
 impl<'b> Admitted<'b> {
@@ -55,8 +59,88 @@ impl<'b> Admitted<'b> {
     /// Whether its time is over: it may then only resume or be the first, under its `on_expired`.
     #[must_use]
     pub fn is_expired(&self) -> bool {
+        self.head.is_expired()
+    }
+
+    pub(crate) fn head(&self) -> &AdmittedHead {
+        &self.head
+    }
+}
+
+/// A head that is what it claims to be; nothing is known of its sections. Only an [`Admission`] makes one. It owns its bytes.
+#[derive(Debug, Clone)]
+pub struct AdmittedHead {
+    pub(crate) name: String,
+    pub(crate) audience: Option<String>,
+    pub(crate) mark: Mark,
+    pub(crate) not_before_s: u64,
+    pub(crate) expires_at_s: u64,
+    pub(crate) on_expired: OnExpired,
+    /// As they were signed, so that another trust can judge them.
+    pub(crate) manifest: Vec<u8>,
+    pub(crate) signatures: Vec<Signature>,
+    entries: Arc<[SectionEntry]>,
+    bytes: Arc<[u8]>,
+    expired: bool,
+}
+
+impl AdmittedHead {
+    /// What the next bundle is compared with, once this one serves.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// Whether its time is over: it may then only resume or be the first, under its `on_expired`.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
         self.expired
     }
+
+    /// What the section table says of each section, in file order.
+    #[must_use]
+    pub fn entries(&self) -> &[SectionEntry] {
+        &self.entries
+    }
+
+    /// As [`Head::parse`] reads it.
+    #[must_use]
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
+    fn new(head: &Head<'_>, expired: bool) -> AdmittedHead {
+        let manifest = head.manifest();
+        AdmittedHead {
+            name: manifest.ruleset.to_string(),
+            audience: manifest.audience.map(ToString::to_string),
+            mark: mark_of(head),
+            not_before_s: manifest.not_before_s,
+            expires_at_s: manifest.expires_at_s,
+            on_expired: manifest.on_expired,
+            manifest: head.manifest_bytes().to_vec(),
+            signatures: head.signatures().to_vec(),
+            entries: head.entries().into(),
+            bytes: head.to_bytes().into(),
+            expired,
+        }
+    }
+}
+
+fn mark_of(head: &Head<'_>) -> Mark {
+    let manifest = head.manifest();
+    Mark {
+        revision: manifest.revision,
+        digest: head.digest(),
+        issued_at_s: manifest.issued_at_s,
+    }
+}
+
+/// What the checks of revision and times look at.
+struct Claims {
+    mark: Mark,
+    not_before_s: u64,
+    expires_at_s: u64,
 }
 
 /// Why a bundle was refused.
@@ -149,18 +233,70 @@ impl Admission<'_> {
     /// The first check that fails.
     pub fn admit<'b>(&self, bytes: &'b [u8]) -> Result<Admitted<'b>, Refusal> {
         let bundle = Bundle::parse(bytes).map_err(Refusal::Malformed)?;
-        self.trust.verify(&bundle)?;
-        self.check_addressee(bundle.manifest())?;
-        self.check_revision(bundle.manifest(), bundle.digest())?;
-        let expired = self.check_times(bundle.manifest(), bundle.digest())?;
-        bundle.check_sections().map_err(|error| {
-            if error.is_hash_mismatch() {
-                Refusal::BadHash(error)
-            } else {
-                Refusal::Malformed(error)
-            }
+        let head = self.judge(bundle.head())?;
+        bundle.check_sections().map_err(refusal_of)?;
+        Ok(Admitted { bundle, head })
+    }
+
+    /// Checks a head, as [`Head::parse`] reads it, without any of its sections.
+    ///
+    /// # Errors
+    ///
+    /// As [`Admission::admit`].
+    pub fn admit_head(&self, bytes: &[u8]) -> Result<AdmittedHead, Refusal> {
+        let head = Head::parse(bytes).map_err(Refusal::Malformed)?;
+        self.judge(&head)
+    }
+
+    /// As [`Admission::admit_head`], of a head that was admitted when another one was the mark, or at another time.
+    ///
+    /// # Errors
+    ///
+    /// What has come to stand against it.
+    pub fn admit_again(&self, head: &mut AdmittedHead) -> Result<(), Refusal> {
+        let claims = Claims {
+            mark: head.mark,
+            not_before_s: head.not_before_s,
+            expires_at_s: head.expires_at_s,
+        };
+        head.expired = self.check_claims(&claims)?;
+        Ok(())
+    }
+
+    /// What a head counts for as a mark, whatever the time is and whatever else was accepted: whose signatures it has
+    /// and whom it is for is all that matters.
+    ///
+    /// # Errors
+    ///
+    /// As [`Admission::admit`].
+    pub fn mark_of(&self, bytes: &[u8]) -> Result<Mark, Refusal> {
+        let head = Head::parse(bytes).map_err(Refusal::Malformed)?;
+        self.check_origin(&head)?;
+        head.check_table().map_err(refusal_of)?;
+        Ok(mark_of(&head))
+    }
+
+    fn judge(&self, head: &Head<'_>) -> Result<AdmittedHead, Refusal> {
+        self.check_origin(head)?;
+        let manifest = head.manifest();
+        let expired = self.check_claims(&Claims {
+            mark: mark_of(head),
+            not_before_s: manifest.not_before_s,
+            expires_at_s: manifest.expires_at_s,
         })?;
-        Ok(Admitted { bundle, expired })
+        head.check_table().map_err(refusal_of)?;
+        Ok(AdmittedHead::new(head, expired))
+    }
+
+    fn check_origin(&self, head: &Head<'_>) -> Result<(), Refusal> {
+        self.trust.verify_head(head)?;
+        self.check_addressee(head.manifest())
+    }
+
+    /// Whether the bundle's time is over, if it may be used even so.
+    fn check_claims(&self, claims: &Claims) -> Result<bool, Refusal> {
+        self.check_revision(&claims.mark)?;
+        self.check_times(claims)
     }
 
     fn check_addressee(&self, manifest: &Manifest<'_>) -> Result<(), Refusal> {
@@ -184,8 +320,8 @@ impl Admission<'_> {
         Ok(())
     }
 
-    fn check_revision(&self, manifest: &Manifest<'_>, digest: Digest) -> Result<(), Refusal> {
-        let revision = manifest.revision;
+    fn check_revision(&self, claimed: &Mark) -> Result<(), Refusal> {
+        let (revision, digest) = (claimed.revision, claimed.digest);
         if revision < self.min_revision {
             return Err(Refusal::BelowMinimum {
                 revision,
@@ -204,29 +340,39 @@ impl Admission<'_> {
         }
     }
 
-    /// Whether the bundle's time is over, if it may be used even so.
-    fn check_times(&self, manifest: &Manifest<'_>, digest: Digest) -> Result<bool, Refusal> {
+    fn check_times(&self, claims: &Claims) -> Result<bool, Refusal> {
+        let issued_at_s = claims.mark.issued_at_s;
         let now_s = self.now_s.max(self.mark.map_or(0, |mark| mark.issued_at_s));
-        if manifest.issued_at_s > now_s.saturating_add(CLOCK_SKEW_S) {
+        if issued_at_s > now_s.saturating_add(CLOCK_SKEW_S) {
             return Err(Refusal::IssuedInFuture {
-                ahead_s: manifest.issued_at_s - now_s,
+                ahead_s: issued_at_s - now_s,
             });
         }
         // A bundle that is valid from its issue on is valid at once, within the skew that was just allowed.
-        if manifest.not_before_s > now_s && manifest.not_before_s != manifest.issued_at_s {
+        if claims.not_before_s > now_s && claims.not_before_s != issued_at_s {
             return Err(Refusal::NotYetValid {
-                wait_s: manifest.not_before_s - now_s,
+                wait_s: claims.not_before_s - now_s,
             });
         }
-        if now_s < manifest.expires_at_s {
+        if now_s < claims.expires_at_s {
             return Ok(false);
         }
-        if self.mark.is_none_or(|mark| mark.digest == digest) {
+        if self
+            .mark
+            .is_none_or(|mark| mark.digest == claims.mark.digest)
+        {
             return Ok(true);
         }
         Err(Refusal::Expired {
-            ago_s: now_s - manifest.expires_at_s,
+            ago_s: now_s - claims.expires_at_s,
         })
+    }
+}
+
+fn refusal_of(error: BundleError) -> Refusal {
+    match error.is_hash_mismatch() {
+        true => Refusal::BadHash(error),
+        false => Refusal::Malformed(error),
     }
 }
 

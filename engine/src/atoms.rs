@@ -211,7 +211,7 @@ pub fn write(atoms: &[Atom], postings: &[u32]) -> Vec<u8> {
 pub(crate) struct Targets<'a> {
     pub(crate) attributes: &'a Attributes,
     pub(crate) strings: u32,
-    pub(crate) list_is_addresses: &'a dyn Fn(u32) -> Option<bool>,
+    pub(crate) list_is_addresses: &'a (dyn Fn(u32) -> Option<bool> + Sync),
     pub(crate) prefix_sets: u32,
     pub(crate) dfas: u32,
     pub(crate) rules: u32,

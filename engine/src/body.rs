@@ -8,7 +8,7 @@ use core::ops::BitOrAssign;
 use crate::atoms::{Atom, AtomId, Test};
 use crate::attributes::{AttributeId, Base};
 use crate::program::Programs;
-use crate::ruleset::Sections;
+use crate::sections::Sections;
 
 pub use crate::json::{
     MAX_DEPTH as MAX_JSON_DEPTH, MAX_POINTERS as MAX_JSON_POINTERS, MAX_TOKENS as MAX_JSON_TOKENS,

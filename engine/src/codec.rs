@@ -85,21 +85,6 @@ pub(crate) struct Bytes {
 }
 
 impl Bytes {
-    /// A section: where it lies in `file` it is shared with that, and copied otherwise.
-    pub(crate) fn of_section(section: &[u8], file: Option<&Arc<[u8]>>) -> Bytes {
-        file.and_then(|file| Bytes::within(file, section))
-            .unwrap_or_else(|| Bytes::from(section))
-    }
-
-    fn within(file: &Arc<[u8]>, section: &[u8]) -> Option<Bytes> {
-        let start = section.as_ptr().addr().checked_sub(file.as_ptr().addr())?;
-        let shared = Bytes {
-            section: file.clone(),
-            range: start..start.checked_add(section.len())?,
-        };
-        core::ptr::eq(&*shared, section).then_some(shared)
-    }
-
     /// `length` bytes from `start` on; empty if they are not all there.
     pub(crate) fn part(&self, start: usize, length: usize) -> Bytes {
         if self.get(start..).is_none_or(|rest| rest.len() < length) {
@@ -121,6 +106,16 @@ impl Deref for Bytes {
     }
 }
 
+impl From<&Arc<[u8]>> for Bytes {
+    fn from(section: &Arc<[u8]>) -> Bytes {
+        Bytes {
+            section: section.clone(),
+            range: 0..section.len(),
+        }
+    }
+}
+
+#[cfg(test)]
 impl From<&[u8]> for Bytes {
     fn from(section: &[u8]) -> Bytes {
         Bytes {

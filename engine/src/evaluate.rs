@@ -23,7 +23,7 @@ use crate::ranks;
 use crate::request::Request;
 use crate::response::Response;
 use crate::rules::{Rule, Stage};
-use crate::ruleset::Sections;
+use crate::sections::Sections;
 use crate::seen::Seen;
 use crate::sources::Lookups;
 use crate::strings::StringId;

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::admission::Refusal;
-use crate::bundle::{Bundle, Signature};
+use crate::bundle::{Bundle, Head, Signature};
 
 /// DSSE payload type of a manifest.
 pub const PAYLOAD_TYPE: &str = "application/vnd.riskgate.manifest.v1";
@@ -83,7 +83,16 @@ impl TrustedKeys {
     ///
     /// One bad signature under a trusted key refuses the bundle; signatures of unknown keys are ignored.
     pub fn verify(&self, bundle: &Bundle<'_>) -> Result<(), Refusal> {
-        self.verify_manifest(bundle.manifest_bytes(), bundle.signatures())
+        self.verify_head(bundle.head())
+    }
+
+    /// As [`TrustedKeys::verify`], of a head that stands alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`TrustedKeys::verify`].
+    pub fn verify_head(&self, head: &Head<'_>) -> Result<(), Refusal> {
+        self.verify_manifest(head.manifest_bytes(), head.signatures())
     }
 
     /// As [`TrustedKeys::verify`], of a manifest that was kept with its signatures.

@@ -10,7 +10,7 @@ use crate::derive::single_value;
 use crate::evaluate::Scratch;
 use crate::request::Request;
 use crate::rules::{NO_ACTION, Rule};
-use crate::ruleset::Sections;
+use crate::sections::Sections;
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -83,7 +83,7 @@ impl Loader<'_> {
         match mark {
             Some(mark) if mark.digest == admitted.bundle().digest() => Ok(mark),
             _ => {
-                let mark = self.serving.swap(&admitted, file)?;
+                let mark = self.serving.swap(&admitted)?;
                 self.serving.prepare_counters(self.host, self.metrics);
                 Ok(mark)
             }

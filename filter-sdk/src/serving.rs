@@ -7,7 +7,6 @@ use crate::metrics::Metrics;
 use riskgate_engine::admission::{Admitted, Mark, Refusal};
 use riskgate_engine::ruleset::{Ruleset, Scratch};
 use riskgate_engine::trust::TrustedKeys;
-use std::sync::Arc;
 
 /// What serves all filters of a VM that judge bundles alike. Swaps happen between requests, never in one.
 #[derive(Default)]
@@ -60,14 +59,9 @@ impl Serving {
         Some((served.ruleset.revision(), served.expired))
     }
 
-    /// Loads a bundle that was admitted as `file`, which it keeps, and lets it serve. What served before goes on if it does
-    /// not load.
-    pub(crate) fn swap(
-        &mut self,
-        admitted: &Admitted<'_>,
-        file: &Arc<[u8]>,
-    ) -> Result<Mark, Refusal> {
-        let ruleset = Ruleset::load_shared(admitted, file)?;
+    /// Loads a bundle that was admitted and lets it serve. What served before goes on if it does not load.
+    pub(crate) fn swap(&mut self, admitted: &Admitted<'_>) -> Result<Mark, Refusal> {
+        let ruleset = Ruleset::load(admitted)?;
         let mark = ruleset.mark();
         self.served = Some(Served {
             ruleset,

@@ -10,7 +10,7 @@ use super::{BodyRules, Readings};
 use crate::atoms::AtomId;
 use crate::program::{ACCEPT, Programs, REJECT};
 use crate::rules::Rules;
-use crate::ruleset::Sections;
+use crate::sections::Sections;
 
 /// A way into a rule, and into all that ask for the body as this one does.
 #[derive(Debug, Clone, Copy)]

@@ -31,6 +31,10 @@ pub enum BundleError {
     )]
     NothingLeftOut,
     #[error(
+        "the header says that no section was left out, but filters are sent none that only tools read; send the bundle again"
+    )]
+    NotLeftOut,
+    #[error(
         "the {what} is larger than the format allows; build the bundle again with a current `rulec`"
     )]
     OverLimit { what: &'static str },

@@ -5,6 +5,7 @@
 //! gives the layout byte by byte.
 
 mod error;
+mod head;
 mod manifest;
 mod section;
 pub mod writer;
@@ -13,11 +14,12 @@ use alloc::vec::Vec;
 use core::fmt;
 
 pub use error::BundleError;
+pub use head::{Head, MAX_HEAD_LEN};
 pub use manifest::{Manifest, OnExpired, is_name};
-pub use section::{Section, SectionFlags, SectionKind};
+pub use section::{Section, SectionEntry, SectionFlags, SectionKind};
 
 use crate::codec::Cursor;
-use section::TableEntry;
+use head::{Front, can_leave_out};
 
 /// A larger file is refused unread, in bytes.
 pub const MAX_BUNDLE_LEN: usize = 32 << 20;
@@ -65,10 +67,7 @@ pub struct Signature {
 /// A bundle file taken apart. Structure only: nothing here is trusted yet.
 #[derive(Debug, Clone)]
 pub struct Bundle<'a> {
-    manifest: Manifest<'a>,
-    manifest_bytes: &'a [u8],
-    signatures: Vec<Signature>,
-    table_bytes: &'a [u8],
+    head: Head<'a>,
     sections: Vec<Section<'a>>,
     complete: bool,
 }
@@ -89,70 +88,61 @@ impl<'a> Bundle<'a> {
             });
         }
         let mut cursor = Cursor::new(bytes, "file");
-        let header = Header::read(cursor.take(HEADER_LEN)?)?;
-        let manifest_bytes = cursor.take(header.manifest_len)?;
-        let signatures = read_signatures(&mut cursor, header.signature_count)?;
-        let table_bytes = cursor.take(header.section_count as usize * TableEntry::LEN)?;
-        let prefix_len = bytes.len() - cursor.len();
-        cursor.padding(padding_after(prefix_len))?;
-        let sections = read_sections(&mut cursor, table_bytes, header.detached_left_out)?;
+        let front = Front::read(&mut cursor)?;
+        cursor.padding(padding_after(bytes.len() - cursor.len()))?;
+        let (entries, sections) = read_sections(&mut cursor, &front)?;
         cursor.finish()?;
         // There is one way to write a file: the flag stands exactly where bytes are missing.
-        if header.detached_left_out && !can_leave_out(&sections) {
+        if front.detached_left_out && !can_leave_out(&entries) {
             return Err(BundleError::NothingLeftOut);
         }
         Ok(Bundle {
-            manifest: Manifest::read(manifest_bytes)?,
-            manifest_bytes,
-            signatures,
-            table_bytes,
+            head: Head {
+                manifest: Manifest::read(front.manifest_bytes)?,
+                manifest_bytes: front.manifest_bytes,
+                signatures: front.signatures,
+                table_bytes: front.table_bytes,
+                entries,
+            },
             sections,
-            complete: !header.detached_left_out,
+            complete: !front.detached_left_out,
         })
+    }
+
+    /// All but the sections' bytes.
+    #[must_use]
+    pub fn head(&self) -> &Head<'a> {
+        &self.head
     }
 
     /// What the signatures cover.
     #[must_use]
     pub fn manifest(&self) -> &Manifest<'a> {
-        &self.manifest
+        &self.head.manifest
     }
 
     /// The manifest as it was signed.
     #[must_use]
     pub fn manifest_bytes(&self) -> &'a [u8] {
-        self.manifest_bytes
+        self.head.manifest_bytes
     }
 
     /// What the bundle is known by.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        Digest(*blake3::hash(self.manifest_bytes).as_bytes())
+        self.head.digest()
     }
 
     /// In ascending order of key id.
     #[must_use]
     pub fn signatures(&self) -> &[Signature] {
-        &self.signatures
+        &self.head.signatures
     }
 
     /// In file order; the detached ones have no bytes when they were left out.
     #[must_use]
     pub fn sections(&self) -> &[Section<'a>] {
         &self.sections
-    }
-
-    /// The bytes of the only section of a kind.
-    pub(crate) fn section(&self, kind: SectionKind) -> Result<&'a [u8], BundleError> {
-        self.sections
-            .iter()
-            .find(|section| section.kind == kind)
-            .and_then(|section| section.bytes)
-            .ok_or(BundleError::MissingSection { kind })
-    }
-
-    /// The bytes of a section that stands only in bundles that need it.
-    pub(crate) fn optional_section(&self, kind: SectionKind) -> Option<&'a [u8]> {
-        self.section(kind).ok()
     }
 
     /// Whether the detached sections are here.
@@ -167,9 +157,7 @@ impl<'a> Bundle<'a> {
     ///
     /// Names the section whose bytes are not what was signed.
     pub fn check_sections(&self) -> Result<(), BundleError> {
-        if *blake3::hash(self.table_bytes).as_bytes() != self.manifest.table_hash {
-            return Err(BundleError::BadTableHash);
-        }
+        self.head.check_table()?;
         for section in &self.sections {
             if let Some(bytes) = section.bytes
                 && *blake3::hash(bytes).as_bytes() != section.hash
@@ -194,9 +182,9 @@ impl<'a> Bundle<'a> {
             FLAG_DETACHED_LEFT_OUT
         };
         let file = writer::write_file(
-            self.manifest_bytes,
+            self.head.manifest_bytes,
             &signatures,
-            self.table_bytes,
+            self.head.table_bytes,
             present,
             flags,
         );
@@ -212,11 +200,11 @@ impl<'a> Bundle<'a> {
             .iter()
             .filter(|section| !section.flags.is_detached());
         writer::write_file(
-            self.manifest_bytes,
-            &self.signatures,
-            self.table_bytes,
+            self.head.manifest_bytes,
+            &self.head.signatures,
+            self.head.table_bytes,
             attached.filter_map(|section| section.bytes),
-            if can_leave_out(&self.sections) {
+            if can_leave_out(&self.head.entries) {
                 FLAG_DETACHED_LEFT_OUT
             } else {
                 0
@@ -286,36 +274,19 @@ impl Header {
     }
 }
 
-fn read_signatures(cursor: &mut Cursor<'_>, count: u32) -> Result<Vec<Signature>, BundleError> {
-    let mut signatures: Vec<Signature> = Vec::with_capacity(count as usize);
-    for _ in 0..count {
-        let signature = Signature {
-            key_id: cursor.array()?,
-            bytes: cursor.array()?,
-        };
-        if signatures
-            .last()
-            .is_some_and(|last| last.key_id >= signature.key_id)
-        {
-            return Err(BundleError::UnorderedSignatures);
-        }
-        signatures.push(signature);
-    }
-    Ok(signatures)
-}
-
 fn read_sections<'a>(
     cursor: &mut Cursor<'a>,
-    table: &'a [u8],
-    detached_left_out: bool,
-) -> Result<Vec<Section<'a>>, BundleError> {
-    let mut sections: Vec<Section<'a>> = Vec::with_capacity(table.len() / TableEntry::LEN);
-    let mut table = Cursor::new(table, "section table");
+    front: &Front<'a>,
+) -> Result<(Vec<SectionEntry>, Vec<Section<'a>>), BundleError> {
+    let count = front.table_bytes.len() / SectionEntry::LEN;
+    let mut entries: Vec<SectionEntry> = Vec::with_capacity(count);
+    let mut sections: Vec<Section<'a>> = Vec::with_capacity(count);
+    let mut table = Cursor::new(front.table_bytes, "section table");
     while table.len() > 0 {
-        let entry = TableEntry::read(&mut table)?;
-        entry.check_order(sections.last())?;
+        let entry = SectionEntry::read(&mut table)?;
+        entry.check_order(entries.last())?;
         let length = entry.length as usize;
-        let bytes = if detached_left_out && entry.flags.is_detached() {
+        let bytes = if front.detached_left_out && entry.flags.is_detached() {
             None
         } else {
             let bytes = cursor.take(length)?;
@@ -329,15 +300,9 @@ fn read_sections<'a>(
             hash: entry.hash,
             bytes,
         });
+        entries.push(entry);
     }
-    Ok(sections)
-}
-
-/// Whether a file with these sections is shorter without the detached ones.
-fn can_leave_out(sections: &[Section<'_>]) -> bool {
-    sections
-        .iter()
-        .any(|section| section.flags.is_detached() && section.length > 0)
+    Ok((entries, sections))
 }
 
 /// Zero bytes after something `length` long, up to the next aligned offset.

@@ -138,23 +138,29 @@ pub struct Section<'a> {
     pub bytes: Option<&'a [u8]>,
 }
 
-pub(super) struct TableEntry {
-    pub(super) kind: SectionKind,
-    pub(super) flags: SectionFlags,
-    pub(super) length: u32,
-    pub(super) hash: [u8; 32],
+/// What the section table says of a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SectionEntry {
+    /// What it holds.
+    pub kind: SectionKind,
+    /// How it travels.
+    pub flags: SectionFlags,
+    /// In bytes, without padding.
+    pub length: u32,
+    /// BLAKE3 of its bytes.
+    pub hash: [u8; 32],
 }
 
-impl TableEntry {
+impl SectionEntry {
     pub(super) const LEN: usize = 2 + 2 + 4 + 32;
 
-    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<TableEntry, BundleError> {
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<SectionEntry, BundleError> {
         let kind = SectionKind::from_code(cursor.u16()?)?;
         let flags = SectionFlags(cursor.u16()?);
         if flags != SectionFlags::of(kind) {
             return Err(BundleError::UnorderedSections { kind });
         }
-        Ok(TableEntry {
+        Ok(SectionEntry {
             kind,
             flags,
             length: cursor.u32()?,
@@ -170,7 +176,7 @@ impl TableEntry {
     }
 
     /// Kinds stand in one order, so that there is one way to write a bundle.
-    pub(super) fn check_order(&self, last: Option<&Section<'_>>) -> Result<(), BundleError> {
+    pub(super) fn check_order(&self, last: Option<&SectionEntry>) -> Result<(), BundleError> {
         let Some(last) = last else { return Ok(()) };
         if last.kind.place() < self.kind.place() || (last.kind == self.kind && self.kind.repeats())
         {

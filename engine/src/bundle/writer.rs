@@ -2,10 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::section::TableEntry;
 use super::{
     Bundle, BundleError, FLAG_DETACHED_LEFT_OUT, Header, MAX_BUNDLE_LEN, MAX_MANIFEST_LEN,
-    Manifest, SectionFlags, SectionKind, Signature, padding_after,
+    Manifest, SectionEntry, SectionFlags, SectionKind, Signature, padding_after,
 };
 use crate::trust;
 
@@ -42,7 +41,7 @@ impl UnsignedBundle {
                 length: bytes.len(),
             })?;
             let hash = *blake3::hash(bytes).as_bytes();
-            TableEntry {
+            SectionEntry {
                 kind: *kind,
                 flags: SectionFlags::of(*kind),
                 length,
@@ -105,7 +104,7 @@ impl UnsignedBundle {
 ///
 /// When the manifest contradicts itself, or the file would be too long.
 pub fn reissue(bundle: &Bundle<'_>, mut manifest: Manifest<'_>) -> Result<Vec<u8>, BundleError> {
-    manifest.table_hash = bundle.manifest.table_hash;
+    manifest.table_hash = bundle.head.manifest.table_hash;
     manifest.check()?;
     let mut manifest_bytes = Vec::new();
     manifest.write(&mut manifest_bytes);
@@ -115,7 +114,13 @@ pub fn reissue(bundle: &Bundle<'_>, mut manifest: Manifest<'_>) -> Result<Vec<u8
     } else {
         FLAG_DETACHED_LEFT_OUT
     };
-    let file = write_file(&manifest_bytes, &[], bundle.table_bytes, sections, flags);
+    let file = write_file(
+        &manifest_bytes,
+        &[],
+        bundle.head.table_bytes,
+        sections,
+        flags,
+    );
     Bundle::parse(&file)?;
     Ok(file)
 }
@@ -127,11 +132,26 @@ pub(super) fn write_file<'a>(
     sections: impl Iterator<Item = &'a [u8]>,
     flags: u16,
 ) -> Vec<u8> {
+    let mut out = write_head(manifest, signatures, table, flags);
+    for section in sections {
+        out.extend_from_slice(section);
+        pad(&mut out);
+    }
+    out
+}
+
+/// What a file begins with, up to its first section.
+pub(super) fn write_head(
+    manifest: &[u8],
+    signatures: &[Signature],
+    table: &[u8],
+    flags: u16,
+) -> Vec<u8> {
     let header = Header {
         detached_left_out: flags != 0,
         manifest_len: manifest.len(),
         signature_count: u32::try_from(signatures.len()).unwrap_or(u32::MAX),
-        section_count: u32::try_from(table.len() / TableEntry::LEN).unwrap_or(u32::MAX),
+        section_count: u32::try_from(table.len() / SectionEntry::LEN).unwrap_or(u32::MAX),
     };
     let mut out = Vec::new();
     header.write(flags, &mut out);
@@ -142,10 +162,6 @@ pub(super) fn write_file<'a>(
     }
     out.extend_from_slice(table);
     pad(&mut out);
-    for section in sections {
-        out.extend_from_slice(section);
-        pad(&mut out);
-    }
     out
 }
 

@@ -10,7 +10,7 @@ use crate::counters::{CounterIndex, CounterStore, Pending, PendingCount};
 use crate::derive::Inputs;
 use crate::request::Request;
 use crate::response::Response;
-use crate::ruleset::Sections;
+use crate::sections::Sections;
 
 /// Working memory of counting.
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@
 )]
 
 mod admission;
+mod assembly;
 mod canaries;
 mod counted;
 mod counters;
