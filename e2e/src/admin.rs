@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::http::{Connection, Request};
@@ -63,6 +63,17 @@ impl Admin {
                 .with_context(|| format!("{name} is `{value}`"))
         })
         .transpose()
+    }
+
+    /// Lets connections end and takes no more, as before a shutdown.
+    pub fn drain_listeners(&self) -> Result<()> {
+        let request = Request {
+            method: "POST".to_owned(),
+            ..Request::get("/drain_listeners?graceful")
+        };
+        let answer = Connection::open(self.address, None)?.send(&request)?;
+        ensure!(answer.status == 200, "draining answered {}", answer.status);
+        Ok(())
     }
 
     fn json(&self, path: &str) -> Result<Value> {

@@ -32,11 +32,27 @@ pub struct Envoy {
     process: Process,
     admin: Admin,
     access_log: AccessLog,
+    folder: PathBuf,
+}
+
+/// Which of the processes that take over from each other by hot restarts it is.
+#[derive(Clone, Debug)]
+pub(crate) enum Generation {
+    /// The only one.
+    Only,
+    /// The first one.
+    First,
+    /// The one that takes over at this epoch from another with the same base id.
+    Next { base_id: String, epoch: u32 },
 }
 
 impl Envoy {
     /// Starts it with its files in `folder`, and waits until it takes requests.
-    pub(crate) fn start(folder: &Path, scenario: &Scenario) -> Result<Self> {
+    pub(crate) fn start(
+        folder: &Path,
+        scenario: &Scenario,
+        generation: Generation,
+    ) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
         let access_log = folder.join("access.log");
         let bootstrap = folder.join("envoy.yaml");
@@ -45,7 +61,7 @@ impl Envoy {
             .with_context(|| format!("write {}", bootstrap.display()))?;
         let process = Process::start(
             "Envoy",
-            command(&bootstrap, folder)?,
+            command(&bootstrap, folder, &generation)?,
             &folder.join("envoy.log"),
         )?;
         let admin = wait::until("Envoy to be ready", || {
@@ -56,6 +72,25 @@ impl Envoy {
             process,
             admin,
             access_log: AccessLog::at(access_log),
+            folder: folder.to_owned(),
+        })
+    }
+
+    /// The generation that replaces this one by a hot restart, if this one is of a generation itself.
+    pub(crate) fn next_generation(&self, epoch: u32) -> Result<Generation> {
+        let file = base_id_file(&self.folder);
+        let base_id = fs::read_to_string(&file);
+        let base_id = base_id.with_context(|| format!("read {}", file.display()))?;
+        Ok(Generation::Next {
+            base_id: base_id.trim().to_owned(),
+            epoch,
+        })
+    }
+
+    /// Waits until the process has ended by itself, as one does that was replaced.
+    pub fn wait_for_end(&self) -> Result<()> {
+        wait::until("Envoy to end", || {
+            Ok(self.process.check_alive().is_err().then_some(()))
         })
     }
 
@@ -133,13 +168,24 @@ pub fn client_at(ip: IpAddr) -> Source {
     }
 }
 
-fn command(bootstrap: &Path, folder: &Path) -> Result<Command> {
+fn command(bootstrap: &Path, folder: &Path, generation: &Generation) -> Result<Command> {
     let mut command = Command::new(locate::envoy()?);
     command.arg("--config-path").arg(bootstrap);
     command.arg("--admin-address-path").arg(admin_file(folder));
     command.args(["--concurrency", &WORKERS.to_string()]);
-    // Several run at once, and none is ever replaced by a hot restart.
-    command.arg("--disable-hot-restart");
+    match generation {
+        // Several run at once, and know nothing of each other.
+        Generation::Only => command.arg("--disable-hot-restart"),
+        Generation::First => command
+            .arg("--use-dynamic-base-id")
+            .arg("--base-id-path")
+            .arg(base_id_file(folder)),
+        Generation::Next { base_id, epoch } => command
+            .args(["--base-id", base_id])
+            .args(["--restart-epoch", &epoch.to_string()]),
+    };
+    // The one that was replaced ends so soon.
+    command.args(["--parent-shutdown-time-s", "5"]);
     // How long a replaced listener's connections may live; by default it is ten minutes.
     command.args(["--drain-time-s", "3"]);
     // The access log is read while Envoy runs.
@@ -151,6 +197,10 @@ fn command(bootstrap: &Path, folder: &Path) -> Result<Command> {
         "wasm:info",
     ]);
     Ok(command)
+}
+
+fn base_id_file(folder: &Path) -> PathBuf {
+    folder.join("base.id")
 }
 
 fn admin_file(folder: &Path) -> PathBuf {

@@ -2,7 +2,7 @@
 //!
 //! So a client can tell of each answer whether it is the verdict of one revision, and which.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 use ed25519_dalek::SigningKey;
@@ -23,11 +23,15 @@ const SHELVES: u64 = 8;
 /// Statuses of denials: 400 to 449. Neither Envoy nor the upstream answers so.
 const STATUSES: u64 = 50;
 
+/// What the trapping filter knows of a request.
+const ATTRIBUTES: &str = "attributes:\n  - { name: trap.armed, type: bool }\n";
+
 /// Builds and signs revisions of one ruleset.
 pub struct Revisions {
     ruleset: String,
     key: SigningKey,
     issued_at_s: u64,
+    reads_trap: bool,
 }
 
 impl Revisions {
@@ -37,7 +41,26 @@ impl Revisions {
             ruleset: ruleset.to_owned(),
             key: keys::read_signing_key(&keys.private)?,
             issued_at_s: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
+            reads_trap: false,
         })
+    }
+
+    /// The same with rules that make the filter of `e2e/trapping-filter/` look for the header that traps it.
+    #[must_use]
+    pub fn reading_trap(self) -> Self {
+        Revisions {
+            reads_trap: true,
+            ..self
+        }
+    }
+
+    /// The same, issued that much earlier. Bundles live for seven days.
+    #[must_use]
+    pub fn issued_before(self, earlier: Duration) -> Self {
+        Revisions {
+            issued_at_s: self.issued_at_s.saturating_sub(earlier.as_secs()),
+            ..self
+        }
     }
 
     /// The bundle file of a revision.
@@ -54,11 +77,17 @@ impl Revisions {
             rules += "  - { id: listed, when: request.url_path in lists.listed, then: { deny: { status: 451 } } }\n";
         }
         let listed = listed.join("\n");
-        let sources = Sources::from_texts([
+        if self.reads_trap {
+            rules += "  - { id: trap, when: has(trap.armed), then: { score: 1 } }\n";
+        }
+        let mut sources = Sources::from_texts([
             ("ruleset.yaml", manifest.as_str()),
             ("all.rules.yaml", rules.as_str()),
             ("listed.txt", listed.as_str()),
         ]);
+        if self.reads_trap {
+            sources = sources.with_attributes("attributes.yaml", ATTRIBUTES);
+        }
         let analysis = front::analyse(&sources);
         let report = analysis.report(false);
         let ruleset = analysis.ruleset.with_context(|| report)?;

@@ -47,6 +47,15 @@ impl Scenario {
         Ok(self.set("BUNDLE", STANDARD.encode(bundle.read()?)))
     }
 
+    /// Adds a bundle to the filter's configuration, beside the push service of the scenario `stream`: what serves until that
+    /// brings a newer one.
+    #[must_use]
+    pub fn boot_bundle(self, bundle: &[u8]) -> Self {
+        let last = "\"client_ip\": \"peer\"";
+        let more = format!("{last}, \"bundle\": \"{}\"", STANDARD.encode(bundle));
+        self.edit(move |text| text.replace(last, &more))
+    }
+
     /// The bootstrap. A word without a value is an error; a value that no word asks for is not.
     pub(crate) fn render(&self) -> Result<String> {
         let path = locate::root()

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::{
     certificates::Certificates,
-    envoy::Envoy,
+    envoy::{Envoy, Generation},
     locate,
     pusher::Pusher,
     rulec::{Build, Bundle, Keys},
@@ -129,7 +129,23 @@ impl Stage {
 
     /// Starts an Envoy.
     pub fn envoy(&self, scenario: Scenario) -> Result<Envoy> {
-        Envoy::start(&self.fresh("envoy"), &scenario)
+        Envoy::start(&self.fresh("envoy"), &scenario, Generation::Only)
+    }
+
+    /// Starts an Envoy that [`Stage::hot_restart`] may replace.
+    pub fn first_envoy(&self, scenario: Scenario) -> Result<Envoy> {
+        Envoy::start(&self.fresh("envoy"), &scenario, Generation::First)
+    }
+
+    /// Starts the Envoy that takes over the listeners of the first one, whose process ends some seconds later.
+    pub fn hot_restart(&self, first: &Envoy, scenario: Scenario) -> Result<Envoy> {
+        let port = |listener: &str| anyhow::Ok(first.listener(listener)?.port());
+        let scenario = scenario
+            .set("HTTP_PORT", port("direct")?)
+            .set("PROXIED_PORT", port("behind_balancer")?)
+            .set("TLS_PORT", port("behind_balancer_tls")?);
+        let generation = first.next_generation(1)?;
+        Envoy::start(&self.fresh("envoy"), &scenario, generation)
     }
 
     /// Starts a pusher with a store of its own.

@@ -90,7 +90,6 @@ impl Host for Quiet {
     fn shared_data_version(
         &self,
         _key: &str,
-        _max_len: usize,
         _value: &mut Vec<u8>,
     ) -> Result<Option<Version>, HostError> {
         Ok(None)

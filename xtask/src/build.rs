@@ -28,11 +28,15 @@ pub(crate) fn filter() -> Result<()> {
     step("build the filter for wasm", || module("riskgate-filter"))
 }
 
-/// The filter, and the example of one that knows more of a request beside it.
+/// The filter, the example of one that knows more of a request beside it, and what tests put into Envoy.
 pub(crate) fn modules() -> Result<()> {
     filter()?;
     step("build the example of a custom filter for wasm", || {
         module("riskgate-custom-filter")
+    })?;
+    step("build the modules of the end-to-end tests for wasm", || {
+        module("riskgate-neighbour")?;
+        module("riskgate-trapping-filter")
     })
 }
 

@@ -13,7 +13,7 @@ use crate::{
 
 /// The filter, and what benchmarks compare it with, link for wasm only, so every native step leaves them out. All of these
 /// name the same packages: another selection would unite other features and compile the dependencies once more.
-const NATIVE: [&str; 11] = [
+const NATIVE: [&str; 15] = [
     "--workspace",
     "--exclude",
     "riskgate-filter",
@@ -25,6 +25,10 @@ const NATIVE: [&str; 11] = [
     "riskgate-empty-filter",
     "--exclude",
     "riskgate-engine-probe",
+    "--exclude",
+    "riskgate-neighbour",
+    "--exclude",
+    "riskgate-trapping-filter",
 ];
 
 pub(crate) fn run() -> Result<()> {
@@ -63,6 +67,10 @@ fn lints_of_modules() -> Result<()> {
             "riskgate-empty-filter",
             "--package",
             "riskgate-engine-probe",
+            "--package",
+            "riskgate-neighbour",
+            "--package",
+            "riskgate-trapping-filter",
             "--target",
             WASM_TARGET,
             "--profile",
