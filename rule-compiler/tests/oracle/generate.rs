@@ -23,7 +23,7 @@ use proptest::prelude::Strategy;
 use riskgate_compiler::ir::Ruleset;
 
 pub(crate) use body::body;
-pub(crate) use counted::{Counted, ResponseCase, counted, with_counters};
+pub(crate) use counted::{Counted, ResponseCase, counted, counted_of, with_counters};
 pub(crate) use crowd::{crowded_prefixes, crowded_strings};
 pub(crate) use damage::{Damage, damage};
 pub(crate) use dense::Dense;

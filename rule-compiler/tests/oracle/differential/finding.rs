@@ -6,8 +6,8 @@ use riskgate_compiler::ir::Ruleset;
 use riskgate_engine::ruleset::Scratch;
 
 use crate::oracle::OracleVerdict;
-use crate::oracle::check::Both;
-use crate::oracle::generate::{Case, RequestCase};
+use crate::oracle::check::{Both, Counting};
+use crate::oracle::generate::{RequestCase, ResponseCase};
 
 /// What both agreed on.
 #[derive(Debug, Default, Clone, Copy)]
@@ -19,39 +19,41 @@ pub(super) struct Agreed {
     pub(super) matches: u64,
 }
 
-/// A ruleset and requests, asked in order with one scratch, the last of which shows a difference.
+/// A ruleset, and requests with what they were answered, asked in order with one memory.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) ruleset: Ruleset,
+    pub(super) requests: Vec<Step>,
+    /// Whether the engine is asked before the bodies are here.
+    pub(super) by_head: bool,
+}
+
+/// A request, and its response if there was one.
+pub(super) type Step = (RequestCase, Option<ResponseCase>);
+
+/// A case whose last request shows a difference.
 #[derive(Debug, Clone)]
 pub(super) struct Finding {
-    pub(super) ruleset: Ruleset,
-    pub(super) requests: Vec<RequestCase>,
+    pub(super) asked: Asked,
     pub(super) what: String,
 }
 
 /// Asks both all requests of a case.
-pub(super) fn compare(case: Case) -> Result<Agreed, Box<Finding>> {
+pub(super) fn compare(mut asked: Asked) -> Result<Agreed, Box<Finding>> {
     let mut agreed = Agreed::default();
-    match difference(&case.ruleset, &case.requests, &mut agreed) {
+    match difference(&asked, &mut agreed) {
         None => Ok(agreed),
         Some(what) => {
             let failed = usize::try_from(agreed.pairs).expect("a count of requests");
-            let mut requests = case.requests;
-            requests.truncate(failed + 1);
-            Err(Box::new(Finding {
-                ruleset: case.ruleset,
-                requests,
-                what,
-            }))
+            asked.requests.truncate(failed + 1);
+            Err(Box::new(Finding { asked, what }))
         }
     }
 }
 
 /// The first difference; a panic of either is one, and so is a ruleset that does not build.
-pub(super) fn difference(
-    ruleset: &Ruleset,
-    requests: &[RequestCase],
-    agreed: &mut Agreed,
-) -> Option<String> {
-    let asked = catch_unwind(AssertUnwindSafe(|| ask_all(ruleset, requests, agreed)));
+pub(super) fn difference(asked: &Asked, agreed: &mut Agreed) -> Option<String> {
+    let asked = catch_unwind(AssertUnwindSafe(|| ask_all(asked, agreed)));
     asked.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
@@ -59,14 +61,20 @@ pub(super) fn difference(
     })
 }
 
-fn ask_all(ruleset: &Ruleset, requests: &[RequestCase], agreed: &mut Agreed) -> Option<String> {
-    let both = match Both::built(ruleset) {
+fn ask_all(asked: &Asked, agreed: &mut Agreed) -> Option<String> {
+    let both = match Both::built(&asked.ruleset) {
         Ok(both) => both,
         Err(error) => return Some(format!("the ruleset does not build: {error}")),
     };
     let mut scratch = Scratch::default();
-    for request in requests {
-        let (oracle, engine) = both.verdicts(request, &mut scratch);
+    let mut counting = Counting::default();
+    counting.by_head = asked.by_head;
+    let is_counted = asked.by_head || !asked.ruleset.counters.is_empty();
+    for step in &asked.requests {
+        let (oracle, engine) = match is_counted {
+            true => both.counted(step, &mut counting),
+            false => both.verdicts(&step.0, &mut scratch),
+        };
         if oracle != engine {
             return Some(told_apart(&oracle, &engine));
         }

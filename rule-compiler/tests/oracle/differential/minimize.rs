@@ -6,7 +6,7 @@ use riskgate_compiler::ir::{
     Active, Condition, List, ListValues, Outcome, Rule, Ruleset, Stage, Terminal, Test,
 };
 
-use super::finding::{Agreed, Finding, difference};
+use super::finding::{Agreed, Asked, Finding, Step, difference};
 use crate::oracle::generate::{Bytes, RequestCase};
 
 /// How often a smaller candidate is built and asked: enough for a handful of rules to become one.
@@ -42,69 +42,59 @@ struct Smaller {
 
 impl Smaller {
     /// Takes the candidate if it still shows a difference.
-    fn take(&mut self, ruleset: &Ruleset, requests: &[RequestCase]) -> bool {
+    fn take(&mut self, asked: Asked) -> bool {
         if self.checks == 0 {
             return false;
         }
         self.checks -= 1;
-        let Some(what) = difference(ruleset, requests, &mut Agreed::default()) else {
+        let Some(what) = difference(&asked, &mut Agreed::default()) else {
             return false;
         };
-        self.finding = Finding {
-            ruleset: ruleset.clone(),
-            requests: requests.to_vec(),
-            what,
-        };
+        self.finding = Finding { asked, what };
         true
     }
 
     fn take_ruleset(&mut self, change: impl FnOnce(&mut Ruleset)) -> bool {
-        let mut ruleset = self.finding.ruleset.clone();
-        change(&mut ruleset);
-        if ruleset == self.finding.ruleset {
-            return false;
-        }
-        let requests = self.finding.requests.clone();
-        self.take(&ruleset, &requests)
+        let mut asked = self.finding.asked.clone();
+        change(&mut asked.ruleset);
+        asked.ruleset != self.finding.asked.ruleset && self.take(asked)
     }
 
     fn take_last(&mut self, change: impl FnOnce(&mut RequestCase)) -> bool {
-        let mut requests = self.finding.requests.clone();
-        let Some(last) = requests.last_mut() else {
+        let mut asked = self.finding.asked.clone();
+        let Some((last, _)) = asked.requests.last_mut() else {
             return false;
         };
         change(last);
-        let ruleset = self.finding.ruleset.clone();
-        self.take(&ruleset, &requests)
+        self.take(asked)
     }
 
     /// The last request alone, or, where what came before it has left a trace, with as few before it as will do.
     fn requests(&mut self) {
-        let Some(last) = self.finding.requests.last().cloned() else {
-            return;
-        };
-        let ruleset = self.finding.ruleset.clone();
-        if self.take(&ruleset, &[last]) {
-            return;
+        let mut alone = self.finding.asked.clone();
+        alone
+            .requests
+            .drain(..alone.requests.len().saturating_sub(1));
+        if !self.take(alone) {
+            self.halve(|asked| &mut asked.requests);
         }
-        self.halve(|finding| &mut finding.requests);
     }
 
     fn rules(&mut self) {
-        self.halve(|finding| &mut finding.ruleset.rules);
+        self.halve(|asked| &mut asked.ruleset.rules);
     }
 
     /// Leaves out halves of a list, then quarters, and so on down to single elements.
-    fn halve<T>(&mut self, list: impl Fn(&mut Finding) -> &mut Vec<T>) {
-        let mut part = list(&mut self.finding).len().div_ceil(2);
+    fn halve<T>(&mut self, list: impl Fn(&mut Asked) -> &mut Vec<T>) {
+        let mut part = list(&mut self.finding.asked).len().div_ceil(2);
         while part > 0 {
             let mut start = 0;
-            while start < list(&mut self.finding).len() && self.checks > 0 {
-                let mut candidate = self.finding.clone();
+            while start < list(&mut self.finding.asked).len() && self.checks > 0 {
+                let mut candidate = self.finding.asked.clone();
                 let values = list(&mut candidate);
                 let end = values.len().min(start + part);
                 values.drain(start..end);
-                if !self.take(&candidate.ruleset, &candidate.requests) {
+                if !self.take(candidate) {
                     start = end;
                 }
             }
@@ -118,17 +108,17 @@ impl Smaller {
             ruleset.bands.clear();
             ruleset.default = Terminal::Allow;
         });
-        for at in 0..self.finding.ruleset.rules.len() {
+        for at in 0..self.finding.asked.ruleset.rules.len() {
             self.take_ruleset(|ruleset| plain(&mut ruleset.rules[at]));
             self.take_ruleset(|ruleset| ruleset.rules[at].active = Active::default());
         }
     }
 
     fn conditions(&mut self) {
-        for rule in 0..self.finding.ruleset.rules.len() {
+        for rule in 0..self.finding.asked.ruleset.rules.len() {
             let mut at = 0;
             loop {
-                let now = &self.finding.ruleset.rules[rule].when;
+                let now = &self.finding.asked.ruleset.rules[rule].when;
                 let Some(simpler) = simpler(now).into_iter().nth(at) else {
                     break;
                 };
@@ -142,19 +132,19 @@ impl Smaller {
     }
 
     fn lists(&mut self) {
-        for at in 0..self.finding.ruleset.lists.len() {
+        for at in 0..self.finding.asked.ruleset.lists.len() {
             if self.take_ruleset(|ruleset| clear(&mut ruleset.lists[at])) {
                 continue;
             }
-            match self.finding.ruleset.lists[at].values {
+            match self.finding.asked.ruleset.lists[at].values {
                 ListValues::Strings(_) => {
-                    self.halve(|finding| match &mut finding.ruleset.lists[at].values {
+                    self.halve(|asked| match &mut asked.ruleset.lists[at].values {
                         ListValues::Strings(values) => values,
                         ListValues::Prefixes(_) => panic!("a list stays what it is"),
                     });
                 }
                 ListValues::Prefixes(_) => {
-                    self.halve(|finding| match &mut finding.ruleset.lists[at].values {
+                    self.halve(|asked| match &mut asked.ruleset.lists[at].values {
                         ListValues::Prefixes(values) => values,
                         ListValues::Strings(_) => panic!("a list stays what it is"),
                     });
@@ -164,29 +154,28 @@ impl Smaller {
     }
 
     fn request(&mut self) {
-        self.halve(|finding| &mut last(finding).headers);
-        self.halve(|finding| &mut last(finding).claims);
-        self.halve(|finding| &mut last(finding).custom);
+        self.halve(|asked| &mut last(asked).headers);
+        self.halve(|asked| &mut last(asked).claims);
+        self.halve(|asked| &mut last(asked).custom);
         for single in SINGLES {
             self.take_last(|request| *single(request) = None);
         }
         self.take_last(as_json_has_it);
         for single in SINGLES {
-            if single(last(&mut self.finding)).is_some() {
-                self.halve(|finding| &mut single(last(finding)).get_or_insert_default().0);
+            if single(last(&mut self.finding.asked)).is_some() {
+                self.halve(|asked| &mut single(last(asked)).get_or_insert_default().0);
             }
         }
-        for at in 0..last(&mut self.finding).headers.len() {
-            self.halve(|finding| &mut last(finding).headers[at].1.0);
+        for at in 0..last(&mut self.finding.asked).headers.len() {
+            self.halve(|asked| &mut last(asked).headers[at].1.0);
         }
     }
 }
 
-fn last(finding: &mut Finding) -> &mut RequestCase {
-    finding
-        .requests
-        .last_mut()
-        .expect("a finding has a request")
+fn last(asked: &mut Asked) -> &mut RequestCase {
+    let last: Option<&mut Step> = asked.requests.last_mut();
+    let (request, _) = last.expect("a finding has a request");
+    request
 }
 
 /// The parts of a request that are one string.

@@ -37,11 +37,7 @@ pub(super) fn report(seed: u64, task: &Task, finding: &Finding) -> String {
     }
     .expect("a string takes all that is written");
     if !texts(finding).is_ok_and(|texts| differs(&texts)) {
-        let Finding {
-            ruleset, requests, ..
-        } = finding;
-        write!(report, "\n{ruleset:#?}\n{requests:#?}\n")
-            .expect("a string takes all that is written");
+        write!(report, "\n{:#?}\n", finding.asked).expect("a string takes all that is written");
     }
     report
 }
@@ -53,12 +49,15 @@ struct Texts {
 }
 
 fn texts(finding: &Finding) -> Result<Texts, Unsayable> {
-    let [request] = finding.requests.as_slice() else {
-        return Err(Unsayable("it takes several requests in a row"));
+    let asked = &finding.asked;
+    let [(request, None)] = asked.requests.as_slice() else {
+        return Err(Unsayable(
+            "it takes several requests in a row, or a response",
+        ));
     };
     Ok(Texts {
-        manifest: yaml::manifest(&finding.ruleset)?,
-        rules: yaml::rules(&finding.ruleset)?,
+        manifest: yaml::manifest(&asked.ruleset)?,
+        rules: yaml::rules(&asked.ruleset)?,
         request: json::request(request)?,
     })
 }

@@ -63,6 +63,7 @@ impl fmt::Display for Summary {
         {
             let name = match kind {
                 Kind::Mixed => "of every kind of condition".to_owned(),
+                Kind::Counted => "with counters".to_owned(),
                 Kind::Dense(rules) => format!("of {rules} rules"),
             };
             let seconds = time.as_secs_f64();

@@ -1,12 +1,15 @@
 //! Which rulesets a run makes, and how many requests it asks each.
 
-use crate::oracle::generate::{Case, Dense, Dice, case_of};
+use super::finding::Asked;
+use crate::oracle::generate::{Dense, Dice, case_of, counted_of};
 
 /// What a case is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// A few rules with every operator, transform and action.
     Mixed,
+    /// The same with counters, over a while.
+    Counted,
     /// This many rules over one stock.
     Dense(usize),
 }
@@ -21,10 +24,11 @@ pub(super) struct Task {
     seed: u64,
 }
 
-/// How often of [`ALL`] a kind comes, and how many requests it then asks: about a third of all pairs go to rulesets of up to
-/// a dozen rules, a fifth each to 10, 100 and 1,000, one in fifty to 10,000 and the rest to 100,000.
-const SHARES: [(usize, Kind, usize); 6] = [
+/// How often of all a kind comes, and how many requests it then asks: about two fifths of all pairs go to rulesets of up to
+/// a dozen rules, a third of those with counters, a fifth each to 10, 100 and 1,000, one in fifty to 10,000 and the rest to 100,000.
+const SHARES: [(usize, Kind, usize); 7] = [
     (24_000, Kind::Mixed, 10),
+    (5_000, Kind::Counted, 24),
     (8_000, Kind::Dense(10), 20),
     (2_000, Kind::Dense(100), 100),
     (400, Kind::Dense(1_000), 400),
@@ -48,7 +52,7 @@ impl Task {
             .expect("the place is below the sum");
         let kind = match kind {
             Kind::Dense(rules) => Kind::Dense(rules.min(max_rules)),
-            Kind::Mixed => Kind::Mixed,
+            small => small,
         };
         Self {
             at,
@@ -58,20 +62,38 @@ impl Task {
         }
     }
 
-    pub(super) fn case(&self) -> Case {
+    /// Every other case is decided by the heads of its requests, where their bodies make no difference.
+    pub(super) fn case(&self) -> Asked {
         let mut dice = Dice::new(self.seed);
-        match self.kind {
-            Kind::Mixed => dice.draw(&case_of(self.requests)),
+        let by_head = !self.at.is_multiple_of(2);
+        let (ruleset, requests) = match self.kind {
+            Kind::Mixed => {
+                let case = dice.draw(&case_of(self.requests));
+                (case.ruleset, case.requests)
+            }
+            Kind::Counted => {
+                let counted = dice.draw(&counted_of(self.requests));
+                return Asked {
+                    ruleset: counted.ruleset,
+                    requests: counted.requests,
+                    by_head,
+                };
+            }
             Kind::Dense(rules) => {
                 let dense = Dense::new(rules, &mut dice);
                 let requests = (0..self.requests)
                     .map(|_| dense.request(&mut dice))
                     .collect();
-                Case {
-                    ruleset: dense.ruleset,
-                    requests,
-                }
+                (dense.ruleset, requests)
             }
+        };
+        Asked {
+            ruleset,
+            requests: requests
+                .into_iter()
+                .map(|request| (request, None))
+                .collect(),
+            by_head,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Random rulesets with counters, and the requests of a while.
 
-use proptest::collection::vec;
+use proptest::collection::{SizeRange, vec};
 use proptest::option::weighted;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::{Index, select};
@@ -41,10 +41,18 @@ pub(crate) struct Counted {
     pub(crate) requests: Vec<(RequestCase, Option<ResponseCase>)>,
 }
 
-/// Few requests come again and again, so that their keys are counted.
+/// A random case of a while.
 pub(crate) fn counted() -> impl Strategy<Value = Counted> {
+    counted_of(8..40)
+}
+
+/// With this many requests: few come again and again, so that their keys are counted.
+pub(crate) fn counted_of(requests: impl Into<SizeRange>) -> impl Strategy<Value = Counted> {
     let stock = vec((request(), vec(plant::plant(), 0..5)), 1..=3);
-    let steps = vec((any::<Index>(), gap_us(), weighted(0.8, response())), 8..40);
+    let steps = vec(
+        (any::<Index>(), gap_us(), weighted(0.8, response())),
+        requests,
+    );
     let uses = vec((0_u8..5, any::<Index>(), reading()), 6);
     let ruleset = (ruleset(), vec(counter(), 1..=4), uses);
     (ruleset, stock, steps).prop_map(|((mut ruleset, counters, uses), stock, steps)| {
