@@ -21,11 +21,18 @@ use sharing::Sharing;
 
 /// In the names of all that is shared; another layout has another number.
 const PREFIX: &str = "riskgate.counters.v1";
+/// After so many ticks a VM looks whether the hash key is still the proxy's.
+const TICKS_OF_KEY: u32 = 50;
+/// A VM that has had its hash key for fewer ticks takes over another that it finds. One that has had it for longer puts
+/// it back: what it has counted would be lost with it.
+const TICKS_OF_YOUTH: u32 = 600;
 
 /// What the rulesets that serve one after the other have counted.
 #[derive(Default)]
 pub(crate) struct NodeCounters {
     hash_key: HashKey,
+    /// Since this VM has that key.
+    ticks_of_key: u32,
     /// By the index of the counter in the ruleset that serves.
     counters: Vec<Counter>,
     /// Which counter is the first one to be exchanged.
@@ -110,6 +117,9 @@ impl NodeCounters {
         if !self.is_shared() || self.is_empty() {
             return;
         }
+        if self.keep_hash_key(around.host) != Ok(true) {
+            around.metrics.count(around.host, Metric::CountersFailures);
+        }
         let mut exchange = Exchange::new(around, &mut self.buffers);
         let count = self.counters.len();
         self.turn = (self.turn + 1) % count;
@@ -155,6 +165,39 @@ impl NodeCounters {
     }
 }
 
+impl NodeCounters {
+    /// Looks now and then whether all VMs still hash with the same key: others can write what is shared. False if they did not, which
+    /// was mended then, by the others' next look at the latest.
+    fn keep_hash_key(&mut self, host: &dyn Host) -> Result<bool, HostError> {
+        let HashKey::OfNode(own) = self.hash_key else {
+            return Ok(true);
+        };
+        self.ticks_of_key = self.ticks_of_key.saturating_add(1);
+        if !self.ticks_of_key.is_multiple_of(TICKS_OF_KEY) {
+            return Ok(true);
+        }
+        let name = hash_key_name();
+        let mut held = Vec::new();
+        let Some(version) = host.shared_data_version(&name, &mut held)? else {
+            host.create_shared_data(&name, &own)?;
+            return Ok(false);
+        };
+        if held == own {
+            return Ok(true);
+        }
+        match <[u8; 32]>::try_from(held) {
+            Ok(other) if self.ticks_of_key < TICKS_OF_YOUTH => {
+                self.hash_key = HashKey::OfNode(other);
+                self.ticks_of_key = 0;
+            }
+            _ => {
+                host.replace_shared_data(&name, &own, version)?;
+            }
+        }
+        Ok(false)
+    }
+}
+
 impl CounterStore for NodeCounters {
     fn count(&mut self, counter: CounterIndex, key: u64, slice: u64, value: Option<u64>) {
         if let Some(counter) = self.counters.get_mut(counter as usize) {
@@ -187,10 +230,14 @@ impl Counter {
 
 /// The key that the first VM of the proxy wrote, which is `own` if this one is that.
 fn hash_key_of_node(host: &dyn Host, own: &[u8; 32]) -> Result<[u8; 32], HostError> {
-    let name = format!("{PREFIX}/key");
+    let name = hash_key_name();
     if host.create_shared_data(&name, own)? {
         return Ok(*own);
     }
     let held = host.shared_data(&name)?.unwrap_or_default();
     held.try_into().map_err(|_| HostError::Buffer)
+}
+
+fn hash_key_name() -> String {
+    format!("{PREFIX}/key")
 }

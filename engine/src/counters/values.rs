@@ -1,10 +1,14 @@
 //! The different values of one key.
+//!
+//! Up to 32 are kept one by one, and more are estimated. Beside an estimate the latest values are still kept: all whose newest
+//! slice is not before some slice. That slice is the earliest for which there is room; so wherever a window has 32 values or less, it has
+//! none that is not kept, and the number is exact again.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::registers::{self, Registers};
-use super::slices::{Slices, distance, not_ahead};
+use super::slices::{self, Slices, distance, not_ahead};
 use crate::bundle::BundleError;
 use crate::codec::Cursor;
 
@@ -14,7 +18,10 @@ const VALUE_WRITTEN_LEN: usize = 12;
 
 /// How many bytes the values take in a block, exactly kept or estimated.
 pub(super) const EXACT_WRITTEN_LEN_MAX: usize = 1 + EXACT_MAX * VALUE_WRITTEN_LEN;
-pub(super) const ESTIMATED_WRITTEN_LEN_MAX: usize = 1 + registers::WRITTEN_LEN_MAX;
+pub(super) const ESTIMATED_WRITTEN_LEN_MAX: usize =
+    1 + registers::WRITTEN_LEN_MAX + 4 + 1 + EXACT_MAX * RECENT_WRITTEN_LEN;
+/// Beside an estimate: the hash, and how many slices before the newest.
+const RECENT_WRITTEN_LEN: usize = 9;
 
 /// In a block, in place of the number of values.
 const ESTIMATED: u8 = u8::MAX;
@@ -28,6 +35,8 @@ pub(super) struct Values {
     /// A bit for each value that the other threads know.
     told: u32,
     registers: Option<Box<Registers>>,
+    /// Beside an estimate: of the values whose newest slice is this one or later, all are kept.
+    complete_from: u32,
     /// The last estimate, and its slice.
     estimate: Option<(u32, u64)>,
 }
@@ -47,14 +56,14 @@ impl Values {
         for (hash, held) in self.kept() {
             registers.add(hash, held);
         }
-        *self = Values {
-            registers: Some(registers),
-            ..Values::default()
-        };
+        self.registers = Some(registers);
+        self.complete_from = first_live(slice);
+        self.estimate = None;
     }
 
     /// How many there were in `slice` and the seven before it.
     pub(super) fn number(&mut self, slice: u32) -> u64 {
+        self.end_estimate_if_complete(slice);
         let Some(registers) = &self.registers else {
             return count(
                 self.kept()
@@ -69,6 +78,17 @@ impl Values {
                 self.estimate = Some((slice, estimate));
                 estimate
             }
+        }
+    }
+
+    /// Whether all values that count are kept.
+    fn is_complete(&self, slice: u32) -> bool {
+        self.registers.is_none() || distance(first_live(slice), self.complete_from) >= 0
+    }
+
+    fn end_estimate_if_complete(&mut self, slice: u32) {
+        if self.is_complete(slice) {
+            self.registers = None;
         }
     }
 
@@ -109,9 +129,10 @@ impl Values {
     }
 
     pub(super) fn write(&self, slice: u32, out: &mut Vec<u8>) {
-        if let Some(registers) = &self.registers {
+        if let Some(registers) = self.registers.as_ref().filter(|_| !self.is_complete(slice)) {
             out.push(ESTIMATED);
             registers.write(out);
+            self.write_recent(registers.newest(), out);
             return;
         }
         let live = || self.kept().filter(|(_, held)| is_live(*held, slice));
@@ -122,10 +143,43 @@ impl Values {
         }
     }
 
+    /// What is kept beside an estimate.
+    fn write_recent(&self, newest: u32, out: &mut Vec<u8>) {
+        let behind = |slice| u8::try_from(distance(newest, slice)).ok();
+        let recent = || {
+            let kept = self.kept();
+            let kept = kept.filter_map(|(hash, slice)| Some((hash, behind(slice)?)));
+            kept.filter(|(_, behind)| usize::from(*behind) < slices::LEN)
+        };
+        out.extend(self.complete_from.to_le_bytes());
+        out.push(u8::try_from(recent().count()).unwrap_or_default());
+        for (hash, behind) in recent() {
+            out.extend(hash.to_le_bytes());
+            out.push(behind);
+        }
+    }
+
+    fn read_recent(&mut self, newest: u32, cursor: &mut Cursor<'_>) -> Result<(), BundleError> {
+        self.complete_from = cursor.u32()?;
+        let count = cursor.u8()?;
+        for _ in 0..count {
+            let (hash, behind) = (cursor.u64()?, cursor.u8()?);
+            if usize::from(count) > EXACT_MAX || usize::from(behind) >= slices::LEN {
+                return Err(BundleError::Truncated { what: "values" });
+            }
+            self.put(hash, newest.wrapping_sub(behind.into()));
+        }
+        Ok(())
+    }
+
     pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Values, BundleError> {
         let mut values = Values::default();
         match cursor.u8()? {
-            ESTIMATED => values.registers = Some(Box::new(Registers::read(cursor)?)),
+            ESTIMATED => {
+                let registers = Box::new(Registers::read(cursor)?);
+                values.read_recent(registers.newest(), cursor)?;
+                values.registers = Some(registers);
+            }
             count if usize::from(count) > EXACT_MAX => {
                 return Err(BundleError::Truncated { what: "values" });
             }
@@ -142,7 +196,8 @@ impl Values {
     /// As if all of `other` had been noted here, unless there are too many of them to be kept one by one. False if that
     /// changes nothing.
     pub(super) fn join(&mut self, other: &Values, slice: u32) -> Result<bool, TooMany> {
-        let Some(theirs) = &other.registers else {
+        let estimated = other.registers.as_ref();
+        let Some(theirs) = estimated.filter(|_| !other.is_complete(slice)) else {
             let mut has_changed = false;
             for (hash, held) in other.kept().filter(|(_, held)| is_live(*held, slice)) {
                 has_changed |= self.note(hash, not_ahead(held, slice))?;
@@ -152,9 +207,17 @@ impl Values {
         let Some(registers) = &mut self.registers else {
             return Err(TooMany);
         };
-        let has_changed = registers.join(theirs, slice);
+        let mut has_changed = registers.join(theirs, slice);
         if has_changed {
             self.estimate = None;
+        }
+        // Nobody has reason to leave out what is still to come.
+        let complete_from = not_ahead(other.complete_from, slice.wrapping_add(1));
+        if distance(complete_from, self.complete_from) > 0 {
+            self.keep_from(complete_from);
+        }
+        for (hash, held) in other.kept() {
+            has_changed |= self.keep_recent(hash, not_ahead(held, slice));
         }
         Ok(has_changed)
     }
@@ -166,17 +229,54 @@ impl Values {
             if has_changed {
                 self.estimate = None;
             }
-            return Ok(has_changed);
+            return Ok(self.keep_recent(hash, slice) || has_changed);
         }
-        let held = self.kept_mut().find(|(held, _)| **held == hash);
-        if let Some((_, held)) = held {
-            let is_later = distance(slice, *held) > 0;
-            if is_later {
-                *held = slice;
+        match self.renew(hash, slice) {
+            Some(is_later) => Ok(is_later),
+            None => self.keep(hash, slice).map(|()| true),
+        }
+    }
+
+    /// A value that is kept was in that slice, too. False if that is not its newest; nothing if it is not kept.
+    fn renew(&mut self, hash: u64, slice: u32) -> Option<bool> {
+        let (_, held) = self.kept_mut().find(|(held, _)| **held == hash)?;
+        let is_later = distance(slice, *held) > 0;
+        if is_later {
+            *held = slice;
+        }
+        Some(is_later)
+    }
+
+    /// Keeps a value beside an estimate, if it is one of the latest. False if that changes nothing.
+    fn keep_recent(&mut self, hash: u64, slice: u32) -> bool {
+        if distance(slice, self.complete_from) < 0 {
+            return false;
+        }
+        if let Some(is_later) = self.renew(hash, slice) {
+            return is_later;
+        }
+        while self.count == EXACT_MAX && distance(slice, self.complete_from) >= 0 {
+            let all = self.kept().map(|(_, held)| held).chain([slice]);
+            let earlier = |one, other| if distance(other, one) < 0 { other } else { one };
+            let oldest = all.reduce(earlier).unwrap_or(slice);
+            self.keep_from(oldest.wrapping_add(1));
+        }
+        if distance(slice, self.complete_from) >= 0 {
+            self.put(hash, slice);
+        }
+        true
+    }
+
+    /// Keeps no values that are older.
+    fn keep_from(&mut self, complete_from: u32) {
+        let (hashes, slices, count) = (self.hashes, self.slices, self.count);
+        self.count = 0;
+        for (hash, slice) in hashes.into_iter().zip(slices).take(count) {
+            if distance(slice, complete_from) >= 0 {
+                self.put(hash, slice);
             }
-            return Ok(is_later);
         }
-        self.keep(hash, slice).map(|()| true)
+        self.complete_from = complete_from;
     }
 
     /// Keeps a value in place of those that are older by a window, if there is no other room.
@@ -216,6 +316,11 @@ impl Values {
             .zip(&mut self.slices)
             .take(self.count)
     }
+}
+
+/// The first slice of the window that `slice` ends.
+fn first_live(slice: u32) -> u32 {
+    slice.wrapping_sub(slices::LEN as u32 - 1)
 }
 
 fn is_live(held: u32, slice: u32) -> bool {

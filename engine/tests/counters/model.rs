@@ -56,3 +56,9 @@ pub(crate) fn hash(number: u64) -> u64 {
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     mixed ^ (mixed >> 31)
 }
+
+/// Whether a number of different values is told as it is up to 32, and near enough beyond.
+pub(crate) fn is_close(found: u64, exact: u64) -> bool {
+    let most = if exact <= 32 { 0 } else { 3 + exact / 5 };
+    found.abs_diff(exact) <= most
+}

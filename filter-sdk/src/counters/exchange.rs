@@ -54,13 +54,21 @@ impl<'e> Exchange<'e> {
         self.note_failure(done);
     }
 
-    /// Tells one block, and takes in what others have counted in it. Where the counter is must be known.
+    /// Tells one block, and takes in what others have counted in it. A counter that is nowhere yet, because no tick came since
+    /// it is counted here, is given its place first.
     pub(super) fn one_block(&mut self, counter: &mut Counter, block: u32) {
-        if let Some(area) = counter.sharing.held_area() {
-            let done = self.block(counter, area, block);
-            let done = done.and_then(|()| self.tell_index(counter, area));
-            self.note_failure(done);
-        }
+        let area = match counter.sharing.held_area() {
+            None if counter.sharing.may_settle_early() => self.settle(counter),
+            held => Ok(held),
+        };
+        let done = area.and_then(|area| match area {
+            Some(area) => {
+                self.block(counter, area, block)?;
+                self.tell_index(counter, area)
+            }
+            None => Ok(()),
+        });
+        self.note_failure(done);
     }
 
     fn exchange(&mut self, counter: &mut Counter) -> Result<(), HostError> {
@@ -95,11 +103,16 @@ impl<'e> Exchange<'e> {
         done.and(self.tell_index(counter, area))
     }
 
-    /// Where the counter is. A new place begins empty, whatever is there: what this VM knows it tells again.
+    /// Where the counter is, by what this VM knows or by the directory.
     fn area(&mut self, counter: &mut Counter) -> Result<Option<Area>, HostError> {
-        if let Some(area) = counter.sharing.area() {
-            return Ok(Some(area));
+        match counter.sharing.area() {
+            None => self.settle(counter),
+            held => Ok(held),
         }
+    }
+
+    /// Finds or gives the counter its place. A new one begins empty, whatever is there: what this VM knows it tells again.
+    fn settle(&mut self, counter: &mut Counter) -> Result<Option<Area>, HostError> {
         let Some(area) = self.claim(counter)? else {
             return Ok(None);
         };

@@ -19,6 +19,8 @@ pub(super) struct Sharing {
     /// The block that is looked at first.
     pub(super) first: u32,
     ticks: u32,
+    /// Whether the counter's place was asked for since the last tick.
+    has_settled_early: bool,
 }
 
 impl Sharing {
@@ -32,9 +34,16 @@ impl Sharing {
 
     /// The counter's area, unless it is time to look again whose it is.
     pub(super) fn area(&mut self) -> Option<Area> {
-        self.ticks += 1;
+        self.ticks = self.ticks.wrapping_add(1);
+        self.has_settled_early = false;
         self.area
             .filter(|_| !self.ticks.is_multiple_of(TICKS_OF_CLAIM))
+    }
+
+    /// Whether to ask for the counter's place before the next tick does: once between two, so that requests cannot make a VM do
+    /// it again and again where there is none.
+    pub(super) fn may_settle_early(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_settled_early, true)
     }
 
     pub(super) fn held_area(&self) -> Option<Area> {

@@ -28,7 +28,7 @@ pub(crate) fn vms(count: u8) -> Vec<Driver> {
 }
 
 /// Another VM of the proxy that `other` is in.
-fn vm(other: Option<&Driver>) -> Driver {
+pub(crate) fn vm(other: Option<&Driver>) -> Driver {
     let mut driver = Driver::with_json(&with_bundle(&LIMITED));
     if let Some(other) = other {
         driver.proxy.shared_data = Rc::clone(&other.proxy.shared_data);
@@ -46,13 +46,13 @@ pub(crate) fn tap(driver: &mut Driver, device: &str) -> bool {
 }
 
 /// Every VM tells what it knows, and hears of that.
-fn tick_twice(vms: &mut [Driver]) {
+pub(crate) fn tick_twice(vms: &mut [Driver]) {
     for _ in 0..2 {
         vms.iter_mut().for_each(Driver::tick);
     }
 }
 
-fn all_tap(vms: &mut [Driver], each: usize) {
+pub(crate) fn all_tap(vms: &mut [Driver], each: usize) {
     for vm in vms {
         for _ in 0..each {
             assert!(tap(vm, "d1"));
@@ -300,6 +300,22 @@ fn many_keys_are_told_before_the_tick() {
     assert!(vms[0].metric("riskgate.counters.told") > 100);
     vms[0].tick();
     assert_eq!(vms[0].metric("riskgate.counters.untold"), 0);
+}
+
+/// A VM that serves its first requests has exchanged nothing yet.
+#[test]
+fn many_keys_are_told_before_the_first_tick() {
+    let mut vms = vms(2);
+    for number in 0..20_000 {
+        tap(&mut vms[0], &format!("d{number}"));
+    }
+    (0..5).for_each(|_| tick_twice(&mut vms));
+    assert_eq!(vms[0].metric("riskgate.counters.untold"), 0);
+    for number in 0..100 {
+        let device = format!("d{}", number * 200);
+        (1..LIMIT).for_each(|_| assert!(tap(&mut vms[1], &device)));
+        assert!(!tap(&mut vms[1], &device), "one of the other VM and forty");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod broken_host;
 mod bundles;
 mod clock;
 mod counters;
+mod counters_key;
 mod counters_races;
 mod counters_shared;
 mod custom;
