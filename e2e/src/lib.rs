@@ -46,7 +46,7 @@ pub use corpus::Planned;
 pub use envoy::{Envoy, VMS, WORKERS, client, client_at};
 pub use http::{Connection, Request, Response, Source, Tls};
 pub use load::{Load, Tally};
-pub use locate::{envoy as envoy_program, root, target_dir, wasm_module};
+pub use locate::{envoy as envoy_program, program, root, target_dir, wasm_module};
 pub use memory::Memory;
 pub use neighbour::Neighbour;
 pub use process::stop_all;

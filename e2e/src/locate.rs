@@ -51,7 +51,7 @@ pub fn wasm_module(name: &str) -> Result<PathBuf> {
 }
 
 /// A program of the workspace.
-pub(crate) fn program(name: &str) -> Result<PathBuf> {
+pub fn program(name: &str) -> Result<PathBuf> {
     built(&format!("debug/{name}"), "cargo xtask build")
 }
 

@@ -31,6 +31,8 @@ const BUFFER_GRPC_MESSAGE: u32 = 5;
 const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
 /// Stands for the `vm_id` of the VM that asks.
 const OWN_VM_ID: &str = "";
+/// No value that is read without its version is longer, in bytes.
+const SHORT_VALUE_LEN_MAX: usize = 4 << 10;
 /// Writes only if nothing is under the key.
 const CAS_ABSENT: u32 = u32::MAX;
 /// Lets Envoy choose the gRPC status of an answer to a gRPC request.
@@ -176,7 +178,7 @@ impl Host for Envoy {
 
     fn shared_data(&self, key: &str) -> Result<Option<Vec<u8>>, HostError> {
         let mut value = Vec::new();
-        Ok(get_shared_data(key, &mut value)?.map(|_| value))
+        Ok(get_shared_data(key, SHORT_VALUE_LEN_MAX, &mut value)?.map(|_| value))
     }
 
     fn create_shared_data(&self, key: &str, value: &[u8]) -> Result<bool, HostError> {
@@ -186,9 +188,10 @@ impl Host for Envoy {
     fn shared_data_version(
         &self,
         key: &str,
+        max_len: usize,
         value: &mut Vec<u8>,
     ) -> Result<Option<Version>, HostError> {
-        match get_shared_data(key, value)? {
+        match get_shared_data(key, max_len, value)? {
             None => Ok(None),
             Some(cas) => Version::new(cas).map(Some).ok_or(HostError::Buffer),
         }
@@ -406,9 +409,13 @@ fn unless_not_found(status: u32) -> Result<bool, HostError> {
 }
 
 /// What is under `key`, and its number for compare-and-swap.
-fn get_shared_data(key: &str, value: &mut Vec<u8>) -> Result<Option<u32>, HostError> {
+fn get_shared_data(
+    key: &str,
+    max_len: usize,
+    value: &mut Vec<u8>,
+) -> Result<Option<u32>, HostError> {
     let mut cas = 0;
-    let found = room::filled(value, |answer: &mut Answer| {
+    let found = room::filled_up_to(max_len, value, |answer: &mut Answer| {
         // SAFETY: pointer and length are those of a live slice, which the host reads only; the out-values are live.
         let status = unsafe {
             proxy_get_shared_data(

@@ -22,10 +22,12 @@ pub(crate) struct Answer {
 enum Room {
     /// Nothing is lent: no call that returns a buffer is under way.
     None,
-    /// The host did not ask yet.
-    Free(Vec<u8>),
+    /// The host did not ask yet; it gets no more than so many bytes.
+    Free(Vec<u8>, usize),
     /// The host asked for that many bytes.
     Asked(Vec<u8>, usize),
+    /// The host asked for more than it gets.
+    TooLong(Vec<u8>),
 }
 
 thread_local! {
@@ -38,18 +40,31 @@ pub(crate) fn filled(
     buffer: &mut Vec<u8>,
     call: impl FnOnce(&mut Answer) -> Result<bool, HostError>,
 ) -> Result<bool, HostError> {
+    filled_up_to(usize::MAX, buffer, call)
+}
+
+/// As [`filled`], but what is longer than `max_len` bytes is not taken, and no memory for it.
+pub(crate) fn filled_up_to(
+    max_len: usize,
+    buffer: &mut Vec<u8>,
+    call: impl FnOnce(&mut Answer) -> Result<bool, HostError>,
+) -> Result<bool, HostError> {
     buffer.clear();
     let mut answer = Answer {
         data: null_mut(),
         len: 0,
     };
     // A call inside of a call gets a room of its own, and this one is as it was when that ends.
-    let outer = ROOM.replace(Room::Free(std::mem::take(buffer)));
+    let outer = ROOM.replace(Room::Free(std::mem::take(buffer), max_len));
     let called = call(&mut answer);
     let (lent, asked_len) = match ROOM.replace(outer) {
         Room::None => (Vec::new(), 0),
-        Room::Free(lent) => (lent, 0),
+        Room::Free(lent, _) => (lent, 0),
         Room::Asked(lent, asked_len) => (lent, asked_len),
+        Room::TooLong(lent) => {
+            *buffer = lent;
+            return Err(HostError::TooLong);
+        }
     };
     *buffer = lent;
     match called {
@@ -77,7 +92,11 @@ fn take(buffer: &mut Vec<u8>, asked_len: usize, answer: &Answer) -> Result<(), H
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_memory_allocate(len: usize) -> *mut u8 {
     let mut lent = match ROOM.replace(Room::None) {
-        Room::Free(lent) => lent,
+        Room::Free(lent, max_len) if len > max_len => {
+            ROOM.set(Room::TooLong(lent));
+            return null_mut();
+        }
+        Room::Free(lent, _) => lent,
         // The host has the address of what it was given, so that stays.
         other => {
             ROOM.set(other);

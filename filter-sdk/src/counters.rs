@@ -21,6 +21,8 @@ use sharing::Sharing;
 
 /// In the names of all that is shared; another layout has another number.
 const PREFIX: &str = "riskgate.counters.v1";
+/// What a neighbour may have put in the place of the hash key is read and replaced up to this length, in bytes.
+const HASH_KEY_READ_MAX: usize = 1 << 20;
 /// After so many ticks a VM looks whether the hash key is still the proxy's.
 const TICKS_OF_KEY: u32 = 50;
 /// A VM that has had its hash key for fewer ticks takes over another that it finds. One that has had it for longer puts
@@ -178,7 +180,7 @@ impl NodeCounters {
         }
         let name = hash_key_name();
         let mut held = Vec::new();
-        let Some(version) = host.shared_data_version(&name, &mut held)? else {
+        let Some(version) = host.shared_data_version(&name, HASH_KEY_READ_MAX, &mut held)? else {
             host.create_shared_data(&name, &own)?;
             return Ok(false);
         };

@@ -32,6 +32,9 @@ pub enum HostError {
     /// A status other than success.
     #[error("the host answered status {0}")]
     Status(u32),
+    /// The value is longer than was asked for.
+    #[error("the value is longer than anything that belongs there")]
+    TooLong,
     /// Success, with a buffer that cannot be one.
     #[error("the host answered with a buffer that cannot be one")]
     Buffer,
@@ -77,10 +80,12 @@ pub trait Host {
     /// Writes `value` under `key` if nothing is there; `false` if something was.
     fn create_shared_data(&self, key: &str, value: &[u8]) -> Result<bool, HostError>;
 
-    /// Puts the value under `key` into `value`, and says which version of it that is; `None` when nothing is there.
+    /// Puts the value under `key` into `value`, and says which version of it that is; `None` when nothing is there. One of
+    /// more than `max_len` bytes, which a neighbour may have written, is [`HostError::TooLong`], and no memory is taken for it.
     fn shared_data_version(
         &self,
         key: &str,
+        max_len: usize,
         value: &mut Vec<u8>,
     ) -> Result<Option<Version>, HostError>;
     /// Writes `value` under `key` if what is there is still that version; `false` if it is not.

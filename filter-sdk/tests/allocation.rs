@@ -90,6 +90,7 @@ impl Host for Quiet {
     fn shared_data_version(
         &self,
         _key: &str,
+        _max_len: usize,
         _value: &mut Vec<u8>,
     ) -> Result<Option<Version>, HostError> {
         Ok(None)

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
 use riskgate_engine::{admission::Mark, bundle};
-use riskgate_push_protocol::BundleId;
+use riskgate_push_protocol::{BundleId, SectionHash};
 use tokio::sync::watch;
 
 /// What a filter subscribes to, and a bundle is published for.
@@ -34,6 +34,12 @@ pub struct Publication {
     pub bundle: BundleId,
     /// The file without its detached sections, shared by all streams.
     pub payload: Bytes,
+    /// Header, manifest, signatures and section table of the payload.
+    pub head: Bytes,
+    /// In the order of the section table.
+    pub sections: Vec<Section>,
+    /// Of all sections that travel, in ascending order.
+    pub hashes: Arc<[SectionHash]>,
     /// Unix time in milliseconds.
     pub published_at_ms: u64,
     /// Unix time in seconds.
@@ -42,7 +48,25 @@ pub struct Publication {
     pub expires_at_s: u64,
 }
 
+/// A section of a publication.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// Of its bytes.
+    pub hash: SectionHash,
+    /// A part of the payload; empty if nothing travels: the section is empty or detached, or the same as an earlier one.
+    pub bytes: Bytes,
+}
+
 impl Publication {
+    /// Places in the section table of what an instance lacks that holds these sections, which are in ascending order.
+    pub(crate) fn sections_beyond(&self, held: &[SectionHash]) -> Vec<u32> {
+        let places = (0_u32..).zip(&self.sections);
+        let lacking = places.filter(|(_, section)| {
+            !section.bytes.is_empty() && held.binary_search(&section.hash).is_err()
+        });
+        lacking.map(|(place, _)| place).collect()
+    }
+
     /// What later publications of the topic are measured against.
     #[must_use]
     pub fn mark(&self) -> Mark {

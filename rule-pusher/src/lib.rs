@@ -35,4 +35,5 @@ mod registry;
 pub mod server;
 mod session;
 pub mod store;
+mod v1;
 pub mod verify;

@@ -6,7 +6,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use riskgate_push_protocol::v1::proto::PusherMessage;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tonic::Status;
@@ -14,10 +13,10 @@ use tonic::Status;
 /// Messages that wait for the connection; the chunks in them share the publication's bytes.
 const WAITING_MAX: usize = 1;
 
-type Item = Result<PusherMessage, Status>;
+type Item<M> = Result<M, Status>;
 
 /// A stream's two ends.
-pub(crate) fn outbox() -> (Outgoing, Outbox) {
+pub(crate) fn outbox<M>() -> (Outgoing<M>, Outbox<M>) {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
     let waiting = Arc::new(Mutex::new(receiver));
     let outgoing = Outgoing {
@@ -28,19 +27,19 @@ pub(crate) fn outbox() -> (Outgoing, Outbox) {
 }
 
 /// The end that writes.
-pub(crate) struct Outgoing {
-    sender: mpsc::Sender<Item>,
-    waiting: Weak<Mutex<mpsc::Receiver<Item>>>,
+pub(crate) struct Outgoing<M> {
+    sender: mpsc::Sender<Item<M>>,
+    waiting: Weak<Mutex<mpsc::Receiver<Item<M>>>>,
 }
 
 /// The end that the connection reads, when it has room.
-pub(crate) struct Outbox {
-    waiting: Arc<Mutex<mpsc::Receiver<Item>>>,
+pub(crate) struct Outbox<M> {
+    waiting: Arc<Mutex<mpsc::Receiver<Item<M>>>>,
 }
 
-impl Outgoing {
+impl<M> Outgoing<M> {
     /// Room for a message; none if the connection is gone.
-    pub(crate) async fn reserve(&self) -> Option<mpsc::Permit<'_, Item>> {
+    pub(crate) async fn reserve(&self) -> Option<mpsc::Permit<'_, Item<M>>> {
         self.sender.reserve().await.ok()
     }
 
@@ -63,10 +62,10 @@ impl Outgoing {
     }
 }
 
-impl Stream for Outbox {
-    type Item = Item;
+impl<M> Stream for Outbox<M> {
+    type Item = Item<M>;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Item>> {
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Item<M>>> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.poll_recv(context)
     }
@@ -75,10 +74,6 @@ impl Stream for Outbox {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use riskgate_push_protocol::{
-        Digest,
-        v1::{BundleChunk, PusherMessage as Message},
-    };
     use tokio_stream::StreamExt;
 
     use super::*;
@@ -87,13 +82,8 @@ mod tests {
     async fn the_end_does_not_wait_for_a_reader_and_frees_what_it_did_not_read() {
         let (outgoing, mut outbox) = outbox();
         let payload = Bytes::from(vec![7; 1000]);
-        let chunk = BundleChunk {
-            digest: Digest([1; 32]),
-            offset: 0,
-            data: payload.slice(..10),
-        };
         let slot = outgoing.reserve().await.unwrap();
-        slot.send(Ok(Message::Chunk(chunk).into()));
+        slot.send(Ok(payload.slice(..10)));
         assert!(!payload.is_unique());
         outgoing.end(Err(Status::deadline_exceeded("too slow")));
         assert!(payload.is_unique());
@@ -104,7 +94,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_is_gone_shows() {
-        let (outgoing, outbox) = outbox();
+        let (outgoing, outbox) = outbox::<()>();
         drop(outbox);
         outgoing.closed().await;
         assert!(outgoing.reserve().await.is_none());

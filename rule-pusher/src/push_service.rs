@@ -2,24 +2,24 @@
 
 use std::{sync::Arc, time::Duration};
 
-use riskgate_push_protocol::v1::{
-    Hello, SubscriberMessage,
+use riskgate_push_protocol::{
+    Hello, SubscriberMessage, VmAnswer, VmReport,
     proto::{self, push_service_server::PushService},
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch},
     time::{self, Instant},
 };
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, info, warn};
 
 use crate::{
-    catalogue::{Snapshot, Topic},
+    catalogue::Snapshot,
     clock::Clock,
     config::Config,
     outbox::{Outbox, Outgoing, outbox},
     publisher::Publisher,
-    registry::{Listed, Registry},
+    registry::{Lease, Listed, Registry},
     session::{Now, Retries, Session},
 };
 
@@ -36,10 +36,11 @@ pub(crate) struct Subscriptions {
 }
 
 type Incoming = Streaming<proto::SubscriberMessage>;
+type ToSubscriber = Outgoing<proto::PusherMessage>;
 
 #[tonic::async_trait]
 impl PushService for Subscriptions {
-    type SubscribeStream = Outbox;
+    type SubscribeStream = Outbox<proto::PusherMessage>;
 
     async fn subscribe(
         &self,
@@ -60,7 +61,7 @@ impl PushService for Subscriptions {
 
 impl Subscriptions {
     /// Runs a stream to its end; an error is the last thing that the filter is told.
-    async fn serve(self, incoming: Incoming, outgoing: Outgoing, seat: OwnedSemaphorePermit) {
+    async fn serve(self, incoming: Incoming, outgoing: ToSubscriber, seat: OwnedSemaphorePermit) {
         let end = self.greet_and_drive(incoming, &outgoing).await;
         if let Err(status) = &end {
             debug!(code = ?status.code(), "a stream was closed: {}", status.message());
@@ -72,32 +73,37 @@ impl Subscriptions {
     async fn greet_and_drive(
         mut self,
         mut incoming: Incoming,
-        outgoing: &Outgoing,
+        outgoing: &ToSubscriber,
     ) -> Result<(), Status> {
         let hello = tokio::select! {
             hello = receive_hello(&mut incoming, self.config.hello_timeout) => hello?,
             stopping = stopped(&mut self.stopping) => return Err(stopping),
         };
-        let topic = Topic {
-            ruleset: hello.ruleset.clone(),
-            audience: hello.audience.clone(),
+        let lease = Lease {
+            vm: hello.vm,
+            epoch: hello.epoch,
         };
         let retries = Retries::new(self.config.retry_first, self.config.retry_max);
-        let session = Session::new(hello, retries, self.now());
-        let listed = self.registry.list(session.status().clone());
+        let session = Session::new(hello, retries, self.now()).map_err(invalid)?;
+        let who = session.subscriber();
+        let listed =
+            self.registry
+                .list_instance(who.instance, &who.topic, lease, session.statuses());
+        let (listed, replaced) = listed.map_err(|_| outdated())?;
         let catalogue = self.publisher.catalogue().watch();
-        let vm = session.status();
-        info!(node = ?vm.node, instance = %vm.instance, vm = %vm.vm, %topic, held = ?vm.held, "connected");
-        let mut stream = VmStream {
+        info!(
+            node = ?who.node, instance = %who.instance, vm = %who.holder, topic = %who.topic, epoch = lease.epoch,
+            held = ?session.held(), "connected"
+        );
+        let mut stream = InstanceStream {
             subscriptions: self,
             session,
-            topic,
             listed,
             catalogue,
         };
-        let end = stream.drive(incoming, outgoing).await;
-        let vm = stream.session.status();
-        info!(node = ?vm.node, instance = %vm.instance, vm = %vm.vm, topic = %stream.topic, "disconnected");
+        let end = stream.drive(incoming, outgoing, replaced).await;
+        let who = stream.session.subscriber();
+        info!(node = ?who.node, instance = %who.instance, vm = %who.holder, topic = %who.topic, "disconnected");
         end
     }
 
@@ -110,26 +116,25 @@ impl Subscriptions {
 }
 
 /// An open stream that has said hello.
-struct VmStream {
+struct InstanceStream {
     subscriptions: Subscriptions,
     session: Session,
-    topic: Topic,
     listed: Listed,
     catalogue: watch::Receiver<Snapshot>,
 }
 
-impl VmStream {
+impl InstanceStream {
     /// Whatever happens next on the stream, until it ends.
-    async fn drive(&mut self, mut incoming: Incoming, outgoing: &Outgoing) -> Result<(), Status> {
+    async fn drive(
+        &mut self,
+        mut incoming: Incoming,
+        outgoing: &ToSubscriber,
+        mut replaced: oneshot::Receiver<()>,
+    ) -> Result<(), Status> {
         self.on_catalogue();
         loop {
-            if let Some(status) = self.session.changed_status() {
-                self.listed.update(status.clone());
-            }
-            if self.session.is_signed_anew() {
-                return Err(Status::aborted(
-                    "the bundle that was refused here was signed anew; connect again",
-                ));
+            if let Some(vms) = self.session.changed_statuses() {
+                self.listed.update(vms);
             }
             let deadline = self.deadline();
             tokio::select! {
@@ -147,6 +152,7 @@ impl VmStream {
                 _ = self.catalogue.changed() => self.on_catalogue(),
                 () = until(self.session.retry_at()) => self.session.on_retry(self.subscriptions.now()),
                 () = until(deadline) => return Err(self.too_slow()),
+                _ = &mut replaced => return Err(outdated()),
                 stopping = stopped(&mut self.subscriptions.stopping) => return Err(stopping),
                 () = outgoing.closed() => return Ok(()),
             }
@@ -156,7 +162,8 @@ impl VmStream {
     fn on_catalogue(&mut self) {
         let now = self.subscriptions.now();
         let newest = self.catalogue.borrow_and_update();
-        self.session.on_newest(newest.get(&self.topic), now);
+        let newest = newest.get(&self.session.subscriber().topic).cloned();
+        self.session.on_newest(newest.as_ref(), now);
     }
 
     /// A VM that trapped keeps its stream, and says nothing on it any more.
@@ -166,9 +173,9 @@ impl VmStream {
     }
 
     fn too_slow(&self) -> Status {
-        let vm = self.session.status();
+        let who = self.session.subscriber();
         let limit = self.subscriptions.config.answer_timeout;
-        warn!(node = ?vm.node, instance = %vm.instance, vm = %vm.vm, topic = %self.topic, "neither credit nor an answer came within {limit:?}");
+        warn!(node = ?who.node, instance = %who.instance, vm = %who.holder, topic = %who.topic, "neither credit nor an answer came within {limit:?}");
         Status::deadline_exceeded(format!(
             "neither credit nor an answer came within {limit:?}; connect again"
         ))
@@ -176,31 +183,29 @@ impl VmStream {
 
     fn on_message(&mut self, message: proto::SubscriberMessage) -> Result<(), Status> {
         let message = SubscriberMessage::try_from(message).map_err(invalid)?;
-        if self.session.is_news(&message) {
-            self.log_answer(&message);
-        }
         let random = match message {
-            SubscriberMessage::Nack(_) => random(),
-            _ => 0,
+            SubscriberMessage::Report(_) | SubscriberMessage::Holdings(_) => random(),
+            SubscriberMessage::Hello(_) | SubscriberMessage::ChunkTaken(_) => 0,
         };
-        self.session
-            .on_message(message, random, self.subscriptions.now())
-            .map_err(invalid)
+        let now = self.subscriptions.now();
+        let news = self.session.on_message(message, random, now);
+        self.log_answers(&news.map_err(invalid)?);
+        Ok(())
     }
 
-    fn log_answer(&self, message: &SubscriberMessage) {
-        let vm = self.session.status();
-        match message {
-            SubscriberMessage::Ack(bundle) => {
-                info!(node = ?vm.node, instance = %vm.instance, vm = %vm.vm, topic = %self.topic, %bundle, "ack");
+    fn log_answers(&self, news: &[VmReport]) {
+        let who = self.session.subscriber();
+        for VmReport { vm, answer, .. } in news {
+            match answer {
+                VmAnswer::Pending => {}
+                VmAnswer::Ack(bundle) => {
+                    info!(node = ?who.node, instance = %who.instance, %vm, topic = %who.topic, %bundle, "ack");
+                }
+                VmAnswer::Nack(nack) => warn!(
+                    node = ?who.node, instance = %who.instance, %vm, topic = %who.topic, bundle = %nack.bundle,
+                    reason = ?nack.reason, detail = ?nack.detail, permanent = nack.permanent, "nack"
+                ),
             }
-            SubscriberMessage::Nack(nack) => warn!(
-                node = ?vm.node, instance = %vm.instance, vm = %vm.vm, topic = %self.topic, bundle = %nack.bundle,
-                reason = ?nack.reason, detail = ?nack.detail, permanent = nack.permanent, "nack"
-            ),
-            SubscriberMessage::Hello(_)
-            | SubscriberMessage::ServesRequests
-            | SubscriberMessage::ChunkTaken(_) => {}
         }
     }
 }
@@ -230,6 +235,10 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) -> Status {
     // An error means that the server is gone, which is a stop as well.
     drop(stopping.wait_for(|stopping| *stopping).await);
     Status::unavailable("the pusher stops; connect again")
+}
+
+fn outdated() -> Status {
+    Status::aborted("another VM of this Envoy process holds the stream under a later lease")
 }
 
 fn invalid(error: impl ToString) -> Status {

@@ -1,31 +1,61 @@
-//! One stream, without its network and its clocks: what a VM holds, what is on its way to it, what it answered.
+//! One stream, without its network and its clocks: what an instance holds, what is on its way to it, what its VMs
+//! answered.
 
-use std::{sync::Arc, time::Duration};
+mod retries;
+mod transfer;
+mod vms;
+
+use std::sync::Arc;
 
 use riskgate_push_protocol::{
-    BundleId, Digest, LastAnswer, Nack, VmStatus,
-    limits::{CHUNK_LEN_MAX, CHUNKS_IN_FLIGHT_MAX},
-    v1::{BundleChunk, BundleStart, ChunkTaken, Hello, PusherMessage, SubscriberMessage},
+    BundleId, ChunkTaken, Digest, Hello, Holdings, InstanceId, Nack, PusherMessage, Report,
+    SectionHash, SubscriberMessage, VmAnswer, VmId, VmReport, VmStatus,
 };
 use tokio::time::Instant;
 
-use crate::catalogue::Publication;
+use crate::catalogue::{Publication, Topic};
+pub(crate) use retries::Retries;
+use transfer::Transfer;
+use vms::Vms;
 
 /// What happens on one stream.
 #[derive(Debug)]
 pub(crate) struct Session {
-    retries: Retries,
-    status: VmStatus,
-    status_changed: bool,
-    /// What the last answer was to.
-    answered: Option<Digest>,
+    subscriber: Subscriber,
+    vms: Vms,
+    /// What the instance holds, as it stated it or took it over since.
+    held: Option<BundleId>,
+    /// In ascending order.
+    sections: Arc<[SectionHash]>,
     newest: Option<Arc<Publication>>,
     transfer: Option<Transfer>,
+    /// What was offered before, and replaced unanswered; and its sections. It may still be taken over.
+    abandoned: Option<(Digest, Arc<[SectionHash]>)>,
+    /// Offers that were sent on this stream.
+    offers: u32,
+    /// A report was read, and the VM does not know it yet.
+    owes_report_taken: bool,
+    retries: Retries,
+    /// Whether the transfer of the newest bundle began anew because of what the instance said it holds.
+    began_anew: bool,
     /// While a bundle is on its way: since when the VM said nothing that moves it on. Only credit for that very bundle
-    /// does; neither does what the VM says of others, nor a newer bundle in its place.
+    /// does; neither does what the VMs say of others, nor a newer bundle in its place.
     silent_since: Option<Instant>,
-    /// The publication that this VM will not take on this stream.
+    /// The publication that the VM will not take on this stream.
     refused: Option<Arc<Publication>>,
+    /// A digest that it refused on another stream, in whatever file it comes.
+    refused_before: Option<Digest>,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Debug)]
+pub(crate) struct Subscriber {
+    pub(crate) node: String,
+    pub(crate) instance: InstanceId,
+    /// The VM that holds the stream.
+    pub(crate) holder: VmId,
+    pub(crate) topic: Topic,
+    pub(crate) connected_at_ms: u64,
 }
 
 /// When something happens, by both clocks.
@@ -40,76 +70,80 @@ pub(crate) struct Now {
 pub(crate) enum Violation {
     #[error("a second hello; a stream takes one")]
     SecondHello,
+    #[error("the report does not name the VM that holds the stream")]
+    HolderUnreported,
+    #[error("a second report before `report_taken` answered the first")]
+    ReportInFlight,
+    #[error("offer {number} was not made")]
+    NoSuchOffer { number: u32 },
     #[error("credit for {received} bytes, but no chunk that was sent and not yet taken ends there")]
     NoSuchChunk { received: u32 },
 }
 
-/// Pauses between offers of a bundle that the VM could not take.
-#[derive(Clone, Debug)]
-pub(crate) struct Retries {
-    pub(crate) first: Duration,
-    pub(crate) longest: Duration,
-    failures: u32,
-    at: Option<Instant>,
-}
-
-/// A bundle on its way. It stays until it is answered, so that late credit finds it.
-#[derive(Debug)]
-struct Transfer {
-    publication: Arc<Publication>,
-    started: bool,
-    sent: usize,
-    taken: usize,
-}
-
 impl Session {
-    pub(crate) fn new(hello: Hello, retries: Retries, now: Now) -> Self {
+    /// # Errors
+    ///
+    /// If the report in the hello does not name the VM that holds the stream, or answers an offer.
+    pub(crate) fn new(hello: Hello, retries: Retries, now: Now) -> Result<Self, Violation> {
         let Hello {
             node,
             instance,
             vm,
-            serves_requests,
+            epoch: _,
             ruleset,
             audience,
-            held,
+            holdings,
+            report,
         } = hello;
-        let answer = held.map_or(LastAnswer::Pending, |held| LastAnswer::Ack {
-            revision: held.revision,
-        });
-        let (since_ms, connected_at_ms) = (now.wall_ms, now.wall_ms);
-        let status = VmStatus {
+        let subscriber = Subscriber {
             node,
             instance,
-            vm,
-            serves_requests,
-            ruleset,
-            audience,
-            held,
-            answer,
-            since_ms,
-            connected_at_ms,
-            holds_stream: true,
+            holder: vm,
+            topic: Topic { ruleset, audience },
+            connected_at_ms: now.wall_ms,
         };
-        let answered = held.map(|held| held.digest);
-        Self {
-            retries,
-            status,
-            status_changed: false,
-            answered,
+        let mut session = Self {
+            subscriber,
+            vms: Vms::default(),
+            held: None,
+            sections: Arc::default(),
             newest: None,
             transfer: None,
+            abandoned: None,
+            offers: 0,
+            owes_report_taken: false,
+            retries,
+            began_anew: false,
             silent_since: None,
             refused: None,
-        }
+            refused_before: None,
+        };
+        session.state(holdings);
+        session.refused_before = match session.answer_in(&report)? {
+            VmAnswer::Nack(nack) if nack.permanent && !may_come_of_the_file(&nack.reason) => {
+                Some(nack.bundle.digest)
+            }
+            _ => None,
+        };
+        session.take_report(report, now)?;
+        Ok(session)
     }
 
-    pub(crate) fn status(&self) -> &VmStatus {
-        &self.status
+    pub(crate) fn subscriber(&self) -> &Subscriber {
+        &self.subscriber
     }
 
-    /// The status, if it changed since the last call.
-    pub(crate) fn changed_status(&mut self) -> Option<&VmStatus> {
-        std::mem::take(&mut self.status_changed).then_some(&self.status)
+    pub(crate) fn held(&self) -> Option<BundleId> {
+        self.held
+    }
+
+    pub(crate) fn statuses(&self) -> Vec<VmStatus> {
+        self.vms.statuses(&self.subscriber)
+    }
+
+    /// The VMs, if something about them changed since the last call.
+    pub(crate) fn changed_statuses(&mut self) -> Option<Vec<VmStatus>> {
+        self.vms.take_changed().then(|| self.statuses())
     }
 
     /// Something was published, for this topic or for another.
@@ -123,55 +157,28 @@ impl Session {
             self.newest = newest.cloned();
             self.forget_replaced();
             self.retries.forget();
+            self.began_anew = false;
             self.offer(now);
         }
     }
 
-    /// Whether a message tells what the VM has not said before.
-    pub(crate) fn is_news(&self, message: &SubscriberMessage) -> bool {
-        match message {
-            SubscriberMessage::Hello(_) | SubscriberMessage::ChunkTaken(_) => true,
-            SubscriberMessage::Ack(bundle) => {
-                self.status.held != Some(*bundle) || self.is_offered(bundle.digest)
-            }
-            SubscriberMessage::Nack(nack) => {
-                self.is_answer(nack.bundle.digest) && !self.was_said(nack)
-            }
-            SubscriberMessage::ServesRequests => !self.status.serves_requests,
-        }
-    }
-
-    /// `random` spreads the retries of many VMs.
+    /// Returns what VMs answered that they had not answered before. `random` spreads the retries of many instances.
     pub(crate) fn on_message(
         &mut self,
         message: SubscriberMessage,
         random: u32,
         now: Now,
-    ) -> Result<(), Violation> {
-        if !self.is_news(&message) && !self.answers_again(&message) {
-            return Ok(());
-        }
+    ) -> Result<Vec<VmReport>, Violation> {
         match message {
-            SubscriberMessage::Hello(_) => return Err(Violation::SecondHello),
-            SubscriberMessage::Ack(bundle) => self.on_ack(bundle, now),
-            SubscriberMessage::Nack(nack) => self.on_nack(nack, random, now),
-            SubscriberMessage::ServesRequests => {
-                self.status.serves_requests = true;
-                self.status_changed = true;
+            SubscriberMessage::Hello(_) => Err(Violation::SecondHello),
+            SubscriberMessage::Report(report) => self.on_report(report, random, now),
+            SubscriberMessage::ChunkTaken(taken) => {
+                self.on_chunk_taken(taken, now).map(|()| Vec::new())
             }
-            SubscriberMessage::ChunkTaken(taken) => self.on_chunk_taken(taken, now)?,
-        }
-        Ok(())
-    }
-
-    /// Whether the newest bundle is one that was refused here for ever, in another file: with other signatures, which the
-    /// VM may well trust. A digest that was refused is not sent again on its stream, so that takes a new one.
-    pub(crate) fn is_signed_anew(&self) -> bool {
-        match (&self.refused, &self.newest) {
-            (Some(refused), Some(newest)) => {
-                refused.bundle.digest == newest.bundle.digest && !Arc::ptr_eq(refused, newest)
+            SubscriberMessage::Holdings(holdings) => {
+                self.on_holdings(holdings, random, now);
+                Ok(Vec::new())
             }
-            _ => false,
         }
     }
 
@@ -182,258 +189,206 @@ impl Session {
 
     /// When [`Session::on_retry`] is due.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
-        self.retries.at
+        self.retries.at()
     }
 
     pub(crate) fn on_retry(&mut self, now: Now) {
-        self.retries.at = None;
+        self.retries.end_pause();
         self.offer(now);
     }
 
     /// Whether [`Session::next_message`] would give one.
     pub(crate) fn has_message(&self) -> bool {
-        self.transfer.as_ref().is_some_and(Transfer::has_message)
+        self.owes_report_taken || self.transfer.as_ref().is_some_and(Transfer::has_message)
     }
 
     /// The next message for the VM, if its credit allows one.
     pub(crate) fn next_message(&mut self) -> Option<PusherMessage> {
-        self.transfer.as_mut().and_then(Transfer::next_message)
-    }
-
-    /// A bundle that was replaced is never offered again, and its bytes are long.
-    fn forget_replaced(&mut self) {
-        let newest = self.newest.as_ref().map(|newest| newest.bundle.digest);
-        let is_newest = |refused: &Arc<Publication>| Some(refused.bundle.digest) == newest;
-        self.refused = self.refused.take().filter(is_newest);
-    }
-
-    fn on_ack(&mut self, bundle: BundleId, now: Now) {
-        self.status.held = Some(bundle);
-        self.status_changed = true;
-        if self.is_answer(bundle.digest) {
-            self.retries.forget();
-            self.answer(
-                bundle.digest,
-                LastAnswer::Ack {
-                    revision: bundle.revision,
-                },
-                now,
-            );
+        if std::mem::take(&mut self.owes_report_taken) {
+            return Some(PusherMessage::ReportTaken);
         }
+        let transfer = self.transfer.as_mut()?;
+        transfer.next_message(&mut self.offers, &self.sections)
+    }
+
+    fn on_report(
+        &mut self,
+        report: Report,
+        random: u32,
+        now: Now,
+    ) -> Result<Vec<VmReport>, Violation> {
+        if self.owes_report_taken {
+            return Err(Violation::ReportInFlight);
+        }
+        let (answer, offer) = (self.answer_in(&report)?.clone(), report.offer);
+        let news = self.take_report(report, now)?;
+        self.owes_report_taken = true;
+        self.on_answer(answer, offer, random, now);
         self.offer(now);
+        Ok(news)
     }
 
-    fn on_nack(&mut self, nack: Nack, random: u32, now: Now) {
-        let Nack {
-            bundle: BundleId { revision, digest },
-            reason,
-            detail,
-            permanent,
-        } = nack;
-        if !self.is_answer(digest) {
-            return;
+    /// What the VM that holds the stream says in a report.
+    fn answer_in<'a>(&self, report: &'a Report) -> Result<&'a VmAnswer, Violation> {
+        let holder = self.subscriber.holder;
+        let holder = report.vms.iter().find(|vm| vm.vm == holder);
+        holder
+            .map(|holder| &holder.answer)
+            .ok_or(Violation::HolderUnreported)
+    }
+
+    fn take_report(&mut self, report: Report, now: Now) -> Result<Vec<VmReport>, Violation> {
+        if report.offer > self.offers {
+            return Err(Violation::NoSuchOffer {
+                number: report.offer,
+            });
         }
-        match self.transfer.take() {
-            Some(transfer) if permanent => self.refused = Some(transfer.publication),
-            Some(_) => self.retries.schedule(random, now.monotonic),
-            None => {}
+        let holder = self.subscriber.holder;
+        let serves = report.vms.iter().find(|vm| vm.vm == holder);
+        // What the VM serves it shares; it may have come from elsewhere.
+        let serves = serves.and_then(|vm| vm.held);
+        if serves.map(|serves| serves.revision) > self.held.map(|held| held.revision) {
+            self.held = serves;
         }
-        self.answer(
-            digest,
-            LastAnswer::Nack {
-                revision,
-                reason,
-                detail,
-            },
-            now,
-        );
-        self.offer(now);
+        Ok(self.vms.update(report, now))
     }
 
-    fn is_offered(&self, digest: Digest) -> bool {
-        self.transfer
-            .as_ref()
-            .is_some_and(|transfer| transfer.digest() == digest)
-    }
-
-    /// An answer to what was sent once more moves the stream on, even if it is the one that was given before.
-    fn answers_again(&self, message: &SubscriberMessage) -> bool {
-        match message {
-            SubscriberMessage::Nack(nack) => self.is_offered(nack.bundle.digest),
-            _ => false,
-        }
-    }
-
-    fn was_said(&self, nack: &Nack) -> bool {
-        let same = match &self.status.answer {
-            LastAnswer::Nack {
-                revision,
-                reason,
-                detail,
-            } => (*revision, reason, detail) == (nack.bundle.revision, &nack.reason, &nack.detail),
-            LastAnswer::Pending | LastAnswer::Ack { .. } => false,
+    /// An answer to an earlier offer is none to this one, even if it is of the same bundle.
+    fn on_answer(&mut self, answer: VmAnswer, offer: u32, random: u32, now: Now) {
+        let answers = |digest: Digest| {
+            let transfer = self.transfer.as_ref();
+            transfer.is_some_and(|transfer| transfer.is_offer(offer) && transfer.digest() == digest)
         };
-        same && self.answered == Some(nack.bundle.digest)
-    }
-
-    /// While a bundle is on its way, an answer to another one is a late one.
-    fn is_answer(&self, digest: Digest) -> bool {
-        self.transfer
-            .as_ref()
-            .is_none_or(|transfer| transfer.digest() == digest)
-    }
-
-    fn answer(&mut self, digest: Digest, answer: LastAnswer, now: Now) {
-        (self.transfer, self.silent_since) = (None, None);
-        if self.answered == Some(digest) && self.status.answer == answer {
-            return;
+        match answer {
+            VmAnswer::Pending => {}
+            VmAnswer::Ack(bundle) if answers(bundle.digest) => {
+                if let Some(transfer) = self.end_transfer() {
+                    self.held = Some(bundle);
+                    self.sections = Arc::clone(&transfer.publication().hashes);
+                }
+                self.retries.forget();
+            }
+            VmAnswer::Nack(nack) if answers(nack.bundle.digest) => match self.end_transfer() {
+                Some(transfer) if nack.permanent => {
+                    self.refused = Some(Arc::clone(transfer.publication()));
+                }
+                _ => self.retries.schedule(random, now.monotonic),
+            },
+            VmAnswer::Nack(nack) if offer == self.offers => self.on_late_refusal(&nack),
+            VmAnswer::Ack(bundle) => {
+                let abandoned = self
+                    .abandoned
+                    .take_if(|(digest, _)| *digest == bundle.digest);
+                if let Some((_, sections)) = abandoned {
+                    self.sections = sections;
+                }
+            }
+            VmAnswer::Nack(_) => {}
         }
-        self.answered = Some(digest);
-        self.status.answer = answer;
-        self.status.since_ms = now.wall_ms;
-        self.status_changed = true;
+    }
+
+    /// A VM that could not take the newest bundle for a while says now that it never will.
+    fn on_late_refusal(&mut self, nack: &Nack) {
+        let newest = self.newest.as_ref();
+        let newest = newest.filter(|newest| newest.bundle.digest == nack.bundle.digest);
+        if let Some(newest) = newest.filter(|_| nack.permanent && self.transfer.is_none()) {
+            self.refused = Some(Arc::clone(newest));
+        }
+    }
+
+    /// The first one of a publication is answered at once, further ones after pauses: whoever restates without end gets
+    /// no transfer without end.
+    fn on_holdings(&mut self, holdings: Holdings, random: u32, now: Now) {
+        self.state(holdings);
+        self.end_transfer();
+        if std::mem::replace(&mut self.began_anew, true) {
+            self.retries.schedule(random, now.monotonic);
+        }
+        self.offer(now);
+    }
+
+    fn state(&mut self, holdings: Holdings) {
+        let Holdings { held, mut sections } = holdings;
+        sections.sort_unstable();
+        self.held = held;
+        self.sections = sections.into();
     }
 
     /// Credit for a bundle that was abandoned says nothing.
     fn on_chunk_taken(&mut self, taken: ChunkTaken, now: Now) -> Result<(), Violation> {
-        match &mut self.transfer {
-            Some(transfer) if transfer.digest() == taken.digest => {
-                transfer.on_taken(taken.received)?;
-                self.silent_since = Some(now.monotonic);
-                Ok(())
-            }
-            _ => Ok(()),
+        if taken.offer > self.offers {
+            return Err(Violation::NoSuchOffer {
+                number: taken.offer,
+            });
         }
+        if let Some(transfer) = &mut self.transfer
+            && transfer.is_offer(taken.offer)
+        {
+            transfer.on_taken(taken)?;
+            self.silent_since = Some(now.monotonic);
+        }
+        Ok(())
     }
 
-    /// Starts sending the newest bundle, if the VM lacks it and has not refused it.
+    fn end_transfer(&mut self) -> Option<Transfer> {
+        self.silent_since = None;
+        self.transfer.take()
+    }
+
+    fn is_offered(&self, digest: Digest) -> bool {
+        let offered = self.transfer.as_ref();
+        offered.is_some_and(|transfer| transfer.digest() == digest)
+    }
+
+    /// A bundle that was replaced is never offered again, and its bytes are long.
+    fn forget_replaced(&mut self) {
+        let newest = self.newest.as_ref();
+        let is_newest =
+            |refused: &Arc<Publication>| newest.is_some_and(|newest| Arc::ptr_eq(refused, newest));
+        self.refused = self.refused.take().filter(is_newest);
+    }
+
+    /// Starts sending the newest bundle, if the instance lacks it and has not refused it. One that was signed anew waits
+    /// for the answer to the same bundle in its old file.
     fn offer(&mut self, now: Now) {
-        let Some(newest) = &self.newest else { return };
-        if self.is_offered(newest.bundle.digest) {
+        let Some(newest) = self.newest.clone() else {
+            return;
+        };
+        let bundle = newest.bundle;
+        if self.is_offered(bundle.digest) {
             return;
         }
-        self.transfer = None;
-        let silent_since = self.silent_since.take();
-        let digest = newest.bundle.digest;
-        let refused = self
-            .refused
-            .as_ref()
-            .is_some_and(|refused| refused.bundle.digest == digest);
-        if refused || self.retries.at.is_some() || !self.lacks(newest.bundle) {
+        let silent_since = self.silent_since;
+        if let Some(transfer) = self.end_transfer().filter(Transfer::was_offered) {
+            let sections = Arc::clone(&transfer.publication().hashes);
+            self.abandoned = Some((transfer.digest(), sections));
+        }
+        if self.retries.at().is_some() || self.is_refused(&newest) || !self.lacks(bundle) {
             return;
         }
-        self.transfer = Some(Transfer::new(Arc::clone(newest)));
+        self.transfer = Some(Transfer::new(newest));
         self.silent_since = silent_since.or(Some(now.monotonic));
-        // A bundle that is sent once more keeps the answer that tells why.
-        if self.answered != Some(digest) {
-            self.status.answer = LastAnswer::Pending;
-            self.status.since_ms = now.wall_ms;
-            self.status_changed = true;
-        }
+        self.vms.on_offer(bundle, now);
+    }
+
+    fn is_refused(&self, newest: &Arc<Publication>) -> bool {
+        let refused = self.refused.as_ref();
+        refused.is_some_and(|refused| Arc::ptr_eq(refused, newest))
+            || self.refused_before == Some(newest.bundle.digest)
     }
 
     /// One of the same revision with other contents is offered as well: the VM then says that the two conflict.
     fn lacks(&self, bundle: BundleId) -> bool {
-        self.status.held.is_none_or(|held| {
+        self.held.is_none_or(|held| {
             bundle.revision > held.revision
                 || (bundle.revision == held.revision && bundle.digest != held.digest)
         })
     }
 }
 
-impl Retries {
-    pub(crate) fn new(first: Duration, longest: Duration) -> Self {
-        Self {
-            first,
-            longest,
-            failures: 0,
-            at: None,
-        }
-    }
-
-    fn forget(&mut self) {
-        (self.failures, self.at) = (0, None);
-    }
-
-    /// Between half and all of a pause that doubles with each failure.
-    fn schedule(&mut self, random: u32, now: Instant) {
-        let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
-        let pause = self.first.saturating_mul(factor).min(self.longest);
-        let spread = f64::from(random) / f64::from(u32::MAX);
-        self.failures = self.failures.saturating_add(1);
-        self.at = Some(now + pause.mul_f64(0.5 + 0.5 * spread));
-    }
-}
-
-impl Transfer {
-    fn new(publication: Arc<Publication>) -> Self {
-        Self {
-            publication,
-            started: false,
-            sent: 0,
-            taken: 0,
-        }
-    }
-
-    fn digest(&self) -> Digest {
-        self.publication.bundle.digest
-    }
-
-    fn has_message(&self) -> bool {
-        let in_flight = (self.sent - self.taken).div_ceil(CHUNK_LEN_MAX);
-        !self.started
-            || (self.sent < self.publication.payload.len() && in_flight < CHUNKS_IN_FLIGHT_MAX)
-    }
-
-    fn next_message(&mut self) -> Option<PusherMessage> {
-        if !self.has_message() {
-            return None;
-        }
-        Some(if self.started {
-            PusherMessage::Chunk(self.next_chunk())
-        } else {
-            PusherMessage::Start(self.start())
-        })
-    }
-
-    fn start(&mut self) -> BundleStart {
-        self.started = true;
-        BundleStart {
-            bundle: self.publication.bundle,
-            total_len: offset(self.publication.payload.len()),
-        }
-    }
-
-    fn next_chunk(&mut self) -> BundleChunk {
-        let begin = self.sent;
-        self.sent = self.end_after(begin);
-        let data = self.publication.payload.slice(begin..self.sent);
-        BundleChunk {
-            digest: self.digest(),
-            offset: offset(begin),
-            data,
-        }
-    }
-
-    /// Where the chunk ends that begins there.
-    fn end_after(&self, begin: usize) -> usize {
-        self.publication.payload.len().min(begin + CHUNK_LEN_MAX)
-    }
-
-    /// Chunks are taken one by one, in order.
-    fn on_taken(&mut self, received: u32) -> Result<(), Violation> {
-        let end = self.end_after(self.taken);
-        if self.taken == self.sent || offset(end) != received {
-            return Err(Violation::NoSuchChunk { received });
-        }
-        self.taken = end;
-        Ok(())
-    }
-}
-
-/// A verified bundle is at most 32 MiB long.
-fn offset(len: usize) -> u32 {
-    u32::try_from(len).unwrap_or(u32::MAX)
+/// Neither signatures nor the sections' bytes are part of the digest: another file of the same bundle may be good.
+fn may_come_of_the_file(reason: &str) -> bool {
+    ["malformed", "bad-signature", "untrusted", "bad-hash"].contains(&reason)
 }
 
 #[cfg(test)]

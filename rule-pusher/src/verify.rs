@@ -1,17 +1,18 @@
 //! Whether filters would load a bundle, decided by the engine that they run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use bytes::Bytes;
 use ed25519_dalek::VerifyingKey;
 use riskgate_engine::{
     admission::{Admission, Mark, Refusal},
-    bundle::{Bundle, Manifest, Signature},
+    bundle::{self, Bundle, Manifest, Signature},
     ruleset::Ruleset,
     trust::{KeyError, TrustedKeys, key_id, signing_payload},
 };
-use riskgate_push_protocol::{BundleId, Digest};
+use riskgate_push_protocol::{BundleId, Digest, SectionHash};
 
-use crate::catalogue::{Publication, Topic};
+use crate::catalogue::{Publication, Section, Topic};
 
 /// Verifies bundles under a fixed set of trusted keys.
 #[derive(Debug)]
@@ -139,7 +140,7 @@ impl Verifier {
             now_s: now_ms / 1000,
             mark,
         };
-        let payload = admission.admit(file)?.bundle().without_detached();
+        let payload = Bytes::from(admission.admit(file)?.bundle().without_detached());
         let admitted = admission.admit(&payload)?;
         Ruleset::load(&admitted)?;
         let Manifest {
@@ -150,15 +151,41 @@ impl Verifier {
         } = *admitted.bundle().manifest();
         let digest = Digest(admitted.bundle().digest().0);
         let bundle = BundleId { revision, digest };
+        let sections = sections(admitted.bundle(), &payload);
+        let travel = sections.iter().filter(|section| !section.bytes.is_empty());
+        let mut hashes: Vec<SectionHash> = travel.map(|section| section.hash).collect();
+        hashes.sort_unstable();
         Ok(Publication {
             topic,
             bundle,
-            payload: payload.into(),
+            head: payload.slice(..head_len(admitted.bundle())),
+            sections,
+            hashes: hashes.into(),
+            payload,
             published_at_ms: now_ms,
             issued_at_s,
             expires_at_s,
         })
     }
+}
+
+/// The sections as parts of the payload, each different one once.
+fn sections(bundle: &Bundle<'_>, payload: &Bytes) -> Vec<Section> {
+    let mut known = HashSet::new();
+    let section = |section: &bundle::Section<'_>| {
+        let bytes = section.bytes.filter(|_| known.insert(section.hash));
+        Section {
+            hash: SectionHash(section.hash),
+            bytes: bytes.map_or_else(Bytes::new, |bytes| payload.slice_ref(bytes)),
+        }
+    };
+    bundle.sections().iter().map(section).collect()
+}
+
+fn head_len(bundle: &Bundle<'_>) -> usize {
+    64 + bundle.manifest_bytes().len()
+        + 96 * bundle.signatures().len()
+        + 40 * bundle.sections().len()
 }
 
 fn topic(manifest: &Manifest<'_>) -> Topic {

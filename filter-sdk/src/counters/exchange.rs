@@ -11,6 +11,8 @@ use std::fmt::Write as _;
 const TRIES: u32 = 4;
 /// At most so many blocks are read a tick.
 const BLOCKS_MAX: u32 = 256;
+/// No directory, index or block is longer, in bytes.
+const VALUE_LEN_MAX: usize = 1 << 20;
 /// No block is begun after so many bytes were read and written in a tick: about a millisecond.
 const BYTES_MAX: usize = 1 << 20;
 
@@ -130,7 +132,10 @@ impl<'e> Exchange<'e> {
         for _ in 0..TRIES {
             self.name(None, &"areas");
             let Buffers { name, value, .. } = &mut *self.buffers;
-            let version = self.around.host.shared_data_version(name, value)?;
+            let version = self
+                .around
+                .host
+                .shared_data_version(name, VALUE_LEN_MAX, value)?;
             let mut directory = version.map_or_else(Directory::default, |_| Directory::read(value));
             let area = match directory.claim(identity, now_s) {
                 Ok((area, false)) => return Ok(Some(area)),
@@ -166,7 +171,10 @@ impl<'e> Exchange<'e> {
             before,
             ..
         } = &mut *self.buffers;
-        let version = self.around.host.shared_data_version(name, value)?;
+        let version = self
+            .around
+            .host
+            .shared_data_version(name, VALUE_LEN_MAX, value)?;
         if version.is_some() && index::read(value, definition, blocks, before) {
             return Ok(());
         }
@@ -188,7 +196,10 @@ impl<'e> Exchange<'e> {
         let (definition, blocks) = (counter.table.definition(), counter.table.block_count());
         self.name(Some(area), &"index");
         let Buffers { name, value, .. } = &mut *self.buffers;
-        let version = self.around.host.shared_data_version(name, value)?;
+        let version = self
+            .around
+            .host
+            .shared_data_version(name, VALUE_LEN_MAX, value)?;
         Ok(
             version.is_some()
                 && index::read(value, definition, blocks, &mut counter.sharing.shared),
@@ -207,7 +218,10 @@ impl<'e> Exchange<'e> {
                 written,
                 ..
             } = &mut *self.buffers;
-            let version = self.around.host.shared_data_version(name, value)?;
+            let version = self
+                .around
+                .host
+                .shared_data_version(name, VALUE_LEN_MAX, value)?;
             self.bytes_left = self.bytes_left.saturating_sub(value.len());
             let is_block = version.is_some() && counter.table.join(block, value, slice).is_ok();
             if !is_block {
@@ -253,7 +267,10 @@ impl<'e> Exchange<'e> {
                 before,
                 after,
             } = &mut *self.buffers;
-            let version = self.around.host.shared_data_version(name, value)?;
+            let version = self
+                .around
+                .host
+                .shared_data_version(name, VALUE_LEN_MAX, value)?;
             let version = version.filter(|_| index::read(value, &definition, blocks, before));
             let Some(version) = version else {
                 counter.sharing.set_area(None);

@@ -3,7 +3,7 @@
 //! One record in shared data, written by compare-and-swap only. Who holds it renews it long before its deadline; past that
 //! it is anybody's. So a VM that trapped, hangs or is gone loses it by itself.
 
-use super::record::LeaseRecord;
+use super::record::{LeaseRecord, VALUE_LEN_MAX};
 use super::write_if;
 use crate::NS_PER_S;
 use crate::host::{Host, HostError};
@@ -74,7 +74,7 @@ impl Lease {
     ) -> Result<Holder, HostError> {
         let mut value = Vec::new();
         for _ in 0..TRIES {
-            let version = host.shared_data_version(&self.key, &mut value)?;
+            let version = host.shared_data_version(&self.key, VALUE_LEN_MAX, &mut value)?;
             let record = version.and_then(|_| LeaseRecord::read(&value));
             if let Some(other) = record.filter(|record| self.is_of_another(record, now_ns)) {
                 self.held = None;
@@ -113,7 +113,7 @@ impl Lease {
     pub fn release(&mut self, host: &dyn Host) {
         let mut value = Vec::new();
         // Where shared data fails, the lease runs out by itself.
-        if let Ok(Some(version)) = host.shared_data_version(&self.key, &mut value)
+        if let Ok(Some(version)) = host.shared_data_version(&self.key, VALUE_LEN_MAX, &mut value)
             && LeaseRecord::read(&value).is_some_and(|record| self.is_own(&record))
         {
             let _ = host.replace_shared_data(&self.key, &[], version);

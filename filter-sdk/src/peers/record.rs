@@ -3,6 +3,8 @@
 use crate::identity::Nonce;
 use riskgate_push_protocol::{VmId, VmReport};
 
+/// What is longer is no record, and is not even looked at, in bytes.
+pub(super) const VALUE_LEN_MAX: usize = 1 << 20;
 /// The lease's holder has no slot.
 const NO_SLOT: u8 = u8::MAX;
 

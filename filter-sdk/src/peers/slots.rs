@@ -3,7 +3,7 @@
 //! There are so many and no more, because neither a key of shared data nor a queue can be deleted. A slot whose VM was not
 //! heard of for a while is anybody's.
 
-use super::record::SlotRecord;
+use super::record::{SlotRecord, VALUE_LEN_MAX};
 use super::write_if;
 use crate::NS_PER_S;
 use crate::host::{Host, HostError};
@@ -190,7 +190,7 @@ impl Slots {
         };
         let key = self.key(own.slot);
         // Where shared data fails, the slot gets stale by itself.
-        if let Ok(Some(version)) = host.shared_data_version(&key, &mut self.value)
+        if let Ok(Some(version)) = host.shared_data_version(&key, VALUE_LEN_MAX, &mut self.value)
             && SlotRecord::read(&self.value).is_some_and(|held| held.nonce() == self.nonce)
         {
             let _ = host.replace_shared_data(&key, &[], version);
@@ -221,7 +221,7 @@ impl Slots {
     /// Writes a slot unless it is that of another VM that lives, and says whether it could.
     fn take(&mut self, host: &dyn Host, slot: u8, record: &SlotRecord) -> Result<bool, HostError> {
         let key = self.key(slot);
-        let version = host.shared_data_version(&key, &mut self.value)?;
+        let version = host.shared_data_version(&key, VALUE_LEN_MAX, &mut self.value)?;
         let held = version.and_then(|_| SlotRecord::read(&self.value));
         let is_taken = held
             .is_some_and(|held| held.nonce() != self.nonce && is_alive(&held, record.heartbeat_ns));
@@ -240,7 +240,7 @@ impl Slots {
     /// What stands in a slot: nothing ever did, or no record does.
     fn read(&mut self, host: &dyn Host, slot: u8) -> Result<Option<Option<SlotRecord>>, HostError> {
         let key = self.key(slot);
-        let version = host.shared_data_version(&key, &mut self.value)?;
+        let version = host.shared_data_version(&key, VALUE_LEN_MAX, &mut self.value)?;
         Ok(version.map(|_| SlotRecord::read(&self.value)))
     }
 

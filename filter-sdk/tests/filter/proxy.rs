@@ -186,6 +186,7 @@ impl Host for Proxy {
     fn shared_data_version(
         &self,
         key: &str,
+        max_len: usize,
         value: &mut Vec<u8>,
     ) -> Result<Option<Version>, HostError> {
         value.clear();
@@ -197,6 +198,9 @@ impl Host for Proxy {
         let Some((held, version)) = values.get(key) else {
             return Ok(None);
         };
+        if held.len() > max_len {
+            return Err(HostError::TooLong);
+        }
         value.extend(held);
         Ok(Version::new(*version))
     }
