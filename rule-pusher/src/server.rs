@@ -8,6 +8,7 @@ use riskgate_push_protocol::{
     v1::proto::push_service_server::PushServiceServer as PushServiceServerV1,
 };
 use tokio::{
+    net::{TcpListener, TcpSocket},
     sync::{Semaphore, watch},
     time,
 };
@@ -28,6 +29,10 @@ use crate::{
     v1::push_service::Subscriptions as SubscriptionsV1,
     verify::Verifier,
 };
+
+/// Connections that may wait to be accepted: after a restart all subscribers come at once. The operating system may
+/// hold the number down (`net.core.somaxconn`).
+const WAITING_CONNECTIONS_MAX: u32 = 4_096;
 
 /// Before the bytes of the longest piece: the field's number in one byte, and its length in four.
 const FIELD_HEADER_LEN: usize = 5;
@@ -199,12 +204,22 @@ impl Listener {
             return Err(ServerError::NotLoopback(addr));
         }
         let bind_error = |error| ServerError::Bind { addr, error };
-        let incoming = TcpIncoming::bind(addr)
-            .map_err(bind_error)?
-            .with_nodelay(Some(true));
+        let listener = listen(addr).map_err(bind_error)?;
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let addr = incoming.local_addr().map_err(bind_error)?;
         Ok(Self { incoming, addr })
     }
+}
+
+/// The address is free again at once after a restart.
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(WAITING_CONNECTIONS_MAX)
 }
 
 async fn told(mut stopping: watch::Receiver<bool>) {

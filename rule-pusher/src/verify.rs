@@ -158,7 +158,7 @@ impl Verifier {
         Ok(Publication {
             topic,
             bundle,
-            head: payload.slice(..head_len(admitted.bundle())),
+            head: admitted.bundle().head().to_bytes().into(),
             sections,
             hashes: hashes.into(),
             payload,
@@ -180,12 +180,6 @@ fn sections(bundle: &Bundle<'_>, payload: &Bytes) -> Vec<Section> {
         }
     };
     bundle.sections().iter().map(section).collect()
-}
-
-fn head_len(bundle: &Bundle<'_>) -> usize {
-    64 + bundle.manifest_bytes().len()
-        + 96 * bundle.signatures().len()
-        + 40 * bundle.sections().len()
 }
 
 fn topic(manifest: &Manifest<'_>) -> Topic {

@@ -1,4 +1,4 @@
-//! The service over real connections, with real signed bundles.
+//! Publishing and restarting, over real connections, with real signed bundles.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,233 +9,25 @@
 
 mod common;
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use common::{
     NOW_S,
     bundles::{TestBundle, good, key},
-    service::{PATIENCE, Pusher, Subscriber, hello},
+    service::Pusher,
+    subscriber::hello,
 };
-use riskgate_engine::{bundle::Bundle, trust::key_id};
+use riskgate_engine::{
+    bundle::{Bundle, Head},
+    trust::key_id,
+};
 use riskgate_push_protocol::{
-    BundleId, Digest, KeyId, LastAnswer, Nack, VmStatus,
-    limits::{BUNDLE_LEN_MAX, CHUNK_LEN_MAX, CHUNKS_IN_FLIGHT_MAX, PIECE_LEN_MAX},
+    KeyId,
+    limits::{BUNDLE_LEN_MAX, PIECE_LEN_MAX},
     proto::{self, admin_service_client::AdminServiceClient},
-    v1::{self, Hello, SubscriberMessage},
 };
 use riskgate_pusher::{client::ClientError, config::Config, store::Store};
 use tonic::{Code, Status, transport::Endpoint};
-
-/// Long enough to need credit.
-fn long(revision: u64) -> TestBundle {
-    TestBundle {
-        filler_len: 6 * CHUNK_LEN_MAX,
-        ..good(revision)
-    }
-}
-
-fn nack(bundle: BundleId, permanent: bool) -> SubscriberMessage {
-    let (reason, detail) = (
-        "too-new-engine".to_owned(),
-        "update riskgate here first".to_owned(),
-    );
-    SubscriberMessage::Nack(Nack {
-        bundle,
-        reason,
-        detail,
-        permanent,
-    })
-}
-
-fn acked(vm: &VmStatus, bundle: BundleId) -> bool {
-    vm.held == Some(bundle)
-        && vm.answer
-            == LastAnswer::Ack {
-                revision: bundle.revision,
-            }
-}
-
-#[tokio::test]
-async fn a_published_bundle_reaches_a_subscriber_and_its_ack_shows() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut pusher = Pusher::start(folder.path()).await;
-    let mut subscriber = pusher.subscribe(hello(1)).await;
-    pusher.status_when(|status| status.vms.len() == 1).await;
-    let file = long(1).build();
-    let published = pusher.admin.publish(&file).await.unwrap();
-    assert_eq!((published.subscribers, published.unchanged), (1, false));
-
-    let (start, received) = subscriber.receive().await;
-    assert_eq!(start.bundle, published.bundle);
-    assert_eq!(received, Bundle::parse(&file).unwrap().without_detached());
-    let status = pusher.status().await;
-    assert_eq!(
-        (status.vms[0].held, &status.vms[0].answer),
-        (None, &LastAnswer::Pending)
-    );
-
-    subscriber.send(SubscriberMessage::ServesRequests);
-    subscriber.send(SubscriberMessage::Ack(start.bundle));
-    let status = pusher
-        .status_when(|status| acked(&status.vms[0], published.bundle))
-        .await;
-    assert_eq!(status.vms[0].node, "sidecar-1");
-    assert!(status.vms[0].serves_requests);
-    assert_eq!(status.rulesets[0].bundle, published.bundle);
-    assert_eq!(
-        (status.rulesets[0].published_at_ms, status.now_ms),
-        (NOW_S * 1000, NOW_S * 1000)
-    );
-}
-
-#[tokio::test]
-async fn a_vm_is_listed_while_its_stream_is_open() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut pusher = Pusher::start(folder.path()).await;
-    let first = pusher.subscribe(hello(1)).await;
-    let second = pusher.subscribe(hello(2)).await;
-    pusher.status_when(|status| status.vms.len() == 2).await;
-    first.close();
-    let status = pusher.status_when(|status| status.vms.len() == 1).await;
-    assert_eq!(status.vms[0].vm, hello(2).vm);
-    second.close();
-    pusher.status_when(|status| status.vms.is_empty()).await;
-}
-
-#[tokio::test]
-async fn a_subscriber_gets_its_own_topic_only() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut pusher = Pusher::start(folder.path()).await;
-    let for_eu = TestBundle {
-        audience: Some("eu"),
-        ..good(7)
-    };
-    let of_another = TestBundle {
-        ruleset: "backoffice",
-        ..good(8)
-    };
-    pusher.publish(&of_another.build()).await;
-    let mut plain = pusher.subscribe(hello(1)).await;
-    let mut eu = pusher
-        .subscribe(Hello {
-            audience: Some("eu".to_owned()),
-            ..hello(2)
-        })
-        .await;
-    pusher.publish(&for_eu.build()).await;
-    pusher.publish(&good(3).build()).await;
-    assert_eq!(plain.accept().await.revision, 3);
-    assert_eq!(eu.accept().await.revision, 7);
-
-    let of_storefront = pusher.admin.status(Some("storefront")).await.unwrap();
-    assert_eq!(
-        (of_storefront.rulesets.len(), of_storefront.vms.len()),
-        (2, 2)
-    );
-    let of_backoffice = pusher.admin.status(Some("backoffice")).await.unwrap();
-    assert_eq!(
-        (of_backoffice.rulesets.len(), of_backoffice.vms.len()),
-        (1, 0)
-    );
-}
-
-#[tokio::test]
-async fn a_subscriber_that_holds_the_bundle_is_not_sent_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut pusher = Pusher::start(folder.path()).await;
-    let first = pusher.publish(&good(1).build()).await;
-    let mut subscriber = pusher
-        .subscribe(Hello {
-            held: Some(first),
-            ..hello(1)
-        })
-        .await;
-    pusher
-        .status_when(|status| status.vms.iter().any(|vm| acked(vm, first)))
-        .await;
-    let second = pusher.publish(&good(2).build()).await;
-    assert_eq!(subscriber.accept().await, second);
-}
-
-#[tokio::test]
-async fn a_subscriber_that_takes_nothing_gets_four_chunks() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut pusher = Pusher::start(folder.path()).await;
-    pusher.publish(&long(1).build()).await;
-    let mut subscriber = pusher.subscribe(hello(1)).await;
-    let start = subscriber.start().await;
-    let mut file = Vec::new();
-    for _ in 0..CHUNKS_IN_FLIGHT_MAX {
-        subscriber.chunk(start, &mut file).await;
-    }
-    subscriber.assert_quiet().await;
-    subscriber.take(start, CHUNK_LEN_MAX);
-    subscriber.chunk(start, &mut file).await;
-    assert_eq!(file.len(), 5 * CHUNK_LEN_MAX);
-    subscriber.assert_quiet().await;
-}
-
-#[tokio::test]
-async fn a_newer_bundle_takes_the_place_of_the_one_under_way() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut pusher = Pusher::start(folder.path()).await;
-    pusher.publish(&long(1).build()).await;
-    let mut subscriber = pusher.subscribe(hello(1)).await;
-    let start = subscriber.start().await;
-    let mut file = Vec::new();
-    for _ in 0..CHUNKS_IN_FLIGHT_MAX {
-        subscriber.chunk(start, &mut file).await;
-    }
-    let second = pusher.publish(&good(2).build()).await;
-    assert_eq!(subscriber.accept().await, second);
-    pusher
-        .status_when(|status| acked(&status.vms[0], second))
-        .await;
-}
-
-#[tokio::test]
-async fn a_bundle_refused_for_ever_is_not_sent_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut pusher = Pusher::start(folder.path()).await;
-    let first = pusher.publish(&good(1).build()).await;
-    let mut subscriber = pusher.subscribe(hello(1)).await;
-    subscriber.receive().await;
-    subscriber.send(nack(first, true));
-    let refused = |vm: &VmStatus| matches!(&vm.answer, LastAnswer::Nack { revision: 1, reason, .. } if reason == "too-new-engine");
-    pusher.status_when(|status| refused(&status.vms[0])).await;
-    // Publishing the same file once more changes nothing.
-    assert!(
-        pusher
-            .admin
-            .publish(&good(1).build())
-            .await
-            .unwrap()
-            .unchanged
-    );
-    subscriber.assert_quiet().await;
-    let second = pusher.publish(&good(2).build()).await;
-    assert_eq!(subscriber.accept().await, second);
-}
-
-#[tokio::test]
-async fn a_bundle_refused_for_now_is_sent_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = Config {
-        retry_first: Duration::from_millis(10),
-        ..Config::default()
-    };
-    let mut pusher = Pusher::start_with(folder.path(), &[1], config).await;
-    let first = pusher.publish(&good(1).build()).await;
-    let mut subscriber = pusher.subscribe(hello(1)).await;
-    for _ in 0..3 {
-        subscriber.receive().await;
-        subscriber.send(nack(first, false));
-    }
-    assert_eq!(subscriber.accept().await, first);
-    pusher
-        .status_when(|status| acked(&status.vms[0], first))
-        .await;
-}
 
 #[tokio::test]
 async fn a_restart_keeps_the_bundle_and_the_mark() {
@@ -299,28 +91,13 @@ async fn a_bundle_signed_anew_replaces_the_file_and_keeps_the_revision() {
     };
     let anew = pusher.admin.publish(&by_both.build()).await.unwrap();
     assert_eq!((anew.bundle, anew.unchanged), (by_old_key.bundle, false));
-    let (_, file) = pusher.subscribe(hello(1)).await.receive().await;
-    assert_eq!(Bundle::parse(&file).unwrap().signatures().len(), 2);
+    assert_eq!(served_signatures(&pusher).await, 2);
 }
 
-#[tokio::test]
-async fn a_refused_bundle_that_is_signed_anew_is_sent_on_a_new_stream() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut pusher = Pusher::start_with(folder.path(), &[1, 2], Config::default()).await;
-    let bundle = pusher.publish(&good(1).build()).await;
-    let mut subscriber = pusher.subscribe(hello(1)).await;
-    subscriber.receive().await;
-    subscriber.send(nack(bundle, true));
-    pusher
-        .status_when(|status| matches!(status.vms[0].answer, LastAnswer::Nack { .. }))
-        .await;
-    let by_new_key = TestBundle {
-        signers: vec![key(2)],
-        ..good(1)
-    };
-    assert_eq!(pusher.publish(&by_new_key.build()).await, bundle);
-    assert_eq!(subscriber.refusal().await.0, Code::Aborted);
-    assert_eq!(pusher.subscribe(hello(1)).await.accept().await, bundle);
+/// How many signatures the bundle has that filters get.
+async fn served_signatures(pusher: &Pusher) -> usize {
+    let offer = pusher.subscribe(hello(1)).await.receive().await;
+    Head::parse(&offer.head).unwrap().signatures().len()
 }
 
 #[tokio::test]
@@ -339,8 +116,7 @@ async fn a_publication_takes_no_signature_away() {
     let unknown = pusher.admin.publish(&by(&[1, 9]).build()).await.unwrap();
     assert!(unknown.unchanged);
     assert_eq!(unknown.signatures_left_out, [id(9)]);
-    let (_, file) = pusher.subscribe(hello(1)).await.receive().await;
-    assert_eq!(Bundle::parse(&file).unwrap().signatures().len(), 2);
+    assert_eq!(served_signatures(&pusher).await, 2);
     pusher.stop().await;
     assert_eq!(stored_files(folder.path()), [by(&[1, 2]).build()]);
     // Once its key is trusted, it counts.
@@ -559,196 +335,6 @@ async fn the_same_file_once_more_is_fine_and_changes_nothing() {
     assert_eq!(
         pusher.status().await.rulesets[0].published_at_ms,
         NOW_S * 1000
-    );
-}
-
-async fn refusal_of_stream(pusher: &Pusher, first: v1::proto::SubscriberMessage) -> (Code, String) {
-    let subscriber = pusher.open_stream().await;
-    subscriber.send_raw(first);
-    subscriber.refusal().await
-}
-
-#[tokio::test]
-async fn hostile_first_messages_end_the_stream() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut pusher = Pusher::start(folder.path()).await;
-    let bundle = pusher.publish(&good(1).build()).await;
-    let of_long_node = |len: usize| {
-        let v1::proto::SubscriberMessage { message } = SubscriberMessage::Hello(hello(1)).into();
-        let Some(v1::proto::subscriber_message::Message::Hello(mut hello)) = message else {
-            panic!("no hello")
-        };
-        hello.node = "n".repeat(len);
-        v1::proto::SubscriberMessage {
-            message: Some(v1::proto::subscriber_message::Message::Hello(hello)),
-        }
-    };
-    let cases = [
-        (
-            SubscriberMessage::Ack(bundle).into(),
-            Code::InvalidArgument,
-            "the first message is no hello",
-        ),
-        (
-            v1::proto::SubscriberMessage { message: None },
-            Code::InvalidArgument,
-            "the message is of no known kind",
-        ),
-        (
-            of_long_node(257),
-            Code::InvalidArgument,
-            "`hello.node` is 257 bytes long",
-        ),
-        (of_long_node(1 << 20), Code::OutOfRange, ""),
-    ];
-    for (first, code, sentence) in cases {
-        let (found, message) = refusal_of_stream(&pusher, first).await;
-        assert_eq!(found, code, "{message}");
-        assert!(
-            message.starts_with(sentence),
-            "{message:?} is not {sentence:?}"
-        );
-    }
-    assert_eq!(pusher.status().await.vms, []);
-}
-
-#[tokio::test]
-async fn a_stream_without_a_hello_is_closed_in_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = Config {
-        hello_timeout: Duration::from_millis(20),
-        ..Config::default()
-    };
-    let pusher = Pusher::start_with(folder.path(), &[1], config).await;
-    let (code, message) = pusher.open_stream().await.refusal().await;
-    assert_eq!(
-        (code, message.as_str()),
-        (Code::DeadlineExceeded, "no hello came within 20ms")
-    );
-}
-
-/// As a VM that trapped: Envoy reads on, and nobody answers.
-#[tokio::test]
-async fn a_subscriber_that_does_not_answer_is_closed_in_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = Config {
-        answer_timeout: Duration::from_millis(20),
-        ..Config::default()
-    };
-    let mut pusher = Pusher::start_with(folder.path(), &[1], config).await;
-    let subscriber = pusher.subscribe(hello(1)).await;
-    pusher.status_when(|status| status.vms.len() == 1).await;
-    pusher.publish(&good(1).build()).await;
-    assert_eq!(
-        subscriber.refusal().await,
-        (
-            Code::DeadlineExceeded,
-            "neither credit nor an answer came within 20ms; connect again".to_owned()
-        )
-    );
-}
-
-#[tokio::test]
-async fn a_subscriber_that_does_not_read_frees_its_seat() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = Config {
-        subscribers_max: 1,
-        answer_timeout: Duration::from_millis(20),
-        ..Config::default()
-    };
-    let mut pusher = Pusher::start_with(folder.path(), &[1], config).await;
-    pusher.publish(&long(1).build()).await;
-    let deaf = pusher.subscribe(hello(1)).await;
-    let next = async { while pusher.try_open_stream().await.is_err() {} };
-    tokio::time::timeout(PATIENCE, next)
-        .await
-        .expect("the seat is never free");
-    // Its connection was open all the time.
-    deaf.close();
-}
-
-#[tokio::test]
-async fn a_vm_that_holds_other_contents_of_the_revision_shows_as_such() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut pusher = Pusher::start(folder.path()).await;
-    let published = pusher.publish(&good(1).build()).await;
-    let other = BundleId {
-        digest: Digest([0xee; 32]),
-        ..published
-    };
-    let of_config = Hello {
-        held: Some(other),
-        ..hello(1)
-    };
-    let mut subscriber = pusher.subscribe(of_config).await;
-    assert_eq!(subscriber.receive().await.0.bundle, published);
-    subscriber.send(nack(published, true));
-    let refused = |vm: &VmStatus| matches!(vm.answer, LastAnswer::Nack { revision: 1, .. });
-    let status = pusher.status_when(|status| refused(&status.vms[0])).await;
-    assert_eq!(status.vms[0].held, Some(other));
-}
-
-async fn violation(pusher: &Pusher, message: SubscriberMessage) -> (Code, String) {
-    let mut subscriber: Subscriber = pusher.subscribe(hello(1)).await;
-    subscriber.start().await;
-    subscriber.send(message);
-    subscriber.refusal().await
-}
-
-#[tokio::test]
-async fn messages_out_of_place_end_the_stream() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut pusher = Pusher::start(folder.path()).await;
-    let bundle = pusher.publish(&good(1).build()).await;
-    let (code, message) = violation(&pusher, SubscriberMessage::Hello(hello(1))).await;
-    assert_eq!(
-        (code, message.as_str()),
-        (Code::InvalidArgument, "a second hello; a stream takes one")
-    );
-    let taken = riskgate_push_protocol::v1::ChunkTaken {
-        digest: bundle.digest,
-        received: 1,
-    };
-    let (code, message) = violation(&pusher, SubscriberMessage::ChunkTaken(taken)).await;
-    assert_eq!(code, Code::InvalidArgument);
-    assert!(message.starts_with("credit for 1 bytes"), "{message}");
-    pusher.status_when(|status| status.vms.is_empty()).await;
-}
-
-#[tokio::test]
-async fn one_subscriber_too_many_is_turned_away_until_a_seat_is_free() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = Config {
-        subscribers_max: 1,
-        ..Config::default()
-    };
-    let mut pusher = Pusher::start_with(folder.path(), &[1], config).await;
-    let first = pusher.subscribe(hello(1)).await;
-    pusher.status_when(|status| status.vms.len() == 1).await;
-    let refusal = pusher.try_open_stream().await.err().expect("a second seat");
-    assert_eq!(refusal.code(), Code::ResourceExhausted);
-    first.close();
-    pusher.status_when(|status| status.vms.is_empty()).await;
-    // The seat is given back right after the VM is no longer listed.
-    let next = async { while pusher.try_open_stream().await.is_err() {} };
-    tokio::time::timeout(PATIENCE, next)
-        .await
-        .expect("the seat is never free");
-}
-
-#[tokio::test]
-async fn a_stop_tells_the_subscribers() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut pusher = Pusher::start(folder.path()).await;
-    let subscriber = pusher.subscribe(hello(1)).await;
-    pusher.status_when(|status| status.vms.len() == 1).await;
-    let (refusal, ()) = tokio::join!(subscriber.refusal(), pusher.stop());
-    assert_eq!(
-        refusal,
-        (
-            Code::Unavailable,
-            "the pusher stops; connect again".to_owned()
-        )
     );
 }
 

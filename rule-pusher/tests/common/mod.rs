@@ -3,6 +3,7 @@
 
 pub(crate) mod bundles;
 pub(crate) mod service;
+pub(crate) mod subscriber;
 
 /// The time at which all tests happen; Unix time in seconds.
 pub(crate) const NOW_S: u64 = 1_795_000_000;
