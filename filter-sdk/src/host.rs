@@ -88,7 +88,8 @@ pub trait Host {
         max_len: usize,
         value: &mut Vec<u8>,
     ) -> Result<Option<Version>, HostError>;
-    /// Writes `value` under `key` if what is there is still that version; `false` if it is not.
+    /// Writes `value` under `key` if what is there is still that version, or nothing is there any more; `false` if it is
+    /// another one.
     fn replace_shared_data(
         &self,
         key: &str,

@@ -212,11 +212,13 @@ impl Host for Proxy {
         version: Version,
     ) -> Result<bool, HostError> {
         self.enter("replace_shared_data")?;
-        let is_same = self.shared_data.version(key) == Some(version.number());
-        if is_same {
+        let held = self.shared_data.version(key);
+        // As in Envoy, nothing is every version.
+        let may_write = held.is_none_or(|held| held == version.number());
+        if may_write {
             self.shared_data.set(key, value);
         }
-        Ok(is_same)
+        Ok(may_write)
     }
 
     fn register_queue(&self, name: &str) -> Result<u32, HostError> {
