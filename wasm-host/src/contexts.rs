@@ -1,13 +1,18 @@
 //! The contexts of a VM, and which of them acts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Contexts by id.
 #[derive(Debug, Default)]
 pub(crate) struct Contexts {
     /// Their parents; 0 is that of a root context.
     parents: BTreeMap<u32, u32>,
+    last_id: u32,
     acting: Acting,
+    /// Root contexts that were told to end and are not done yet.
+    draining: BTreeSet<u32>,
+    /// Root contexts that said that they are done, and have not been deleted yet.
+    finished: BTreeSet<u32>,
 }
 
 /// On whose behalf the VM makes its calls.
@@ -24,8 +29,20 @@ impl Contexts {
         self.parents.insert(id, parent);
     }
 
+    /// An id that no context has: as in Envoy, the next one.
+    pub(crate) fn allocate(&mut self) -> u32 {
+        loop {
+            self.last_id = self.last_id.wrapping_add(1).max(1);
+            if !self.parents.contains_key(&self.last_id) {
+                return self.last_id;
+            }
+        }
+    }
+
     pub(crate) fn delete(&mut self, id: u32) {
         self.parents.remove(&id);
+        self.draining.remove(&id);
+        self.finished.remove(&id);
     }
 
     /// Context 0 is the VM's own.
@@ -49,6 +66,21 @@ impl Contexts {
     /// The root context of the one that acts.
     pub(crate) fn acting_root(&self) -> u32 {
         self.root_of(self.acting())
+    }
+
+    /// A context that was told to end is not done yet.
+    pub(crate) fn drain(&mut self, id: u32) {
+        self.draining.insert(id);
+    }
+
+    /// A context says that it is done; `false` if it was not told to end.
+    pub(crate) fn finish(&mut self, id: u32) -> bool {
+        self.draining.remove(&id) && self.finished.insert(id)
+    }
+
+    /// A context that said that it is done, to be deleted.
+    pub(crate) fn take_finished(&mut self) -> Option<u32> {
+        self.finished.pop_first()
     }
 
     /// A callback of a context begins; what this returns ends it.

@@ -4,6 +4,8 @@ use crate::Status;
 use crate::proxy::Proxy;
 use wasmtime::{Caller, Extern, Memory, Val};
 
+const ALLOCATE: &str = "proxy_on_memory_allocate";
+
 /// A VM that is in a call to the host.
 pub(crate) struct Guest<'c, 'd> {
     caller: &'c mut Caller<'d, Proxy>,
@@ -90,8 +92,11 @@ impl<'c, 'd> Guest<'c, 'd> {
 
     /// As in Envoy, a module's `malloc` goes before `proxy_on_memory_allocate`, and null is a refusal.
     fn allocate(&mut self, len: u32) -> Answer<u32> {
+        if self.proxy().faults.next(ALLOCATE).is_some() {
+            return Err(Status::INVALID_MEMORY_ACCESS);
+        }
         let mut export = |name| self.caller.get_export(name).and_then(Extern::into_func);
-        let allocate = export("malloc").or_else(|| export("proxy_on_memory_allocate"));
+        let allocate = export("malloc").or_else(|| export(ALLOCATE));
         let allocate = allocate.and_then(|function| function.typed::<u32, u32>(&self.caller).ok());
         let allocate = allocate.ok_or(Status::INVALID_MEMORY_ACCESS)?;
         let data = allocate.call(&mut self.caller, len).unwrap_or_default();

@@ -5,12 +5,15 @@ use crate::fault::Fault;
 use crate::guest::{Answer, Guest};
 
 mod buffers;
-mod grpc;
+mod callouts;
 mod headers;
 mod metrics;
 mod properties;
 mod reply;
 mod shared;
+
+/// Critical.
+const LOG_LEVEL_MAX: u64 = 5;
 
 /// Does what a call asks for, or what was injected in its place.
 pub(crate) fn run(
@@ -55,7 +58,8 @@ fn buffer_slots(name: &str, args: &[u64]) -> Answer<(u64, u64)> {
         | ("proxy_get_header_map_pairs", &[_, data, len])
         | ("proxy_get_header_map_value", &[_, _, _, data, len])
         | ("proxy_get_property", &[_, _, data, len])
-        | ("proxy_dequeue_shared_queue", &[_, data, len])
+        | ("proxy_dequeue_shared_queue" | "proxy_get_status", &[_, data, len])
+        | ("proxy_call_foreign_function", &[_, _, _, _, data, len])
         | ("proxy_get_shared_data", &[_, _, data, len, _]) => Ok((data, len)),
         _ => Err(Status::UNIMPLEMENTED),
     }
@@ -69,7 +73,11 @@ fn give_number(guest: &mut Guest<'_, '_>, name: &str, args: &[u64], value: u64) 
         }
         (
             "proxy_define_metric"
+            | "proxy_grpc_call"
             | "proxy_grpc_stream"
+            | "proxy_http_call"
+            | "proxy_get_log_level"
+            | "proxy_get_header_map_size"
             | "proxy_register_shared_queue"
             | "proxy_resolve_shared_queue"
             | "proxy_get_shared_data",
@@ -82,6 +90,9 @@ fn give_number(guest: &mut Guest<'_, '_>, name: &str, args: &[u64], value: u64) 
 fn work(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
     match (name, args) {
         ("proxy_log", &[level, data, len]) => {
+            if level > LOG_LEVEL_MAX {
+                return Err(Status::BAD_ARGUMENT);
+            }
             let line = guest.read_text(data, len)?;
             guest.proxy().log.push((low_half(level), line));
             Ok(())
@@ -106,8 +117,40 @@ fn work(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
         (_, args) if name.contains("property") => properties::run(guest, name, args),
         (_, args) if name.contains("shared") => shared::run(guest, name, args),
         (_, args) if name.contains("metric") => metrics::run(guest, name, args),
-        (_, args) if name.contains("grpc") => grpc::run(guest, name, args),
+        (_, args) if name.contains("grpc") || name == "proxy_http_call" => {
+            callouts::run(guest, name, args)
+        }
+        ("proxy_get_log_level", &[at]) => {
+            let level = guest.proxy().log_level;
+            guest.write_u32(at, level)
+        }
+        ("proxy_get_status", &[code_at, data, len]) => {
+            let (code, message) = guest.proxy().incoming.status.clone();
+            guest.write_u32(code_at, code)?;
+            guest.give(&message, data, len)
+        }
+        ("proxy_done", &[]) => {
+            let contexts = &mut guest.proxy().contexts;
+            let root = contexts.acting();
+            contexts.finish(root).then_some(()).ok_or(Status::NOT_FOUND)
+        }
+        ("proxy_call_foreign_function", args) => call_foreign_function(guest, args),
         _ => reply::run(guest, name, args),
+    }
+}
+
+fn call_foreign_function(guest: &mut Guest<'_, '_>, args: &[u64]) -> Answer {
+    let &[name, name_len, argument, argument_len, data, len] = args else {
+        return Err(Status::UNIMPLEMENTED);
+    };
+    let name = guest.read_text(name, name_len)?;
+    let argument = guest.read(argument, argument_len)?;
+    let function = guest.proxy().foreign_functions.get_mut(&name);
+    let result = function.ok_or(Status::NOT_FOUND)?.call(&argument)?;
+    // Who does not want the result gives no place for it.
+    match (data, len) {
+        (0, 0) => Ok(()),
+        _ => guest.give(&result, data, len),
     }
 }
 

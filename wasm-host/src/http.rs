@@ -103,6 +103,30 @@ impl Vm {
         self.trailers("proxy_on_response_trailers", response, context_id, trailers)
     }
 
+    /// `proxy_on_request_metadata`, of HTTP/2. No call can read them.
+    ///
+    /// # Errors
+    ///
+    /// When the VM traps or has trapped.
+    pub fn request_metadata(&mut self, context_id: u32, count: u32) -> Result<(), Error> {
+        let callback = "proxy_on_request_metadata";
+        let ignored: Option<u32> = self.run(context_id, callback, (context_id, count))?;
+        self.action(ignored);
+        Ok(())
+    }
+
+    /// `proxy_on_response_metadata`, as [`Vm::request_metadata`].
+    ///
+    /// # Errors
+    ///
+    /// When the VM traps or has trapped.
+    pub fn response_metadata(&mut self, context_id: u32, count: u32) -> Result<(), Error> {
+        let callback = "proxy_on_response_metadata";
+        let ignored: Option<u32> = self.run(context_id, callback, (context_id, count))?;
+        self.action(ignored);
+        Ok(())
+    }
+
     fn headers(
         &mut self,
         callback: &str,
@@ -168,7 +192,7 @@ impl Vm {
     }
 
     /// What the VM said, unless it answered the exchange: then nothing goes on, whatever it said.
-    fn action(&mut self, result: Option<u32>) -> Action {
+    pub(crate) fn action(&mut self, result: Option<u32>) -> Action {
         let answered = std::mem::take(&mut self.proxy_mut().stop_iteration);
         match result {
             None | Some(0) if !answered => Action::Continue,

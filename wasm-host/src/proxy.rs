@@ -1,12 +1,16 @@
 //! What the proxy holds: everything that a test sets, and everything that the VM did.
 
+use crate::callout::{GrpcCall, GrpcStream, HttpCall, HttpResponse, Outgoing, Tokens};
 use crate::contexts::Contexts;
 use crate::fault::{Fault, Faults};
 use crate::http_stream::{Headers, HttpStream};
+use crate::memory::MemoryLimit;
+use crate::metric::Metric;
+use crate::random::Random;
 use crate::shared_data::SharedData;
 use crate::shared_queue::SharedQueues;
 use crate::timers::Timers;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A proxy that remembers, as one VM sees it.
 #[derive(Debug, Default)]
@@ -23,10 +27,18 @@ pub struct Proxy {
     pub shared_data: SharedData,
     /// What the VMs of a process share.
     pub shared_queues: SharedQueues,
-    /// By id, from 1.
+    /// In the order they were defined.
     pub metrics: Vec<Metric>,
+    /// The names of clusters that the VM may use as upstreams.
+    pub clusters: BTreeSet<Vec<u8>>,
+    /// In the order they were made.
+    pub http_calls: Vec<HttpCall>,
+    /// In the order they were made.
+    pub grpc_calls: Vec<GrpcCall>,
     /// In the order they were opened.
     pub grpc_streams: Vec<GrpcStream>,
+    /// What `proxy_get_log_level` answers: 0 (trace) to 5 (critical). All lines are kept whatever it is.
+    pub log_level: u32,
     /// Level and line, oldest first.
     pub log: Vec<(u32, String)>,
     /// The name of every call that the VM made, oldest first.
@@ -39,11 +51,16 @@ pub struct Proxy {
     /// The number of the VM in its process.
     pub(crate) number: usize,
     pub(crate) contexts: Contexts,
+    pub(crate) tokens: Tokens,
+    /// What nobody has answered yet.
+    pub(crate) outbox: VecDeque<Outgoing>,
+    pub(crate) foreign_functions: BTreeMap<String, ForeignFunction>,
     pub(crate) timers: Timers,
     pub(crate) incoming: Incoming,
     /// The VM answered the exchange, so that nothing of it goes on after this callback.
     pub(crate) stop_iteration: bool,
-    pub(crate) random_state: u64,
+    pub(crate) random: Random,
+    pub(crate) memory: MemoryLimit,
     pub(crate) faults: Faults,
 }
 
@@ -53,38 +70,34 @@ pub(crate) struct Incoming {
     pub(crate) plugin_configuration: Option<Vec<u8>>,
     pub(crate) grpc_message: Vec<u8>,
     pub(crate) grpc_initial_metadata: Headers,
+    pub(crate) grpc_trailing_metadata: Headers,
+    pub(crate) http_response: Option<HttpResponse>,
+    /// What `proxy_on_foreign_function` was told.
+    pub(crate) call_data: Vec<u8>,
+    /// Code and text of what `proxy_get_status` answers.
+    pub(crate) status: (u32, Vec<u8>),
 }
 
-/// A metric.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Metric {
-    /// Its name.
-    pub name: String,
-    /// Its value.
-    pub value: i64,
+/// What the proxy's own build offers beside the ABI.
+pub(crate) struct ForeignFunction(Box<Foreign>);
+
+type Foreign = dyn FnMut(&[u8]) -> Result<Vec<u8>, u32> + Send;
+
+impl ForeignFunction {
+    pub(crate) fn call(&mut self, argument: &[u8]) -> Result<Vec<u8>, u32> {
+        (self.0)(argument)
+    }
 }
 
-/// A gRPC stream that the VM opened.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct GrpcStream {
-    /// What the VM calls it by. As in Envoy, each root context counts for itself: 2, 4, 6, …
-    pub token: u32,
-    /// The root context that opened it, and gets its callbacks.
-    pub context_id: u32,
-    /// What the VM named as upstream.
-    pub upstream: Vec<u8>,
-    /// Service and method.
-    pub method: (String, String),
-    /// The metadata that the stream began with.
-    pub initial_metadata: Headers,
-    /// What the VM sent.
-    pub sent: Vec<Vec<u8>>,
-    /// Whether the VM cancelled it.
-    pub cancelled: bool,
+impl std::fmt::Debug for ForeignFunction {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("ForeignFunction")
+    }
 }
 
 impl Proxy {
-    /// Lets every use of a call go wrong.
+    /// Lets every use of a call go wrong. `proxy_on_memory_allocate` is the memory that the VM gives for what a call returns: a
+    /// status in its place is null.
     pub fn inject(&mut self, call: &str, fault: Fault) {
         self.faults.inject(call, 0, fault);
     }
@@ -94,9 +107,34 @@ impl Proxy {
         self.faults.inject(call, good, fault);
     }
 
+    /// The VM gets no more memory than this, 1 GiB by default. What it has already it keeps.
+    pub fn set_memory_limit_bytes(&mut self, max_bytes: usize) {
+        self.memory.max_bytes = max_bytes;
+    }
+
+    /// How much memory the VM has. It never shrinks.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory.bytes
+    }
+
+    /// How often the VM was refused more memory.
+    pub fn memory_refusals(&self) -> u64 {
+        self.memory.refusals
+    }
+
     /// Lets a call work again.
     pub fn heal(&mut self, call: &str) {
         self.faults.heal(call);
+    }
+
+    /// What `proxy_call_foreign_function` does under that name: it gets the argument, and answers a result or a status.
+    pub fn set_foreign_function(
+        &mut self,
+        name: &str,
+        function: impl FnMut(&[u8]) -> Result<Vec<u8>, u32> + Send + 'static,
+    ) {
+        let function = ForeignFunction(Box::new(function));
+        self.foreign_functions.insert(name.to_owned(), function);
     }
 
     /// The value of a metric; `None` if the VM never defined it.
@@ -117,21 +155,23 @@ impl Proxy {
         self.http_streams.entry(context_id).or_default()
     }
 
+    /// As in Envoy, a root context that goes resets what it opened.
+    pub(crate) fn reset_callouts(&mut self, root: u32) {
+        let streams = self.grpc_streams.iter_mut();
+        for stream in streams.filter(|stream| stream.context_id == root && stream.is_open()) {
+            stream.cancelled = true;
+            self.outbox.push_back(Outgoing::Cancelled(stream.token));
+        }
+        let calls = self.grpc_calls.iter_mut();
+        for call in calls.filter(|call| call.context_id == root && !call.cancelled) {
+            call.cancelled = true;
+            self.outbox.push_back(Outgoing::Cancelled(call.token));
+        }
+    }
+
     /// The exchange of the context that acts; `None` if that is a root context.
     pub(crate) fn acting_stream(&mut self) -> Option<&mut HttpStream> {
         let id = self.contexts.acting();
         self.http_streams.get_mut(&id)
-    }
-
-    /// The next bytes of a fixed sequence (SplitMix64): a test must be repeatable, not unpredictable.
-    pub(crate) fn random(&mut self, len: usize) -> Vec<u8> {
-        let next = || {
-            self.random_state = self.random_state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mixed =
-                (self.random_state ^ (self.random_state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            ((mixed ^ (mixed >> 31)) & 0xff) as u8
-        };
-        std::iter::repeat_with(next).take(len).collect()
     }
 }

@@ -13,6 +13,8 @@ struct Values {
     by_key: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
     /// Of the last write of any key.
     last_version: u32,
+    /// How many bytes of keys and values there may be.
+    max_bytes: Option<usize>,
 }
 
 impl SharedData {
@@ -31,6 +33,17 @@ impl SharedData {
         self.values().by_key.remove(key);
     }
 
+    /// From now on a write by a VM is [`Status::INTERNAL_FAILURE`] if keys and values would be longer than this together. Envoy
+    /// has no such limit but its memory.
+    pub fn set_limit_bytes(&self, max_bytes: Option<usize>) {
+        self.values().max_bytes = max_bytes;
+    }
+
+    /// How long keys and values are together.
+    pub fn bytes(&self) -> usize {
+        self.values().bytes()
+    }
+
     /// The keys, ascending.
     pub fn keys(&self) -> Vec<Vec<u8>> {
         self.values().by_key.keys().cloned().collect()
@@ -44,6 +57,9 @@ impl SharedData {
             Some((_, version)) if cas != 0 && cas != *version => return Err(Status::CAS_MISMATCH),
             _ => {}
         }
+        if values.has_no_room(key, value) {
+            return Err(Status::INTERNAL_FAILURE);
+        }
         values.write(key, value);
         Ok(())
     }
@@ -55,6 +71,20 @@ impl SharedData {
 }
 
 impl Values {
+    fn bytes(&self) -> usize {
+        let all = self.by_key.iter();
+        all.map(|(key, (value, _))| key.len() + value.len()).sum()
+    }
+
+    fn has_no_room(&self, key: &[u8], value: &[u8]) -> bool {
+        let Some(max_bytes) = self.max_bytes else {
+            return false;
+        };
+        let freed = self.by_key.get(key);
+        let freed = freed.map_or(0, |(value, _)| key.len() + value.len());
+        self.bytes() - freed + key.len() + value.len() > max_bytes
+    }
+
     /// As in Envoy, versions count up over all keys.
     fn write(&mut self, key: &[u8], value: &[u8]) {
         self.last_version = self.last_version.wrapping_add(1).max(1);
@@ -93,5 +123,19 @@ mod tests {
             let data = SharedData::default();
             assert_eq!(data.compare_and_set(b"k", b"1", cas), Ok(()), "{cas}");
         }
+    }
+
+    #[test]
+    fn a_limit_refuses_what_is_beyond_it() {
+        let data = SharedData::default();
+        data.set_limit_bytes(Some(4));
+        assert_eq!(data.compare_and_set(b"k", b"123", 0), Ok(()));
+        assert_eq!(data.compare_and_set(b"k", b"456", 0), Ok(()));
+        let refused = Err(Status::INTERNAL_FAILURE);
+        assert_eq!(data.compare_and_set(b"k", b"4567", 0), refused);
+        assert_eq!(data.compare_and_set(b"l", b"", 0), refused);
+        assert_eq!(data.bytes(), 4);
+        data.set_limit_bytes(None);
+        assert_eq!(data.compare_and_set(b"l", b"", 0), Ok(()));
     }
 }

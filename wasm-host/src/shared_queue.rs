@@ -92,9 +92,14 @@ impl SharedQueues {
         edit(&mut self.queues().events);
     }
 
-    /// Takes the oldest event.
-    pub(crate) fn next_event(&self) -> Option<QueueEvent> {
-        self.queues().events.pop_front()
+    /// The place of the oldest event of a VM.
+    pub(crate) fn next_of(&self, vm: usize) -> Option<usize> {
+        self.queues().events.iter().position(|event| event.vm == vm)
+    }
+
+    /// Takes an event.
+    pub(crate) fn take_event(&self, place: usize) -> Option<QueueEvent> {
+        self.queues().events.remove(place)
     }
 
     pub(crate) fn register(&self, vm_id: &str, name: &[u8], vm: usize, context_id: u32) -> u32 {
@@ -133,9 +138,9 @@ mod tests {
             context_id,
             token,
         };
-        assert_eq!(queues.next_event(), Some(event(0, 1)));
-        assert_eq!(queues.next_event(), Some(event(1, 7)));
-        assert_eq!(queues.next_event(), None);
+        assert_eq!(queues.take_event(0), Some(event(0, 1)));
+        assert_eq!(queues.take_event(0), Some(event(1, 7)));
+        assert_eq!(queues.take_event(0), None);
         assert_eq!(queues.dequeue(token), Ok(b"first".to_vec()));
         assert_eq!(queues.dequeue(token), Ok(b"second".to_vec()));
         assert_eq!(queues.dequeue(token), Err(Status::EMPTY));

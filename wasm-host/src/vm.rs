@@ -36,6 +36,9 @@ pub enum Error {
         /// What the VM's log and the trap say.
         reason: String,
     },
+    /// A million events came about without any time passing.
+    #[error("VMs wake each other for ever: a million events came about without any time passing")]
+    Endless,
     /// The VM trapped before.
     #[error("`{callback}` cannot run, because the VM trapped before")]
     Dead {
@@ -60,6 +63,7 @@ impl Vm {
             link(&mut linker, import.module(), import.name(), &import.ty())?;
         }
         let mut store = Store::new(&module.engine, proxy);
+        store.limiter(|proxy| &mut proxy.memory);
         let instance = linker
             .instantiate(&mut store, &module.module)
             .map_err(unusable)?;
@@ -154,14 +158,37 @@ impl Vm {
         self.tell(context_id, "proxy_on_queue_ready", (context_id, token))
     }
 
-    /// `proxy_on_done`; true if the module has no such callback.
+    /// `proxy_on_done`; true if the module has no such callback. One that is not done says so later by `proxy_done`, and
+    /// is deleted when the callback in which it does is over.
     ///
     /// # Errors
     ///
     /// When the VM traps or has trapped.
     pub fn done(&mut self, context_id: u32) -> Result<bool, Error> {
         let done: Option<u32> = self.run(context_id, "proxy_on_done", context_id)?;
-        Ok(done != Some(0))
+        let is_done = done != Some(0);
+        if !is_done {
+            self.proxy_mut().contexts.drain(context_id);
+        }
+        Ok(is_done)
+    }
+
+    /// `proxy_on_foreign_function`.
+    ///
+    /// # Errors
+    ///
+    /// When the VM traps or has trapped.
+    pub fn foreign_function(
+        &mut self,
+        context_id: u32,
+        function_id: u32,
+        data: &[u8],
+    ) -> Result<(), Error> {
+        self.proxy_mut().incoming.call_data = data.to_vec();
+        let params = (context_id, function_id, len_u32(data));
+        let told = self.tell(context_id, "proxy_on_foreign_function", params);
+        self.proxy_mut().incoming.call_data = Vec::new();
+        told
     }
 
     /// `proxy_on_log`: the context sees all headers and trailers of its exchange.
@@ -189,6 +216,7 @@ impl Vm {
         let proxy = self.proxy_mut();
         proxy.contexts.delete(context_id);
         proxy.timers.remove(context_id);
+        proxy.reset_callouts(context_id);
         deleted
     }
 
@@ -224,13 +252,17 @@ impl Vm {
         let result = function.call(&mut self.store, params);
         let proxy = self.proxy_mut();
         proxy.contexts.leave(before);
-        result.map(Some).map_err(|error| {
+        let result = result.map_err(|error| {
             self.dead = true;
             Error::Trap {
                 callback: callback.to_owned(),
                 reason: format!("{error:#}; last log line: {:?}", self.proxy().log.last()),
             }
-        })
+        })?;
+        while let Some(finished) = self.proxy_mut().contexts.take_finished() {
+            self.delete(finished)?;
+        }
+        Ok(Some(result))
     }
 }
 

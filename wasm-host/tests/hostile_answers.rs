@@ -75,7 +75,7 @@ fn requests(vm: &mut Vm, first_id: u32) -> Result<(), Error> {
 /// A stream that is used, misused and closed, and the wait for the next one.
 fn stream(vm: &mut Vm) -> Result<(), Error> {
     let opened = vm.proxy().grpc_streams.last();
-    let token = opened.map_or(2, |stream| stream.token);
+    let token = opened.map_or(6, |stream| stream.token);
     vm.grpc_initial_metadata(ROOT, token, Vec::new())?;
     vm.grpc_receive(ROOT, token, b"\xff\xff\xff")?;
     vm.grpc_receive(ROOT, token + 1, b"")?;
@@ -227,8 +227,8 @@ fn a_refused_request_stays_refused_when_the_answer_fails() {
 /// A token that is given out again while the filter's first stream of that token is only cancelled.
 #[test]
 fn a_token_that_is_given_twice_does_not_trap() {
-    let mut vm = connected(|vm| vm.proxy_mut().inject("proxy_grpc_stream", Fault::Number(2)));
-    vm.grpc_receive(ROOT, 2, b"\xff").unwrap();
+    let mut vm = connected(|vm| vm.proxy_mut().inject("proxy_grpc_stream", Fault::Number(6)));
+    vm.grpc_receive(ROOT, 6, b"\xff").unwrap();
     vm.tick(ROOT).unwrap();
     assert!(vm.proxy().grpc_streams[0].cancelled);
     for _ in 0..TICKS_UNTIL_CONNECTED {
@@ -243,7 +243,7 @@ fn a_stream_callback_inside_of_a_call_does_not_trap() {
     for (name, streams_closed) in [("proxy_on_grpc_close", 1), ("proxy_on_grpc_receive", 0)] {
         let callback = Fault::Callback {
             name: name.to_owned(),
-            args: vec![ROOT, 2, 14],
+            args: vec![ROOT, 6, 14],
         };
         let mut vm = connected(|vm| vm.proxy_mut().inject("proxy_grpc_send", callback));
         assert_eq!(vm.proxy().callback_results, [Some(0)], "{name}");

@@ -34,6 +34,9 @@ pub(crate) fn modules() -> Result<()> {
     step("build the example of a custom filter for wasm", || {
         module("riskgate-custom-filter")
     })?;
+    step("build the example of the wasm host for wasm", || {
+        module("riskgate-wasm-host-example")
+    })?;
     step("build the modules of the end-to-end tests for wasm", || {
         module("riskgate-neighbour")?;
         module("riskgate-trapping-filter")

@@ -11,9 +11,10 @@ use crate::{
     tidy, workspace,
 };
 
-/// The filter, and what benchmarks compare it with, link for wasm only, so every native step leaves them out. All of these
-/// name the same packages: another selection would unite other features and compile the dependencies once more.
-const NATIVE: [&str; 15] = [
+/// The filter, what benchmarks compare it with, and the example of the wasm host link for wasm only, so every native step
+/// leaves them out. All of these name the same packages: another selection would unite other features and compile the
+/// dependencies once more.
+const NATIVE: [&str; 17] = [
     "--workspace",
     "--exclude",
     "riskgate-filter",
@@ -25,6 +26,8 @@ const NATIVE: [&str; 15] = [
     "riskgate-empty-filter",
     "--exclude",
     "riskgate-engine-probe",
+    "--exclude",
+    "riskgate-wasm-host-example",
     "--exclude",
     "riskgate-neighbour",
     "--exclude",
@@ -67,6 +70,8 @@ fn lints_of_modules() -> Result<()> {
             "riskgate-empty-filter",
             "--package",
             "riskgate-engine-probe",
+            "--package",
+            "riskgate-wasm-host-example",
             "--package",
             "riskgate-neighbour",
             "--package",

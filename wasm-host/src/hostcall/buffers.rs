@@ -7,10 +7,14 @@ use crate::proxy::Proxy;
 
 const REQUEST_BODY: u64 = 0;
 const RESPONSE_BODY: u64 = 1;
+const DOWNSTREAM_DATA: u64 = 2;
+const UPSTREAM_DATA: u64 = 3;
+const HTTP_CALL_BODY: u64 = 4;
 const GRPC_MESSAGE: u64 = 5;
 const VM_CONFIGURATION: u64 = 6;
 const PLUGIN_CONFIGURATION: u64 = 7;
-const LAST_BUFFER: u64 = 8;
+const CALL_DATA: u64 = 8;
+const LAST_BUFFER: u64 = CALL_DATA;
 
 pub(super) fn run(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
     if args.first().is_none_or(|buffer| *buffer > LAST_BUFFER) {
@@ -39,16 +43,22 @@ pub(super) fn run(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer
     }
 }
 
-/// What a buffer holds now. As in Envoy, one that holds nothing is empty, but for the configuration, which is not found.
+/// What a buffer holds now. As in Envoy, one that holds nothing is empty, but for the configuration and the response to an
+/// HTTP call, which are not found.
 fn bytes(proxy: &mut Proxy, kind: u64) -> Answer<&[u8]> {
     match kind {
+        HTTP_CALL_BODY => {
+            let response = proxy.incoming.http_response.as_ref();
+            Ok(&response.ok_or(Status::NOT_FOUND)?.body)
+        }
+        CALL_DATA => Ok(&proxy.incoming.call_data),
         GRPC_MESSAGE => Ok(&proxy.incoming.grpc_message),
         VM_CONFIGURATION => Ok(&proxy.vm_configuration),
         PLUGIN_CONFIGURATION => {
             let configuration = proxy.incoming.plugin_configuration.as_deref();
             configuration.ok_or(Status::NOT_FOUND)
         }
-        REQUEST_BODY | RESPONSE_BODY => {
+        REQUEST_BODY | RESPONSE_BODY | DOWNSTREAM_DATA | UPSTREAM_DATA => {
             Ok(body(proxy, kind).map_or(&[], |message| message.body.as_slice()))
         }
         _ => Err(Status::NOT_FOUND),
@@ -59,8 +69,8 @@ fn bytes(proxy: &mut Proxy, kind: u64) -> Answer<&[u8]> {
 fn body(proxy: &mut Proxy, kind: u64) -> Option<&mut Message> {
     let stream = proxy.acting_stream()?;
     let message = match kind {
-        REQUEST_BODY => &mut stream.request,
-        RESPONSE_BODY => &mut stream.response,
+        REQUEST_BODY | DOWNSTREAM_DATA => &mut stream.request,
+        RESPONSE_BODY | UPSTREAM_DATA => &mut stream.response,
         _ => return None,
     };
     message.reach.body.then_some(message)

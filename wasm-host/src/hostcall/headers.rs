@@ -9,7 +9,10 @@ const REQUEST_TRAILERS: u64 = 1;
 const RESPONSE_HEADERS: u64 = 2;
 const RESPONSE_TRAILERS: u64 = 3;
 const GRPC_INITIAL_METADATA: u64 = 4;
-const LAST_MAP: u64 = 7;
+const GRPC_TRAILING_METADATA: u64 = 5;
+const HTTP_CALL_HEADERS: u64 = 6;
+const HTTP_CALL_TRAILERS: u64 = 7;
+const LAST_MAP: u64 = HTTP_CALL_TRAILERS;
 
 pub(super) fn run(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
     if args.first().is_none_or(|map| *map > LAST_MAP) {
@@ -77,8 +80,18 @@ fn lower_key(guest: &Guest<'_, '_>, key: u64, key_len: u64) -> Answer<Vec<u8>> {
 /// A map that is within reach of the context that acts.
 fn map<'g>(guest: &'g mut Guest<'_, '_>, kind: u64) -> Answer<&'g mut Headers> {
     let proxy = guest.proxy();
-    if kind == GRPC_INITIAL_METADATA {
-        return Ok(&mut proxy.incoming.grpc_initial_metadata);
+    match kind {
+        GRPC_INITIAL_METADATA => return Ok(&mut proxy.incoming.grpc_initial_metadata),
+        GRPC_TRAILING_METADATA => return Ok(&mut proxy.incoming.grpc_trailing_metadata),
+        HTTP_CALL_HEADERS | HTTP_CALL_TRAILERS => {
+            let response = proxy.incoming.http_response.as_mut();
+            let response = response.ok_or(Status::BAD_ARGUMENT)?;
+            return Ok(match kind {
+                HTTP_CALL_HEADERS => &mut response.headers,
+                _ => &mut response.trailers,
+            });
+        }
+        _ => {}
     }
     let stream = proxy.acting_stream().ok_or(Status::BAD_ARGUMENT)?;
     let within_reach = match kind {

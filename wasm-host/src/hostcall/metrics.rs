@@ -2,37 +2,45 @@
 
 use crate::Status;
 use crate::guest::{Answer, Guest};
-use crate::proxy::Metric;
+use crate::metric::{Metric, MetricKind};
 
 pub(super) fn run(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer {
     match (name, args) {
-        ("proxy_define_metric", &[_, data, len, at]) => {
+        ("proxy_define_metric", &[kind, data, len, at]) => {
             let name = guest.read_text(data, len)?;
-            let metrics = &mut guest.proxy().metrics;
-            let place = metrics
-                .iter()
-                .position(|metric| metric.name == name)
-                .unwrap_or_else(|| {
-                    metrics.push(Metric { name, value: 0 });
-                    metrics.len() - 1
-                });
-            guest.write_u32(at, super::len_u32(place + 1))
+            let kind = MetricKind::from_number(kind).ok_or(Status::BAD_ARGUMENT)?;
+            let id = define(&mut guest.proxy().metrics, kind, name);
+            guest.write_u32(at, id)
         }
         ("proxy_increment_metric", &[id, by]) => {
-            let metric = by_id(&mut guest.proxy().metrics, id)?;
-            metric.value = metric.value.saturating_add(by.cast_signed());
-            Ok(())
+            by_id(&mut guest.proxy().metrics, id)?.increment(by.cast_signed())
         }
         ("proxy_record_metric", &[id, value]) => {
-            by_id(&mut guest.proxy().metrics, id)?.value = value.cast_signed();
+            by_id(&mut guest.proxy().metrics, id)?.record(value);
             Ok(())
         }
         ("proxy_get_metric", &[id, at]) => {
-            let value = by_id(&mut guest.proxy().metrics, id)?.value;
+            let metric = by_id(&mut guest.proxy().metrics, id)?;
+            if metric.kind == MetricKind::Histogram {
+                return Err(Status::BAD_ARGUMENT);
+            }
+            let value = metric.value;
             guest.write(at, &value.to_le_bytes())
         }
         _ => Err(Status::UNIMPLEMENTED),
     }
+}
+
+/// The number of a metric: its place, from 1. Who defines one again gets the same.
+fn define(metrics: &mut Vec<Metric>, kind: MetricKind, name: String) -> u32 {
+    let held = metrics
+        .iter()
+        .position(|metric| metric.kind == kind && metric.name == name);
+    let place = held.unwrap_or_else(|| {
+        metrics.push(Metric::new(kind, name));
+        metrics.len() - 1
+    });
+    super::len_u32(place + 1)
 }
 
 fn by_id(metrics: &mut [Metric], id: u64) -> Answer<&mut Metric> {

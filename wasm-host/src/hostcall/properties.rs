@@ -11,7 +11,10 @@ pub(super) fn run(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer
             let id = proxy.contexts.acting();
             let stream = proxy.http_streams.get(&id);
             let own = stream.and_then(|stream| stream.properties.get(&path));
-            let value = own.or_else(|| proxy.properties.get(&path)).cloned();
+            // As in Envoy, what the VM set under a name of one part comes back; of more, the first would have to be known.
+            let set = stream.and_then(|stream| stream.set_properties.get(&path));
+            let set = set.filter(|_| !path.contains(&0));
+            let value = own.or_else(|| proxy.properties.get(&path)).or(set).cloned();
             guest.give(&value.ok_or(Status::NOT_FOUND)?, data, len)
         }
         ("proxy_set_property", &[path, path_len, value, value_len]) => {

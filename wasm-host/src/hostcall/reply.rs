@@ -44,11 +44,10 @@ pub(super) fn run(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer
             with_message(guest, kind, |message| message.continued = true);
             Ok(())
         }
-        ("proxy_close_stream", &[kind @ (REQUEST | RESPONSE)]) => {
+        ("proxy_close_stream", &[kind @ (REQUEST | RESPONSE | DOWNSTREAM | UPSTREAM)]) => {
             with_message(guest, kind, |message| message.closed = true);
             Ok(())
         }
-        ("proxy_close_stream", &[DOWNSTREAM | UPSTREAM]) => Ok(()),
         ("proxy_continue_stream" | "proxy_close_stream", _) => Err(Status::BAD_ARGUMENT),
         _ => Err(Status::UNIMPLEMENTED),
     }
@@ -58,7 +57,7 @@ pub(super) fn run(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer
 fn with_message(guest: &mut Guest<'_, '_>, kind: u64, act: impl FnOnce(&mut Message)) {
     let pick = |stream| -> &mut Message {
         let stream: &mut HttpStream = stream;
-        if kind == REQUEST {
+        if matches!(kind, REQUEST | DOWNSTREAM) {
             &mut stream.request
         } else {
             &mut stream.response
