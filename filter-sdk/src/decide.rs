@@ -363,6 +363,9 @@ impl Outbound<'_> {
         if let Some(rule) = verdict.rule() {
             decider.set_state("riskgate.rule", rule);
         }
+        if let Some(at_least) = verdict.band() {
+            self.set_number("riskgate.band", at_least);
+        }
         if verdict.is_scored() {
             self.set_number("riskgate.score", verdict.score());
         }

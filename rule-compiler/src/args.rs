@@ -18,42 +18,43 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+/// In the order of the work: `--help` lists them so.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Compile and sign a ruleset folder into a bundle.
-    Build(BuildArgs),
+    /// Make a ruleset to start from, with tests.
+    Init(InitArgs),
     /// Report what is wrong with a ruleset folder.
     Check(CheckArgs),
-    /// Print a script with which a shell completes commands and options.
-    Completions(CompletionsArgs),
+    /// Bring the YAML of rulesets into its usual form; comments stay.
+    Fmt(FmtArgs),
+    /// Run the tests of a ruleset folder.
+    Test(TestArgs),
+    /// Make a signing key.
+    Keygen(KeygenArgs),
+    /// Compile and sign a ruleset folder into a bundle.
+    Build(BuildArgs),
+    /// Add signatures to a bundle, or write what a key management service is to sign.
+    Sign(SignArgs),
+    /// Tell whether a filter would load a bundle.
+    Verify(VerifyArgs),
+    /// Show what a bundle holds, without asking who signed it.
+    Inspect(InspectArgs),
     /// Print the verdict of each request in a file.
     Eval(EvalArgs),
     /// Tell why a request gets its verdict, or what a diagnostic means and what to do about it.
     Explain(ExplainArgs),
-    /// Bring the YAML of rulesets into its usual form; comments stay.
-    Fmt(FmtArgs),
-    /// Make a ruleset to start from, with tests.
-    Init(InitArgs),
-    /// Show what a bundle holds, without asking who signed it.
-    Inspect(InspectArgs),
-    /// Make a signing key.
-    Keygen(KeygenArgs),
-    /// Write manual pages.
-    Man(ManArgs),
-    /// Bring the rules of an old bundle back, under a new and higher revision.
-    Rollback(RollbackArgs),
-    /// Print JSON Schemas of rule files, tests, requests and verdicts, for editors.
-    Schema(SchemaArgs),
-    /// Add signatures to a bundle, or write what a key management service is to sign.
-    Sign(SignArgs),
-    /// Run the tests of a ruleset folder.
-    Test(TestArgs),
     /// Tell what is different between two bundles or ruleset folders, with requests that are answered otherwise.
     Diff(DiffArgs),
     /// Decide recorded traffic, and tell what a bundle does with it, or does otherwise than another.
     Replay(ReplayArgs),
-    /// Tell whether a filter would load a bundle.
-    Verify(VerifyArgs),
+    /// Bring the rules of an old bundle back, under a new and higher revision.
+    Rollback(RollbackArgs),
+    /// Print JSON Schemas of rule files, tests, requests and verdicts, for editors.
+    Schema(SchemaArgs),
+    /// Print a script with which a shell completes commands and options.
+    Completions(CompletionsArgs),
+    /// Write manual pages.
+    Man(ManArgs),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -302,6 +303,10 @@ pub(crate) struct TestArgs {
     /// For people, for CI servers, or for programs.
     #[arg(long, value_enum, default_value_t = TestFormat::Human)]
     pub(crate) format: TestFormat,
+    /// Run the tests in the filter's module, as a proxy does, instead of in the engine alone.
+    #[cfg(feature = "wasm")]
+    #[arg(long, value_name = "FILTER.wasm", conflicts_with_all = ["coverage", "min_coverage"])]
+    pub(crate) wasm: Option<PathBuf>,
     /// Tell which rules and which parts of their conditions no test shows both ways.
     #[arg(long)]
     pub(crate) coverage: bool,

@@ -144,6 +144,25 @@ pub fn load_unverified(bytes: &[u8], at_s: Option<u64>) -> Result<LoadedRuleset,
     load_as_signed_by(&key, &bundle.with_signatures(vec![signature])?, at_s)
 }
 
+/// A bundle that never leaves the process, and the public key that it is signed by: for tools that run a filter on it.
+///
+/// # Errors
+///
+/// See [`BuildError`].
+pub fn throwaway_bundle(
+    ruleset: &Ruleset,
+    issued_at_s: u64,
+) -> Result<(Vec<u8>, [u8; 32]), BuildError> {
+    let key = SigningKey::from_bytes(&THROWAWAY_KEY);
+    let options = BuildOptions {
+        revision: 1,
+        issued_at_s,
+        audience: None,
+    };
+    let bytes = write(ruleset, &options, &key)?;
+    Ok((bytes, key.verifying_key().to_bytes()))
+}
+
 /// Signs bundles that never leave the process. Its public half is trusted by nobody else.
 const THROWAWAY_KEY: [u8; 32] = [7; 32];
 

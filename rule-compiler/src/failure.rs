@@ -11,8 +11,8 @@ use crate::output::tell;
 pub(crate) enum Failure {
     /// It did its work and found something: exit code 1. What was found is printed already, or is this sentence.
     Findings(Option<String>),
-    /// It could not do its work: exit code 2. There is nothing to say to a reader that went away.
-    Unable(Option<String>),
+    /// It could not do its work: exit code 2.
+    Unable(String),
 }
 
 impl Failure {
@@ -28,19 +28,22 @@ impl Failure {
 
     /// Usage or I/O.
     pub(crate) fn unable(message: impl Display) -> Failure {
-        Failure::Unable(Some(message.to_string()))
+        Failure::Unable(message.to_string())
     }
 
-    /// Standard output took no more: quiet when its reader went away, as other tools are.
-    pub(crate) fn output(error: &io::Error) -> Failure {
+    /// Standard output takes no more. A reader that went away has seen what it wanted, and changes nothing of how the command
+    /// ends.
+    pub(crate) fn output(error: &io::Error) -> Result<(), Failure> {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Failure::Unable(None),
-            _ => Failure::unable(format!("cannot write to standard output: {error}")),
+            io::ErrorKind::BrokenPipe => Ok(()),
+            _ => Err(Failure::unable(format!(
+                "cannot write to standard output: {error}"
+            ))),
         }
     }
 
     pub(crate) fn report(&self) {
-        if let Failure::Findings(Some(message)) | Failure::Unable(Some(message)) = self {
+        if let Failure::Findings(Some(message)) | Failure::Unable(message) = self {
             tell(&format!("error: {message}\n"));
         }
     }

@@ -19,7 +19,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum KeyFileError {
-    #[error("cannot read key `{}`: {source}", path.display())]
+    #[error("cannot read key `{}`: {source}; it must be a file that this user can read", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("cannot write key `{}`: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },

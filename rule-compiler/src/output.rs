@@ -10,17 +10,35 @@ use crate::failure::Failure;
 
 /// Reads a bundle; one over the format's limit is not read to its end.
 pub(crate) fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
+    read_bytes(path, "bundle", MAX_BUNDLE_LEN)
+}
+
+/// Reads a file of at most so many bytes, and one byte of a longer one; `what` is in it.
+pub(crate) fn read_bytes(path: &Path, what: &str, len_max: usize) -> Result<Vec<u8>, Failure> {
     let read = || -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        let limit = MAX_BUNDLE_LEN as u64 + 1;
         std::fs::File::open(path)?
-            .take(limit)
+            .take(len_max as u64 + 1)
             .read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    read().map_err(|error| {
-        Failure::unable(format!("cannot read bundle `{}`: {error}", path.display()))
-    })
+    read().map_err(|error| unreadable(path, what, &error))
+}
+
+/// A file that cannot be read; `what` should be in it.
+fn unreadable(path: &Path, what: &str, error: &io::Error) -> Failure {
+    let remedy = match (error.kind(), what) {
+        (io::ErrorKind::IsADirectory, "bundle") => {
+            "`rulec build` makes a bundle of a ruleset's folder"
+        }
+        (io::ErrorKind::IsADirectory, _) => "give a file, not a folder",
+        (io::ErrorKind::InvalidData, _) => "save it as UTF-8",
+        _ => "give a file that this user can read",
+    };
+    Failure::unable(format!(
+        "cannot read {what} `{}`: {error}; {remedy}",
+        path.display()
+    ))
 }
 
 /// Reads a text, from standard input for `-`; `what` is in it.
@@ -31,9 +49,7 @@ pub(crate) fn read_text(path: &Path, what: &str) -> Result<String, Failure> {
     } else {
         std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
     };
-    read.map_err(|error| {
-        Failure::unable(format!("cannot read {what} `{}`: {error}", path.display()))
-    })?;
+    read.map_err(|error| unreadable(path, what, &error))?;
     Ok(text)
 }
 
@@ -59,12 +75,12 @@ fn has_colours(is_terminal: bool, no_color: &OsStr, term: &OsStr) -> bool {
 
 /// Prints a line.
 pub(crate) fn print_line(out: &mut impl Write, line: &str) -> Result<(), Failure> {
-    writeln!(out, "{line}").map_err(|error| Failure::output(&error))
+    writeln!(out, "{line}").or_else(|error| Failure::output(&error))
 }
 
 /// Prints what is still in a buffer.
 pub(crate) fn flush(out: &mut impl Write) -> Result<(), Failure> {
-    out.flush().map_err(|error| Failure::output(&error))
+    out.flush().or_else(|error| Failure::output(&error))
 }
 
 #[cfg(test)]

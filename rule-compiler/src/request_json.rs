@@ -233,6 +233,12 @@ impl OwnedRequest {
         self.time_us
     }
 
+    /// Its body as it was sent, readable or not.
+    #[must_use]
+    pub fn body(&self) -> Option<&[u8]> {
+        self.body.as_deref()
+    }
+
     /// Calls `use_request` with the request as the engine takes it, at `time_us`.
     pub fn with<R>(&self, time_us: i64, use_request: impl FnOnce(&Request<'_>) -> R) -> R {
         let headers: Vec<(&[u8], &[u8])> = self

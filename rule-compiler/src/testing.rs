@@ -8,6 +8,8 @@ mod human;
 mod json;
 mod junit;
 mod model;
+#[cfg(feature = "wasm")]
+mod module;
 mod report;
 mod run;
 
@@ -16,5 +18,7 @@ pub use human::human;
 pub use json::json;
 pub use junit::junit;
 pub use model::{Case, Check, Expectation, Key, Place, START_US, Step};
+#[cfg(feature = "wasm")]
+pub use module::InModule;
 pub use report::{CaseReport, FailedStep, Mismatch, Report, Why};
 pub use run::{Decider, Known, Native, run};

@@ -87,6 +87,14 @@ impl<'a> Bundle<'a> {
                 length: bytes.len(),
             });
         }
+        // Of a file that is shorter than a header, too, its first bytes tell whether it was meant as a bundle.
+        if !bytes
+            .iter()
+            .zip(&FILE_MAGIC)
+            .all(|(byte, magic)| byte == magic)
+        {
+            return Err(BundleError::NotABundle);
+        }
         let mut cursor = Cursor::new(bytes, "file");
         let front = Front::read(&mut cursor)?;
         cursor.padding(padding_after(bytes.len() - cursor.len()))?;

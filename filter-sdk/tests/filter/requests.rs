@@ -80,6 +80,21 @@ fn an_allowed_request_carries_score_and_tags() {
 }
 
 #[test]
+fn a_score_band_is_named_where_it_decides() {
+    let banded = Spec {
+        more: "score_bands: [{ at_least: 5, then: deny }]\n",
+        ..RICH
+    };
+    let mut driver = Driver::new(&format!(r#","bundle":"{}""#, banded.base64()));
+    assert_eq!(driver.request("/scored", &[]), Flow::Answered);
+    assert_eq!(driver.state("riskgate.band").as_deref(), Some("5"));
+    assert_eq!(driver.state("riskgate.rule"), None);
+    assert_eq!(driver.request("/blocked", &[]), Flow::Answered);
+    assert_eq!(driver.state("riskgate.band"), None);
+    assert_eq!(driver.state("riskgate.rule").as_deref(), Some("block"));
+}
+
+#[test]
 fn a_shadowed_match_shows_what_would_have_been() {
     let mut driver = rich("");
     assert_eq!(driver.request("/", &[("x-shadow", b"1")]), Flow::Continue);

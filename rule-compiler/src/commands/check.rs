@@ -52,7 +52,7 @@ pub(crate) fn analyse(folder: &Path, attributes: Option<&Path>) -> Result<ir::Ru
         tell(&format!("{}\n", report.summary()));
     }
     let ruleset = analysis.ruleset.ok_or_else(Failure::findings)?;
-    tell(&notes(&ruleset));
+    tell(&approximations(&ruleset));
     Ok(ruleset)
 }
 
@@ -96,7 +96,7 @@ fn compile(analysis: &Analysis, args: &CheckArgs) -> (Vec<String>, Option<reckon
 fn human(report: &Report<'_>) -> Result<(), Failure> {
     tell(&report.analysis.report(is_colourful()));
     if let Some(ruleset) = &report.analysis.ruleset {
-        tell(&notes(ruleset));
+        tell(&(approximations(ruleset) + &counters(ruleset)));
     }
     if let Some(cost) = report.cost {
         print(&cost::table(cost))?;
@@ -112,11 +112,6 @@ fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     print_line(&mut out, text.trim_end())?;
     flush(&mut out)
-}
-
-/// What is no mistake, but good to know.
-fn notes(ruleset: &ir::Ruleset) -> String {
-    approximations(ruleset) + &counters(ruleset)
 }
 
 /// What counters take of a filter's memory, a line for each.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::args::EvalArgs;
 use crate::failure::Failure;
-use crate::output::{flush, print_line, read_bundle, read_text};
+use crate::output::{flush, print_line, read_bundle, read_text, tell};
 use crate::time::{now_s, parse_time_s};
 
 pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
@@ -25,6 +25,12 @@ pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
         Failure::finding(format!("cannot use `{}`: {error}", args.bundle.display()))
     })?;
     let requests = read_requests(&args.requests)?;
+    if requests.is_empty() {
+        tell(&format!(
+            "note: there is no request in `{}`; write one a line, such as {{\"path\":\"/\"}}\n",
+            args.requests.display()
+        ));
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     let default_us = i64::try_from(at_s.unwrap_or_else(now_s))
         .unwrap_or(i64::MAX)
@@ -63,8 +69,19 @@ fn read_requests(path: &Path) -> Result<Vec<OwnedRequest>, Failure> {
     lines
         .map(|(index, line)| {
             request_json::parse(line).map_err(|error| {
-                Failure::unable(format!("{}:{}: {error}", path.display(), index + 1))
+                let place = format!("{}:{}", path.display(), index + 1);
+                match spans_lines(&text) {
+                    true => Failure::unable(format!(
+                        "{place}: the request goes on in the next line; write each request on one line"
+                    )),
+                    false => Failure::unable(format!("{place}: {error}")),
+                }
             })
         })
         .collect()
+}
+
+/// Whether a text is one JSON value on several lines, which no request is.
+fn spans_lines(text: &str) -> bool {
+    text.trim().contains('\n') && serde_json::from_str::<Value>(text).is_ok()
 }

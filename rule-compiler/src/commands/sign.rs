@@ -123,7 +123,7 @@ fn write_payload(payload: &[u8], output: Option<&Path>) -> Result<(), Failure> {
         ));
     }
     out.write_all(payload)
-        .map_err(|error| Failure::output(&error))?;
+        .or_else(|error| Failure::output(&error))?;
     flush(&mut out)
 }
 

@@ -4,13 +4,16 @@ use std::path::Path;
 
 use riskgate_compiler::build::{ruleset_in_memory, traced_in_memory};
 use riskgate_compiler::explain::Texts;
+use riskgate_compiler::front::{self, ReadError};
+use riskgate_compiler::ir;
 use riskgate_compiler::testing::{self, Case, Coverage, Native, Report};
-use riskgate_compiler::{front, ir};
 use serde_json::Value;
 
 use super::check::analyse;
 use crate::args::{TestArgs, TestFormat};
 use crate::failure::Failure;
+#[cfg(feature = "wasm")]
+use crate::output::read_bytes;
 use crate::output::{flush, is_colourful, print_line, tell};
 
 pub(crate) fn run(args: &TestArgs) -> Result<(), Failure> {
@@ -39,6 +42,10 @@ fn run_tests(
     ruleset: &ir::Ruleset,
     args: &TestArgs,
 ) -> Result<(Report, Option<Coverage>), Failure> {
+    #[cfg(feature = "wasm")]
+    if let Some(path) = &args.wasm {
+        return Ok((run_in_module(cases, ruleset, path)?, None));
+    }
     if !args.coverage && args.min_coverage.is_none() {
         let loaded = ruleset_in_memory(ruleset).map_err(Failure::finding)?;
         let report = testing::run(cases, ruleset, &mut Native::new(&loaded));
@@ -52,6 +59,39 @@ fn run_tests(
     let mut native = Native::covering(&loaded, coverage);
     let report = testing::run(cases, ruleset, &mut native).map_err(Failure::unable)?;
     Ok((report, native.into_coverage()))
+}
+
+#[cfg(feature = "wasm")]
+const NOT_CHECKED: &str =
+    "not checked: a filter tells nobody the tags of a request that does not pass";
+
+/// A hundred times what the filter takes.
+#[cfg(feature = "wasm")]
+const MODULE_LEN_MAX: usize = 64 << 20;
+
+/// A run in a filter's module; what that does not show is told.
+#[cfg(feature = "wasm")]
+fn run_in_module(cases: &[Case], ruleset: &ir::Ruleset, path: &Path) -> Result<Report, Failure> {
+    let wasm = read_bytes(path, "module", MODULE_LEN_MAX)?;
+    let loaded = ruleset_in_memory(ruleset).map_err(Failure::finding)?;
+    let decider = testing::InModule::new(&wasm, ruleset, &loaded);
+    let mut decider = decider.map_err(|reason| {
+        Failure::unable(format!(
+            "cannot test in `{}`: {reason}; give the riskgate_filter.wasm of this version",
+            path.display()
+        ))
+    })?;
+    let report = testing::run(cases, ruleset, &mut decider).map_err(Failure::unable)?;
+    match report.untold_count() {
+        0 => {}
+        1 => tell(&format!(
+            "note: 1 expectation of `tags` was {NOT_CHECKED}\n"
+        )),
+        count => tell(&format!(
+            "note: {count} expectations of `tags` were {NOT_CHECKED}\n"
+        )),
+    }
+    Ok(report)
 }
 
 fn text(report: &Report, coverage: Option<&Coverage>, args: &TestArgs) -> Result<String, Failure> {
@@ -78,7 +118,11 @@ fn text(report: &Report, coverage: Option<&Coverage>, args: &TestArgs) -> Result
 
 /// All tests of a ruleset; every diagnostic is printed.
 fn read(folder: &Path, ruleset: &ir::Ruleset) -> Result<Vec<Case>, Failure> {
-    let files = front::read_tests(folder).map_err(Failure::unable)?;
+    let files = front::read_tests(folder).map_err(|error| match error {
+        // The files can be read; one of them has a mistake in its name.
+        ReadError::MisnamedTest { .. } => Failure::finding(error),
+        _ => Failure::unable(error),
+    })?;
     let analysis = front::analyse_tests(&files, ruleset, folder);
     tell(&analysis.report(is_colourful()));
     analysis.tests.ok_or_else(Failure::findings)

@@ -663,6 +663,15 @@ codes! {
     ///
     /// Delete one of them, or change its priority or its condition.
     Overruled = 112 Warning,
+    /// A condition without quotes that goes on, it seems, behind ` #`. There a comment begins in YAML, so this rule matches every
+    /// POST request:
+    ///
+    /// ```yaml
+    /// when: request.method == "POST" # && request.url_path.urlDecodeAll().normalizePath() == "/login"
+    /// ```
+    ///
+    /// Delete the `#`, or what follows it; a comment that begins with another word is not warned of.
+    CutCondition = 113 Warning,
     /// A counter that no rule compares. Filters count for it all the same, in memory of its own.
     ///
     /// ```yaml

@@ -8,7 +8,7 @@ use super::{
     environment::Environment,
     fields::{Fields, optional},
     limits::{MAX_COUNTER_MEMORY, MAX_COUNTER_PARTS, MAX_COUNTERS, MAX_REQUEST_ATOMS},
-    name,
+    lint, name,
     text::did_you_mean,
     when,
     yaml::{Entry, Node},
@@ -154,7 +154,9 @@ impl Context<'_> {
     }
 
     fn count_when(&mut self, node: &Node, environment: &mut Environment) -> Option<Condition> {
-        let condition = when::read(self, node, environment)?.condition;
+        let when = when::read(self, node, environment)?;
+        lint::count_when(self, &when);
+        let condition = when.condition;
         let (mut of_request, mut of_response): (Vec<&Atom>, bool) = (Vec::new(), false);
         for atom in condition.atoms() {
             if atom.attribute.base.is_of_response() {

@@ -170,10 +170,8 @@ impl Context<'_> {
             || !digits.bytes().all(|byte| byte.is_ascii_digit())
         {
             let message = format!("{what} is a whole number, not {}", quoted(&scalar.text));
-            self.report(
-                self.diagnostic(Code::WrongShape, &node.range, message)
-                    .help("write digits without quotes"),
-            );
+            let diagnostic = self.diagnostic(Code::WrongShape, &node.range, message);
+            self.report(diagnostic.help(whole_number_instead(scalar)));
             return None;
         }
         let number = scalar
@@ -247,5 +245,19 @@ impl Context<'_> {
             );
         }
         None
+    }
+}
+
+/// What to write in place of a scalar that is no whole number.
+fn whole_number_instead(scalar: &Scalar) -> String {
+    if scalar.style != Style::Plain && scalar.text.parse::<i64>().is_ok() {
+        return "leave the quotes out".to_owned();
+    }
+    match scalar.text.parse::<f64>() {
+        Ok(number) if number.fract() != 0.0 && number.abs() < 1e15 => {
+            let below = number.floor() as i64;
+            format!("there are no fractions: write {below} or {}", below + 1)
+        }
+        _ => "write digits, such as 10".to_owned(),
     }
 }

@@ -3,6 +3,7 @@
 mod absent;
 mod always_checked;
 mod approximate;
+mod cut;
 mod fold;
 mod many_values;
 mod normal;
@@ -39,16 +40,23 @@ pub(crate) struct Subject<'s, 'n> {
 
 /// Warns of what is odd about one rule.
 pub(crate) fn rule(cx: &mut Context<'_>, subject: &Subject<'_, '_>) {
+    cut::cut_condition(cx, subject.when);
     many_values::allow_trusts_many_values(cx, subject.when, subject.then);
     if truth::constant(cx, subject) {
         return;
     }
     truth::over_for_good(cx, subject);
     always_checked::always_checked(cx, subject.node, &fold(subject.when.condition.clone()));
-    normal::not_normalised(cx, subject);
+    normal::not_normalised(cx, subject.when, Effect::of(subject.then));
     normal::joined_headers(cx, subject);
     absent::only_negated(cx, subject);
     approximate::admits_strangers(cx, subject);
+}
+
+/// Warns of what is odd about a counter's `count_when`: whom it counts is nearer to being refused.
+pub(crate) fn count_when(cx: &mut Context<'_>, when: &When<'_>) {
+    cut::cut_condition(cx, when);
+    normal::not_normalised(cx, when, Effect::Refuses);
 }
 
 /// What a match of a rule means for the client.
@@ -105,6 +113,6 @@ fn about_tests(
     let diagnostic = cx.diagnostic(code, &range, message(written));
     Some(match places.len() {
         1 => diagnostic,
-        count => diagnostic.note(format!("{count} tests of this rule are like that")),
+        count => diagnostic.note(format!("{count} tests of this condition are like that")),
     })
 }

@@ -18,6 +18,8 @@ pub(crate) struct When<'n> {
     pub(crate) condition: Condition,
     /// The places of its atoms, in the order in which they stand in it.
     pub(crate) atoms: Vec<Place<'n>>,
+    /// The expressions that it consists of.
+    pub(crate) expressions: Vec<&'n Node>,
 }
 
 /// Reads a rule's `when`.
@@ -26,20 +28,26 @@ pub(crate) fn read<'n>(
     node: &'n Node,
     environment: &mut Environment,
 ) -> Option<When<'n>> {
-    let mut atoms = Vec::new();
+    let (mut atoms, mut expressions) = (Vec::new(), Vec::new());
     let mut reader = Reader {
         cx,
         environment,
         atoms: &mut atoms,
+        expressions: &mut expressions,
     };
     let condition = reader.condition(node, 0)?;
-    Some(When { condition, atoms })
+    Some(When {
+        condition,
+        atoms,
+        expressions,
+    })
 }
 
 struct Reader<'r, 'a, 'n> {
     cx: &'r mut Context<'a>,
     environment: &'r mut Environment,
     atoms: &'r mut Vec<Place<'n>>,
+    expressions: &'r mut Vec<&'n Node>,
 }
 
 impl<'n> Reader<'_, '_, 'n> {
@@ -54,6 +62,7 @@ impl<'n> Reader<'_, '_, 'n> {
         }
         match &node.kind {
             Kind::Scalar(scalar) if !node.is_null() => {
+                self.expressions.push(node);
                 check::expression(self.cx, node, scalar, self.environment, self.atoms)
             }
             Kind::Mapping(entries) => match entries.as_slice() {

@@ -24,6 +24,8 @@ pub struct CaseReport {
     pub place: Place,
     /// How many requests were decided.
     pub request_count: u64,
+    /// How many expectations were of a key that the decider does not show, and so not checked.
+    pub untold_count: u64,
     /// Nothing if it passed.
     pub failures: Vec<FailedStep>,
 }
@@ -81,6 +83,7 @@ impl CaseReport {
             name: case.name.clone(),
             place: case.place.clone(),
             request_count: 0,
+            untold_count: 0,
             failures: Vec::new(),
         }
     }
@@ -103,6 +106,12 @@ impl Report {
     #[must_use]
     pub fn request_count(&self) -> u64 {
         self.cases.iter().map(|case| case.request_count).sum()
+    }
+
+    /// How many expectations were not checked, because the decider does not show their keys.
+    #[must_use]
+    pub fn untold_count(&self) -> u64 {
+        self.cases.iter().map(|case| case.untold_count).sum()
     }
 
     /// The result in one line.

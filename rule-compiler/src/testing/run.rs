@@ -4,7 +4,7 @@ use riskgate_engine::ruleset::Ruleset as LoadedRuleset;
 use serde_json::Value;
 
 use super::coverage::Coverage;
-use super::model::{Case, Expectation, Key, START_US, Step};
+use super::model::{Case, Check, Expectation, Key, START_US, Step};
 use super::report::{CaseReport, FailedStep, Mismatch, Report, Why};
 use crate::ir;
 use crate::request_json::OwnedRequest;
@@ -130,6 +130,7 @@ fn run_case(
                 .decide(&step.request, clock_us)
                 .map_err(|error| format!("{}: {error}", step.place))?;
             report.request_count += 1;
+            report.untold_count += untold(step, &known);
             if let Some(found) = judge(step, &known, ruleset, clock_us) {
                 match &mut failed {
                     Some(failed) => failed.failed_count += 1,
@@ -169,6 +170,13 @@ fn judge(step: &Step, known: &Known, ruleset: &ir::Ruleset, at_us: i64) -> Optio
         verdict: known.clone(),
         mismatches,
     })
+}
+
+/// How many expectations are of what the decider does not show.
+fn untold(step: &Step, known: &Known) -> u64 {
+    let checks = step.expect.iter().flat_map(|expected| &expected.checks);
+    let is_told = |check: &&Check| known.iter().any(|(key, _)| *key == check.key);
+    checks.filter(|check| !is_told(check)).count() as u64
 }
 
 fn mismatches(expectation: &Expectation, known: &Known) -> Vec<Mismatch> {

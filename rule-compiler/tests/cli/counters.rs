@@ -175,6 +175,9 @@ fn check_and_inspect_say_what_is_counted() {
         assert!(check.stderr.contains(&note), "{}", check.stderr);
     }
     check.expect(0, "shop: 3 rules, no errors");
+    // Who builds often need not be told each time.
+    let built = workshop.build("again.bundle", "--revision 1");
+    assert!(!built.stderr.contains("note:"), "{}", built.stderr);
     let report = workshop.run("check shop --format json").expect(0, "");
     let report: Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["counters"][2]["window_ms"], 300_000);

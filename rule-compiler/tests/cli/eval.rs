@@ -35,7 +35,8 @@ fn a_file_says_the_same_as_standard_input() {
         .expect(0, "");
     assert_eq!(from_file, eval(&workshop, requests).expect(0, ""));
     assert_eq!(from_file.lines().count(), 2);
-    assert_eq!(eval(&workshop, "").expect(0, ""), "");
+    let nothing = "note: there is no request in `-`; write one a line";
+    assert_eq!(eval(&workshop, "\n \n").expect(0, nothing), "");
 }
 
 #[test]
@@ -263,6 +264,7 @@ fn replies_are_shown_on_demand() {
 fn errors() {
     let workshop = Workshop::furnished();
     workshop.write("empty.bundle", "");
+    workshop.write("request.json", "{\n  \"path\": \"/\"\n}\n");
     workshop.write("latin1.jsonl", b"{\"path\":\"/\xe9\"}\n");
     let cases = [
         ("eval shop.bundle", 2, "--requests"),
@@ -280,7 +282,32 @@ fn errors() {
         (
             "eval shop.bundle --requests latin1.jsonl",
             2,
-            "cannot read requests `latin1.jsonl`",
+            "valid UTF-8; save it as UTF-8",
+        ),
+        (
+            "eval shop --requests -",
+            2,
+            "cannot read bundle `shop`: Is a directory (os error 21); `rulec build` makes a bundle of a ruleset's folder",
+        ),
+        (
+            "eval shop.bundle --requests shop",
+            2,
+            "Is a directory (os error 21); give a file, not a folder",
+        ),
+        (
+            "verify shop.bundle --trust shop",
+            2,
+            "cannot read key `shop`: Is a directory (os error 21); it must be a file",
+        ),
+        (
+            "eval request.json --requests -",
+            1,
+            "not a riskgate bundle; build one with `rulec build`",
+        ),
+        (
+            "eval shop.bundle --requests request.json",
+            2,
+            "request.json:1: the request goes on in the next line; write each request on one line",
         ),
         (
             "eval shop.bundle --requests - --at noon",

@@ -19,6 +19,8 @@ mod fmt;
 mod init;
 mod inspect;
 mod keygen;
+#[cfg(feature = "wasm")]
+mod module;
 mod output;
 mod readme;
 mod replay;

@@ -146,7 +146,7 @@ fn what_cannot_be_read_is_told_with_its_place() {
     workshop.write("shop/tests/more.yaml", "");
     workshop
         .run("test shop")
-        .expect(2, "shop/tests/more.yaml is not read; name it X.test.yaml");
+        .expect(1, "shop/tests/more.yaml is not read; name it X.test.yaml");
     workshop.write(
         "shop/broken.rules.yaml",
         "rules: [{ id: x, when: nonsense, then: deny }]",

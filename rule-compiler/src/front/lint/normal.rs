@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     diagnostic::Code,
-    front::{check::Place, context::Context},
-    ir::{Atom, Base, Test, Transform, View},
+    front::{check::Place, context::Context, when::When},
+    ir::{Atom, Attribute, Base, Test, Transform, View},
 };
 
 /// Headers of which Envoy joins repeated ones with a comma before the filter sees them.
@@ -20,18 +20,17 @@ const JOINED: [&str; 5] = [
 ];
 
 /// Warns of tests of what a client wrote, where what the upstream makes of it is meant.
-pub(super) fn not_normalised(cx: &mut Context<'_>, subject: &Subject<'_, '_>) {
-    let effect = Effect::of(subject.then);
-    let tests = tests(subject.when);
-    let found: Vec<(&Place<'_>, Trick)> = tests
+pub(super) fn not_normalised(cx: &mut Context<'_>, when: &When<'_>, effect: Effect) {
+    let tests = tests(when);
+    let found: Vec<(&Tested<'_, '_>, Trick)> = tests
         .iter()
-        .filter_map(|tested| Some((tested.place, trick(tested, effect)?)))
+        .filter_map(|tested| Some((tested, trick(tested, effect)?)))
         .collect();
-    let Some((_, trick)) = found.first() else {
+    let Some((first, trick)) = found.first() else {
         return;
     };
-    let (example, remedy) = (trick.example(), trick.remedy());
-    let places: Vec<&Place<'_>> = found.iter().map(|(place, _)| *place).collect();
+    let (example, remedy) = (trick.example(first), trick.remedy());
+    let places: Vec<&Place<'_>> = found.iter().map(|(tested, _)| tested.place).collect();
     let message =
         |written: &str| format!("`{written}` is tested as the client wrote it: {example}");
     if let Some(diagnostic) = about_tests(cx, Code::NotNormalised, &places, message) {
@@ -78,6 +77,8 @@ pub(super) fn joined_headers(cx: &mut Context<'_>, subject: &Subject<'_, '_>) {
 enum Trick {
     /// Percent-encoding, dots and slashes in a path.
     Path,
+    /// Dots that lead out of a folder.
+    Folder,
     /// Percent-encoding.
     Encoding,
     /// Capital letters and ports in a host.
@@ -87,9 +88,48 @@ enum Trick {
 }
 
 impl Trick {
-    fn example(self) -> &'static str {
+    /// What a client writes instead of a value that is tested for.
+    fn example(self, tested: &Tested<'_, '_>) -> String {
+        let Atom { attribute, test } = tested.atom;
+        let word = literals(test).iter().find_map(|literal| shown(literal));
+        let Some(word) = word else {
+            return self.general_example().to_owned();
+        };
+        let is_decoded = is_decoded(attribute);
         match self {
-            Self::Path => "`/a/../%61dmin//` is another text and may be the same resource",
+            Self::Folder => format!(
+                "`{}/../` starts alike and leads out of it",
+                word.trim_end_matches('/')
+            ),
+            Self::Path if is_decoded => {
+                format!("`/.{word}` is another text than `{word}` and may be the same resource")
+            }
+            Self::Path => format!(
+                "`{}` is another text than `{word}` and may be the same resource",
+                encoded(word)
+            ),
+            Self::Encoding => format!(
+                "`{}` is another text than `{word}` and may mean the same",
+                encoded(word)
+            ),
+            Self::Host => format!(
+                "`{}:443` is another text than `{word}` and the same host",
+                word.to_ascii_uppercase()
+            ),
+            Self::Case => format!(
+                "`{}` is another text than `{word}` and may mean the same",
+                word.to_ascii_uppercase()
+            ),
+        }
+    }
+
+    /// For a test that shows no value.
+    fn general_example(self) -> &'static str {
+        match self {
+            Self::Path => {
+                "`/a/../%61dmin//` is another text than `/admin` and may be the same resource"
+            }
+            Self::Folder => "`/open/../` starts like `/open/` and leads out of it",
             Self::Encoding => "`%61` is another text than `a` and may mean the same",
             Self::Host => "`EXAMPLE.com:443` is another text than `example.com` and the same host",
             Self::Case => "capital letters are another text and may mean the same",
@@ -98,7 +138,7 @@ impl Trick {
 
     fn remedy(self) -> &'static str {
         match self {
-            Self::Path => {
+            Self::Path | Self::Folder => {
                 "add `.urlDecodeAll().normalizePath()` before the test; if the proxy normalises paths, suppress this with that reason"
             }
             Self::Encoding => "add `.urlDecodeAll()` before the test",
@@ -115,7 +155,7 @@ fn trick(tested: &Tested<'_, '_>, effect: Effect) -> Option<Trick> {
         return None;
     }
     let has = |wanted: &[Transform]| attribute.transforms.iter().any(|it| wanted.contains(it));
-    let is_decoded = has(&[Transform::UrlDecode, Transform::UrlDecodeAll]);
+    let is_decoded = is_decoded(attribute);
     let is_normal = has(&[Transform::NormalizePath]);
     let is_lower = has(&[Transform::LowerAscii]);
     match (&attribute.base, aim) {
@@ -126,7 +166,7 @@ fn trick(tested: &Tested<'_, '_>, effect: Effect) -> Option<Trick> {
         // What only starts like an open folder may lead out of it.
         (Base::Path | Base::UrlPath, Aim::Feign) => (matches!(test, Test::StartsWith(_))
             && !(is_decoded && is_normal))
-            .then_some(Trick::Path),
+            .then_some(Trick::Folder),
         (Base::Query, Aim::Dodge) if !is_decoded => Some(Trick::Encoding),
         (Base::Host, Aim::Dodge) if !is_lower => Some(Trick::Host),
         (Base::Query | Base::Param(_) | Base::Cookie(_), Aim::Dodge) => {
@@ -134,6 +174,33 @@ fn trick(tested: &Tested<'_, '_>, effect: Effect) -> Option<Trick> {
         }
         _ => None,
     }
+}
+
+fn is_decoded(attribute: &Attribute) -> bool {
+    let mut transforms = attribute.transforms.iter();
+    transforms.any(|it| matches!(it, Transform::UrlDecode | Transform::UrlDecodeAll))
+}
+
+/// A literal that fits into a sentence and can be written otherwise.
+fn shown(literal: &[u8]) -> Option<&str> {
+    const SHOWN_MAX: usize = 40;
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'`';
+    let fits = literal.len() <= SHOWN_MAX && literal.iter().all(is_plain);
+    let word = str::from_utf8(literal).ok().filter(|_| fits)?;
+    word.bytes()
+        .any(|byte| byte.is_ascii_alphabetic())
+        .then_some(word)
+}
+
+/// A word with its first letter percent-encoded.
+fn encoded(word: &str) -> String {
+    let letter = word.find(|character: char| character.is_ascii_alphabetic());
+    let Some((before, rest)) = letter.and_then(|place| word.split_at_checked(place)) else {
+        return word.to_owned();
+    };
+    let mut rest = rest.chars();
+    let letter = rest.next().map_or(0, u32::from);
+    format!("{before}%{letter:02X}{}", rest.as_str())
 }
 
 fn literals(test: &Test) -> &[Vec<u8>] {

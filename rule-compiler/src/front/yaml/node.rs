@@ -63,12 +63,17 @@ impl Node {
         matches!(&self.kind, Kind::Scalar(Scalar { text, style: Style::Plain }) if matches!(text.as_str(), "" | "~" | "null"))
     }
 
-    /// The text of a scalar.
-    pub(crate) fn scalar_text(&self) -> Option<&str> {
+    /// The scalar that it is, if it is one.
+    pub(crate) fn scalar(&self) -> Option<&Scalar> {
         match &self.kind {
-            Kind::Scalar(scalar) => Some(&scalar.text),
+            Kind::Scalar(scalar) => Some(scalar),
             _ => None,
         }
+    }
+
+    /// The text of a scalar.
+    pub(crate) fn scalar_text(&self) -> Option<&str> {
+        self.scalar().map(|scalar| scalar.text.as_str())
     }
 
     /// What it is, in an author's words.
