@@ -128,12 +128,14 @@ impl Pusher {
         wanted: impl Fn(&PusherStatus) -> bool,
     ) -> PusherStatus {
         let poll = async {
+            let mut pause = Duration::from_millis(5);
             loop {
                 let status = self.status().await;
                 if wanted(&status) {
                     return status;
                 }
-                time::sleep(Duration::from_millis(5)).await;
+                time::sleep(pause).await;
+                pause = Duration::from_millis(100).min(pause * 2);
             }
         };
         time::timeout(PATIENCE, poll)
