@@ -19,11 +19,12 @@ pub mod measure;
 pub mod model;
 pub mod plots;
 pub mod prepared;
-pub mod random;
 pub mod record;
 pub mod tables;
 pub mod wasm;
 pub mod workloads;
+
+pub use riskgate_e2e::random;
 
 use std::path::{Path, PathBuf};
 

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
@@ -28,13 +28,14 @@ const TOLD: usize = 20;
 /// Clients under way; dropped, they end.
 pub struct Load {
     shared: Arc<Shared>,
-    clients: Vec<JoinHandle<Tally>>,
+    clients: Vec<JoinHandle<()>>,
 }
 
 #[derive(Default)]
 struct Shared {
     ends: AtomicBool,
-    answers: AtomicU64,
+    expects_traps: AtomicBool,
+    tally: Mutex<Tally>,
     /// Lowest revision that any answer may name from now on.
     floor: AtomicU64,
 }
@@ -44,6 +45,8 @@ struct Shared {
 pub struct Tally {
     /// Answers that were the verdict of one revision, by it.
     pub by_revision: BTreeMap<u64, u64>,
+    /// Answers that Envoy gave because a VM had trapped, while that was expected.
+    pub trapped: u64,
     /// Answers that were not, or named a revision before the floor, and requests without an answer.
     pub violations: u64,
     /// The first of them, a sentence each.
@@ -66,7 +69,17 @@ impl Load {
 
     /// Answers so far.
     pub fn answers(&self) -> u64 {
-        self.shared.answers.load(Ordering::SeqCst)
+        self.shared.tally().answers()
+    }
+
+    /// What the clients got so far.
+    pub fn tally(&self) -> Tally {
+        self.shared.tally().clone()
+    }
+
+    /// Whether Envoy may answer 503 from now on because a VM has trapped.
+    pub fn expect_traps(&self, expected: bool) {
+        self.shared.expects_traps.store(expected, Ordering::SeqCst);
     }
 
     /// Waits until so many answers more have come.
@@ -85,12 +98,10 @@ impl Load {
     /// Ends the clients and returns what they got.
     pub fn finish(mut self) -> Result<Tally> {
         self.shared.ends.store(true, Ordering::SeqCst);
-        let mut total = Tally::default();
         for client in self.clients.drain(..) {
-            let tally = client.join().map_err(|_| anyhow!("a client panicked"))?;
-            total.add(tally);
+            client.join().map_err(|_| anyhow!("a client panicked"))?;
         }
-        Ok(total)
+        Ok(self.tally())
     }
 }
 
@@ -107,16 +118,19 @@ impl Drop for Load {
 impl Tally {
     /// All answers, right and wrong.
     pub fn answers(&self) -> u64 {
-        self.by_revision.values().sum::<u64>() + self.violations
+        self.by_revision.values().sum::<u64>() + self.trapped + self.violations
     }
 
-    fn add(&mut self, other: Tally) {
-        for (revision, answers) in other.by_revision {
-            *self.by_revision.entry(revision).or_default() += answers;
+    fn judge(&mut self, revision: Result<u64>, floor: u64) {
+        match revision {
+            Ok(revision) if revision < floor => {
+                self.violate(format!(
+                    "revision {revision} after {floor} served everywhere"
+                ));
+            }
+            Ok(revision) => *self.by_revision.entry(revision).or_default() += 1,
+            Err(error) => self.violate(format!("{error:#}")),
         }
-        self.violations += other.violations;
-        self.told.extend(other.told);
-        self.told.truncate(TOLD);
     }
 
     fn violate(&mut self, what: String) {
@@ -124,6 +138,12 @@ impl Tally {
         if self.told.len() < TOLD {
             self.told.push(what);
         }
+    }
+}
+
+impl Shared {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -145,30 +165,22 @@ impl Client {
         }
     }
 
-    fn run(mut self, shared: &Shared) -> Tally {
-        let mut tally = Tally::default();
+    fn run(mut self, shared: &Shared) {
         let mut number = 0;
         while !shared.ends.load(Ordering::SeqCst) {
             number += 1;
             let floor = shared.floor.load(Ordering::SeqCst);
-            match self.ask(number) {
-                Ok(revision) if revision < floor => {
-                    tally.violate(format!(
-                        "revision {revision} after {floor} served everywhere"
-                    ));
-                }
-                Ok(revision) => *tally.by_revision.entry(revision).or_default() += 1,
+            let traps = shared.expects_traps.load(Ordering::SeqCst);
+            let answer = self.send(number);
+            let mut tally = shared.tally();
+            match answer {
+                Ok(answer) if traps && is_of_a_trap(&answer) => tally.trapped += 1,
+                Ok(answer) => tally.judge(revision_of(number, &answer), floor),
                 Err(error) => tally.violate(format!("{error:#}")),
             }
-            shared.answers.fetch_add(1, Ordering::SeqCst);
+            drop(tally);
             thread::sleep(self.pause);
         }
-        tally
-    }
-
-    fn ask(&mut self, number: u64) -> Result<u64> {
-        let response = self.send(number)?;
-        revision_of(number, &response)
     }
 
     /// A server may close a connection that is idle just when a request is on its way: as every client does, this one then
@@ -199,4 +211,9 @@ impl Client {
         }
         Ok(response)
     }
+}
+
+/// Envoy answers so in place of a VM that has trapped; the filter's own refusals have a body.
+fn is_of_a_trap(answer: &Response) -> bool {
+    answer.status == 503 && answer.body.is_empty()
 }

@@ -56,6 +56,13 @@ impl Scenario {
         self.edit(move |text| text.replace(last, &more))
     }
 
+    /// Lets Envoy ask every second whether the push service is still there, not every 30.
+    #[must_use]
+    pub fn impatient(self) -> Self {
+        let (seldom, often) = ("interval: 30s, timeout: 5s", "interval: 1s, timeout: 1s");
+        self.edit(move |text| text.replace(seldom, often))
+    }
+
     /// The bootstrap. A word without a value is an error; a value that no word asks for is not.
     pub(crate) fn render(&self) -> Result<String> {
         let path = locate::root()

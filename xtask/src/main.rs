@@ -15,6 +15,7 @@ mod envoy;
 mod fuzz_diff;
 mod setup;
 mod shell;
+mod soak;
 mod test;
 mod tidy;
 mod workspace;
@@ -31,6 +32,8 @@ usage: cargo xtask VERB
                  with --quick a smoke run, into target/
   fuzz-diff      random rulesets and requests, the engine against the oracle; with --cases N (pairs, 100,000 if not
                  given), --seed S, and --only I for the one case that a report names
+  soak           random faults on a real Envoy under load, whose every verdict is checked; with --minutes M (10 if not
+                 given) and --seed S. A violation ends it with status 1, the seed and the folder of the logs
   tidy           dependency directions, paths that the docs name, function length
 ";
 
@@ -55,6 +58,7 @@ fn run(arguments: &[&str]) -> Result<()> {
         ["bench", options @ ..] => bench::run(options),
         ["setup"] => setup::run().map(drop),
         ["fuzz-diff", options @ ..] => fuzz_diff::run(options),
+        ["soak", options @ ..] => soak::run(options),
         ["tidy"] => tidy::run(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -86,7 +86,7 @@ impl Running {
         let relay = Relay::start(pusher.addresses().subscribers).unwrap();
         let scenario = streaming(&stage, &pusher)
             .set("PUSHER_PORT", relay.address().port())
-            .edit(impatient);
+            .impatient();
         let envoy = stage.envoy(scenario).unwrap();
         pusher.wait_for_acks(VMS, 1).unwrap();
         let load = Load::start(envoy.listener("direct").unwrap(), CLIENTS, PAUSE);
@@ -146,11 +146,4 @@ impl Running {
         assert!(tally.by_revision.contains_key(&self.revision), "{tally:?}");
         assert_eq!(self.envoy.metric("decisions.missing").unwrap(), 0);
     }
-}
-
-/// Envoy asks every second whether the other end is still there, not every 30.
-fn impatient(bootstrap: &str) -> String {
-    let (often, seldom) = ("interval: 1s, timeout: 1s", "interval: 30s, timeout: 5s");
-    assert!(bootstrap.contains(seldom));
-    bootstrap.replace(seldom, often)
 }

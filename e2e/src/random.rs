@@ -3,7 +3,7 @@
 /// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
 ///
 /// ```
-/// use riskgate_benches::random::Random;
+/// use riskgate_e2e::random::Random;
 ///
 /// let mut random = Random::new(7);
 /// assert!(random.below(10) < 10);
@@ -52,6 +52,10 @@ impl Random {
     /// # Panics
     ///
     /// If there is none.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "what comes out of `below` is below the length"
+    )]
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len())]
     }
