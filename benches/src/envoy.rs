@@ -25,6 +25,7 @@
 mod bootstrap;
 mod client;
 mod contender;
+pub mod hotload;
 mod lua;
 mod measure;
 mod process;

@@ -38,7 +38,7 @@ use crate::machine::Machine;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// `engine`, `wasm`, `envoy` or `build`.
+    /// `engine`, `wasm`, `envoy`, `hotload` or `build`.
     pub part: String,
     /// How much was run.
     pub run: Run,

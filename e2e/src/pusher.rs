@@ -22,6 +22,7 @@ use crate::{
 /// A running `rule-pusher serve`.
 pub struct Pusher {
     process: Process,
+    program: PathBuf,
     addresses: Addresses,
     folder: PathBuf,
     keys: Keys,
@@ -30,6 +31,7 @@ pub struct Pusher {
 
 /// A pusher that was killed. Its store is still there.
 pub struct KilledPusher {
+    program: PathBuf,
     addresses: Addresses,
     folder: PathBuf,
     keys: Keys,
@@ -47,22 +49,28 @@ pub struct Addresses {
 impl Pusher {
     /// Starts it on free ports with its store in `folder`; it takes bundles that `keys` signed.
     pub fn start(folder: &Path, keys: &Keys) -> Result<Self> {
+        Self::start_program(&locate::program("rule-pusher")?, folder, keys)
+    }
+
+    /// The same with another build of the program.
+    pub fn start_program(program: &Path, folder: &Path, keys: &Keys) -> Result<Self> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let free = Addresses {
             subscribers: any,
             admin: any,
         };
-        Self::start_at(folder, keys, free)
+        Self::start_at(program, folder, keys, free)
     }
 
-    fn start_at(folder: &Path, keys: &Keys, at: Addresses) -> Result<Self> {
-        let process = serve(folder, keys, at)?;
+    fn start_at(program: &Path, folder: &Path, keys: &Keys, at: Addresses) -> Result<Self> {
+        let process = serve(program, folder, keys, at)?;
         let addresses = wait::until("the pusher to be ready", || {
             process.check_alive()?;
             ready(&process.stdout()?)
         })?;
         Ok(Pusher {
             process,
+            program: program.to_owned(),
             addresses,
             folder: folder.to_owned(),
             keys: keys.clone(),
@@ -73,12 +81,14 @@ impl Pusher {
     /// Kills it, as a crash would.
     pub fn kill(self) -> KilledPusher {
         let Pusher {
+            program,
             addresses,
             folder,
             keys,
             ..
         } = self;
         KilledPusher {
+            program,
             addresses,
             folder,
             keys,
@@ -155,7 +165,7 @@ impl Pusher {
     }
 
     fn verb(&self, verb: &str) -> Result<Command> {
-        let mut command = Command::new(locate::program("rule-pusher")?);
+        let mut command = Command::new(&self.program);
         command
             .arg(verb)
             .arg("--to")
@@ -168,11 +178,12 @@ impl KilledPusher {
     /// Starts it again on the same ports and store.
     pub fn start(self) -> Result<Pusher> {
         let KilledPusher {
+            program,
             addresses,
             folder,
             keys,
         } = self;
-        let pusher = Pusher::start_at(&folder, &keys, addresses)?;
+        let pusher = Pusher::start_at(&program, &folder, &keys, addresses)?;
         let again = pusher.addresses;
         ensure!(
             again == addresses,
@@ -182,8 +193,8 @@ impl KilledPusher {
     }
 }
 
-fn serve(folder: &Path, keys: &Keys, at: Addresses) -> Result<Process> {
-    let mut command = Command::new(locate::program("rule-pusher")?);
+fn serve(program: &Path, folder: &Path, keys: &Keys, at: Addresses) -> Result<Process> {
+    let mut command = Command::new(program);
     command.arg("serve");
     command.arg("--subscribers").arg(at.subscribers.to_string());
     command.arg("--admin").arg(at.admin.to_string());

@@ -28,17 +28,19 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
         ["engine"] => engine(quick),
         ["wasm"] => wasm(quick),
         ["envoy"] => envoy(quick),
+        ["hotload"] => hotload(quick),
         ["build"] => rulec_build(quick),
         ["plot"] => plot(quick),
         [] => {
             engine(quick)?;
             wasm(quick)?;
             envoy(quick)?;
+            hotload(quick)?;
             rulec_build(quick)?;
             plot(quick)
         }
         _ => bail!(
-            "`{}` is no part of the benchmarks; give engine, wasm, envoy, build, plot, or none for all of them, and --quick \
+            "`{}` is no part of the benchmarks; give engine, wasm, envoy, hotload, build, plot, or none for all of them, and --quick \
              for a smoke run",
             parts.join(" ")
         ),
@@ -86,6 +88,23 @@ fn envoy(quick: bool) -> Result<()> {
     step("benchmark filters in Envoy", || {
         for_run(program("envoy"), quick)
             .env("ENVOY", &ready.envoy)
+            .run()
+    })
+}
+
+fn hotload(quick: bool) -> Result<()> {
+    let ready = setup::run()?;
+    build::filter()?;
+    step("build rule-pusher", || {
+        Command::cargo()
+            .args(["build", "--release", "--package", "riskgate-pusher"])
+            .run()
+    })?;
+    let pusher = workspace::target_dir().join("release/rule-pusher");
+    step("benchmark hot loads in Envoy", || {
+        for_run(program("hotload"), quick)
+            .env("ENVOY", &ready.envoy)
+            .env("RISKGATE_PUSHER", &pusher)
             .run()
     })
 }

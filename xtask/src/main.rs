@@ -28,8 +28,8 @@ usage: cargo xtask VERB
   test           everything CI checks: format, lints, unit, property, CLI and end-to-end tests
   build          the filter for wasm and the command line tools
   setup          what the others need: the wasm target of the toolchain, and an Envoy under target/
-  bench [PART]   the benchmarks, into benches/record/: engine, wasm, envoy, build, plot, or all of them;
-                 with --quick a smoke run, into target/
+  bench [PART]   the benchmarks, into benches/record/: engine, wasm, envoy, hotload, build, plot, or
+                 all of them; with --quick a smoke run, into target/
   fuzz-diff      random rulesets and requests, the engine against the oracle; with --cases N (pairs, 100,000 if not
                  given), --seed S, and --only I for the one case that a report names
   soak           random faults on a real Envoy under load, whose every verdict is checked; with --minutes M (10 if not

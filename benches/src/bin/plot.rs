@@ -15,7 +15,7 @@ use riskgate_benches::record::Record;
 use riskgate_benches::{plots, tables};
 
 /// In the order in which they are shown.
-const PARTS: [&str; 4] = ["engine", "wasm", "envoy", "build"];
+const PARTS: [&str; 5] = ["engine", "wasm", "envoy", "hotload", "build"];
 
 const BEGIN: &str = "<!-- record: begin -->\n";
 const END: &str = "<!-- record: end -->\n";

@@ -127,6 +127,11 @@ impl Filters<'_> {
     }
 }
 
+/// The riskgate filter with this configuration.
+pub(super) fn riskgate(configuration: &str) -> Result<Value> {
+    Ok(wasm(&wasm_module("riskgate_filter")?, configuration))
+}
+
 fn wasm(module: &Path, configuration: &str) -> Value {
     json!({
         "name": "wasm",

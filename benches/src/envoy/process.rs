@@ -1,4 +1,4 @@
-//! An Envoy with one worker: started, asked about itself, and stopped with its handle.
+//! An Envoy: started, asked about itself, and stopped with its handle.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -20,8 +20,13 @@ pub(super) struct Envoy {
 }
 
 impl Envoy {
-    /// Starts it with its files in `folder`, and waits until it takes requests.
+    /// Starts it with one worker and its files in `folder`, and waits until it takes requests.
     pub(super) fn start(folder: &Path, bootstrap: &Value) -> Result<Envoy> {
+        Envoy::start_with(folder, bootstrap, 1)
+    }
+
+    /// The same with so many workers.
+    pub(super) fn start_with(folder: &Path, bootstrap: &Value, workers: usize) -> Result<Envoy> {
         let config = folder.join("envoy.json");
         fs::write(&config, serde_json::to_vec(bootstrap)?)
             .with_context(|| config.display().to_string())?;
@@ -33,13 +38,8 @@ impl Envoy {
             .arg(&config)
             .arg("--admin-address-path")
             .arg(&admin_file)
-            .args([
-                "--concurrency",
-                "1",
-                "--disable-hot-restart",
-                "--log-level",
-                "warning",
-            ])
+            .args(["--concurrency", &workers.to_string()])
+            .args(["--disable-hot-restart", "--log-level", "warning"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(output)

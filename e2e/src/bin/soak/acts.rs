@@ -24,7 +24,6 @@ pub(crate) enum Act {
     Duplicates,
     Stall,
     Kill,
-    Trap,
     Forgery,
     Replay,
     Erasure,
@@ -34,7 +33,7 @@ pub(crate) enum Act {
 }
 
 /// Each with its weight.
-const WEIGHTS: [(Act, usize); 16] = [
+const WEIGHTS: [(Act, usize); 15] = [
     (Act::Swap, 970),
     (Act::Burst, 10),
     (Act::Partition, 2),
@@ -44,7 +43,6 @@ const WEIGHTS: [(Act, usize); 16] = [
     (Act::Duplicates, 1),
     (Act::Stall, 2),
     (Act::Kill, 2),
-    (Act::Trap, 2),
     (Act::Forgery, 2),
     (Act::Replay, 2),
     (Act::Erasure, 2),
@@ -96,7 +94,6 @@ impl Act {
                 ground.pusher = Some(killed.start()?);
                 ground.publish(0)?;
             }
-            Act::Trap => return trap(ground, random),
             Act::Forgery => around(ground, |ground| ground.shared.overwrite(&[0xff; 300]))?,
             Act::Replay => {
                 let old = ground.shared.read()?;
@@ -146,18 +143,6 @@ fn around(ground: &mut Ground, act: impl Fn(&Ground) -> Result<()>) -> Result<()
     ground.settle()?;
     act(ground)?;
     ground.publish(0)
-}
-
-/// Envoy answers 503 until it has made the VM anew, at the first request after a second.
-fn trap(ground: &mut Ground, random: &mut Random) -> Result<Duration> {
-    ground.load.expect_traps(true);
-    ground.trap()?;
-    ground.publish(100)?;
-    pause(random);
-    ground.publish(0)?;
-    let settled = ground.settle();
-    ground.load.expect_traps(false);
-    settled
 }
 
 fn pause(random: &mut Random) {
