@@ -214,6 +214,15 @@ impl Assembly {
         missing
     }
 
+    /// The first of the sections that are still to come, and its index in the section table.
+    #[must_use]
+    pub fn next_missing(&self) -> Option<(usize, SectionEntry)> {
+        let mut places = self.head.entries().iter().zip(&self.sections).enumerate();
+        let missing =
+            places.find(|(_, (entry, section))| section.is_none() && !entry.flags.is_detached());
+        missing.map(|(index, (entry, _))| (index, *entry))
+    }
+
     /// The sections that are here, in file order.
     pub fn whole_sections(&self) -> impl Iterator<Item = &WholeSection> {
         self.sections.iter().flatten()
@@ -235,9 +244,9 @@ impl Assembly {
     ///
     /// [`Refusal::BadSection`]: the bundle was signed, but not made by a compiler that works.
     pub fn step(&mut self, work: &mut usize) -> Option<Result<Ruleset, Refusal>> {
-        let (head, sections) = (&self.head, &mut self.sections);
+        let (head, sections) = (&self.head, &self.sections);
         let reading = self.reading.get_or_insert_with(|| {
-            let whole = sections.iter_mut().filter_map(Option::take).collect();
+            let whole = sections.iter().flatten().cloned().collect();
             let head = head.clone();
             Paced::new(|pace| read(head, whole, pace))
         });

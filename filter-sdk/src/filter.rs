@@ -7,12 +7,14 @@ use crate::decide::{Decider, Flow};
 use crate::host::{Host, Level};
 use crate::load::Loader;
 use crate::metrics::{Metric, Metrics};
+use crate::namespace::Namespace;
 use crate::reply::{REQUEST_UNREADABLE, RULESET_UNAVAILABLE, refuse};
 use crate::request::Buffers;
 use crate::response::{Ended, count};
 use crate::serving::Serving;
+use crate::shared::{SLICE, Shared};
 use crate::subscription::{Subscription, TICK_PERIOD_MS};
-use crate::vm::Vm;
+use crate::vm::{Vm, Writer};
 use riskgate_engine::counters::Pending;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -49,6 +51,8 @@ struct Configured {
     subscription: Option<Subscription>,
     /// Shared with the VM's other filters that judge bundles alike.
     serving: Rc<RefCell<Serving>>,
+    shared: Shared,
+    writer: Writer,
 }
 
 impl Filter {
@@ -90,6 +94,8 @@ impl Filter {
             );
         });
         self.configured = config.ok().map(|config| Configured {
+            shared: Shared::new(&Namespace::of(&config)),
+            writer: self.vm.writer(Namespace::of(&config)),
             subscription: config
                 .push
                 .clone()
@@ -113,6 +119,7 @@ impl Filter {
         if self.body_watch.is_suspicious() {
             host.log(Level::Error, NO_BODIES);
         }
+        self.advance(host, true);
         let serves_requests = self.serves_requests;
         self.with_subscription(host, |subscription, loader| {
             subscription.tick(loader, serves_requests);
@@ -241,6 +248,7 @@ impl Filter {
         self.with_subscription(host, |subscription, loader| {
             subscription.on_message(loader, token, len);
         });
+        self.advance(host, false);
     }
 
     /// The other end closed a stream.
@@ -266,8 +274,18 @@ impl Filter {
                 self.metrics.count(host, Metric::ConfigErrors);
                 true
             }
-            Some(configured) => configured.start(host, &self.metrics),
+            Some(configured) => configured.start(host, &self.metrics, &self.vm),
         };
+    }
+
+    /// Goes on with what there is to do about the bundle that all VMs share.
+    fn advance(&mut self, host: &dyn Host, is_tick: bool) {
+        if let Some(configured) = &mut self.configured {
+            if is_tick {
+                configured.shared.tick();
+            }
+            configured.advance(host, &self.metrics, &self.vm, usize::MAX);
+        }
     }
 
     fn with_subscription(
@@ -286,18 +304,64 @@ impl Filter {
 }
 
 impl Configured {
-    /// Loads the bundle of the configuration, whose text is of no use then, and says whether it could.
-    fn start(&mut self, host: &dyn Host, metrics: &Metrics) -> bool {
+    /// Finds what other VMs left, loads the bundle of the configuration, whose text is of no use then, and says whether it
+    /// could. Requests wait for that only while nothing serves.
+    fn start(&mut self, host: &dyn Host, metrics: &Metrics, vm: &Vm) -> bool {
         let bundle = self.config.bundle.take();
+        let mut is_served = false;
         let started = self.with_loader(host, metrics, |loader, _| {
             loader.report_adopted();
             loader.serving.prepare_counters(host, metrics);
-            load_configured(loader, bundle.as_deref());
+            is_served = loader.held().is_some();
         });
         if !started {
             self.config.bundle = bundle;
+            return false;
         }
-        started
+        let work = if is_served { SLICE } else { usize::MAX };
+        self.advance(host, metrics, vm, work);
+        if let Some(text) = bundle {
+            self.begin_configured(host, metrics, &text);
+            self.advance(host, metrics, vm, work);
+        }
+        true
+    }
+
+    fn begin_configured(&mut self, host: &dyn Host, metrics: &Metrics, text: &str) {
+        self.with_shared(host, metrics, |loader, shared| {
+            match Config::decode_bundle(text) {
+                // Loading says in metrics and log how it went.
+                Some(file) => shared.begin_file(loader, &file, ORIGIN),
+                None => loader.report_refused("malformed", &"`bundle` is not base64", ORIGIN),
+            }
+        });
+    }
+
+    /// Goes on with the shared bundle until about so much work was done, in bytes looked at.
+    fn advance(&mut self, host: &dyn Host, metrics: &Metrics, vm: &Vm, work: usize) {
+        let writes = self.writer.writes();
+        // Without random numbers a VM has no name to leave notes under, and shares all else as the others.
+        let vm = vm.nonce(host).unwrap_or_default();
+        self.with_shared(host, metrics, |loader, shared| {
+            shared.advance(loader, vm, writes, work);
+        });
+    }
+
+    fn with_shared(
+        &mut self,
+        host: &dyn Host,
+        metrics: &Metrics,
+        act: impl FnOnce(&mut Loader<'_>, &mut Shared),
+    ) {
+        if let Ok(mut serving) = self.serving.try_borrow_mut() {
+            let mut loader = Loader {
+                host,
+                metrics,
+                config: &self.config,
+                serving: &mut serving,
+            };
+            act(&mut loader, &mut self.shared);
+        }
     }
 
     /// Runs `act`, and says whether it could: what serves may be in use when a callback runs inside of a callback.
@@ -318,15 +382,5 @@ impl Configured {
         };
         act(&mut loader, self.subscription.as_mut());
         true
-    }
-}
-
-fn load_configured(loader: &mut Loader<'_>, bundle: Option<&str>) {
-    if let Some(text) = bundle {
-        match Config::decode_bundle(text) {
-            // Loading says in metrics and log how it went.
-            Some(file) => drop(loader.load(&file, ORIGIN)),
-            None => loader.report_refused("malformed", &"`bundle` is not base64", ORIGIN),
-        }
     }
 }

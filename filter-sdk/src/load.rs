@@ -5,6 +5,7 @@ use crate::host::{Host, Level};
 use crate::metrics::{Metric, Metrics};
 use crate::serving::Serving;
 use riskgate_engine::admission::{Admission, Mark, Refusal};
+use riskgate_engine::ruleset::Ruleset;
 use std::sync::Arc;
 
 /// Where a bundle goes: the configuration that judges it, and what it replaces.
@@ -15,7 +16,7 @@ pub(crate) struct Loader<'l> {
     pub(crate) serving: &'l mut Serving,
 }
 
-impl Loader<'_> {
+impl<'l> Loader<'l> {
     /// Verifies a bundle and lets it serve; whatever goes wrong, what served before serves on.
     ///
     /// `origin` says in the log where the bundle came from.
@@ -67,30 +68,57 @@ impl Loader<'_> {
         self.host.log(Level::Error, &line);
     }
 
-    fn admit(&mut self, file: &Arc<[u8]>) -> Result<Mark, Refusal> {
+    /// The highest bundle that this VM knows to have been accepted.
+    pub(crate) fn floor(&self) -> Option<Mark> {
+        self.serving.floor()
+    }
+
+    /// What judges bundles that must not fall behind `mark`.
+    pub(crate) fn admission(&mut self, mark: Option<Mark>) -> Admission<'l> {
         // Where no clock ever told the time and nothing serves it is the epoch, when no bundle was issued yet.
         let now_ns = self.serving.now_ns(self.host.now_ns().ok());
-        let mark = self.serving.mark();
-        let admission = Admission {
-            trust: &self.config.trust,
-            ruleset: &self.config.ruleset,
-            audience: self.config.audience.as_deref(),
-            min_revision: self.config.min_revision,
+        let config = self.config;
+        Admission {
+            trust: &config.trust,
+            ruleset: &config.ruleset,
+            audience: config.audience.as_deref(),
+            min_revision: config.min_revision,
             now_s: now_ns / crate::NS_PER_S,
             mark,
-        };
-        let admitted = admission.admit(file)?;
-        match mark {
+        }
+    }
+
+    /// Lets a ruleset serve whose head was judged when something else may have served, and that must not fall behind
+    /// `mark`.
+    pub(crate) fn serve(
+        &mut self,
+        ruleset: Ruleset,
+        mark: Option<Mark>,
+        origin: &str,
+    ) -> Result<Mark, Refusal> {
+        let mut head = ruleset.head().clone();
+        self.admission(mark).admit_again(&mut head)?;
+        self.serving.swap(ruleset, head.is_expired());
+        self.serving.prepare_counters(self.host, self.metrics);
+        self.report_accepted(&head.mark(), origin);
+        Ok(head.mark())
+    }
+
+    fn admit(&mut self, file: &Arc<[u8]>) -> Result<Mark, Refusal> {
+        let admitted = self.admission(self.floor()).admit(file)?;
+        match self.serving.mark() {
             Some(mark) if mark.digest == admitted.bundle().digest() => Ok(mark),
             _ => {
-                let mark = self.serving.swap(&admitted)?;
+                let ruleset = Ruleset::load(&admitted)?;
+                let mark = ruleset.mark();
+                self.serving.swap(ruleset, admitted.is_expired());
                 self.serving.prepare_counters(self.host, self.metrics);
                 Ok(mark)
             }
         }
     }
 
-    fn report_accepted(&self, mark: &Mark, origin: &str) {
+    pub(crate) fn report_accepted(&self, mark: &Mark, origin: &str) {
         self.metrics.count(self.host, Metric::LoadsAccepted);
         self.metrics
             .record(self.host, Metric::Revision, mark.revision);

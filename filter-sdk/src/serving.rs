@@ -4,7 +4,8 @@ use crate::config::Config;
 use crate::counters::{NodeCounters, Surroundings};
 use crate::host::Host;
 use crate::metrics::Metrics;
-use riskgate_engine::admission::{Admitted, Mark, Refusal};
+use riskgate_engine::admission::Mark;
+use riskgate_engine::assembly::WholeSection;
 use riskgate_engine::ruleset::{Ruleset, Scratch};
 use riskgate_engine::trust::TrustedKeys;
 
@@ -12,6 +13,8 @@ use riskgate_engine::trust::TrustedKeys;
 #[derive(Default)]
 pub(crate) struct Serving {
     served: Option<Served>,
+    /// The highest bundle that is known to have been accepted under these keys, by whichever VM.
+    floor: Option<Mark>,
     /// Warm for the ruleset that serves.
     scratch: Scratch,
     counters: NodeCounters,
@@ -59,16 +62,37 @@ impl Serving {
         Some((served.ruleset.revision(), served.expired))
     }
 
-    /// Loads a bundle that was admitted and lets it serve. What served before goes on if it does not load.
-    pub(crate) fn swap(&mut self, admitted: &Admitted<'_>) -> Result<Mark, Refusal> {
-        let ruleset = Ruleset::load(admitted)?;
-        let mark = ruleset.mark();
-        self.served = Some(Served {
-            ruleset,
-            expired: admitted.is_expired(),
-        });
+    /// Lets a ruleset serve.
+    pub(crate) fn swap(&mut self, ruleset: Ruleset, expired: bool) {
+        self.raise_floor(ruleset.mark());
+        self.served = Some(Served { ruleset, expired });
         self.scratch = Scratch::default();
-        Ok(mark)
+    }
+
+    /// The ruleset that serves.
+    pub(crate) fn ruleset(&self) -> Option<&Ruleset> {
+        self.served.as_ref().map(|served| &served.ruleset)
+    }
+
+    /// The sections of the ruleset that serves.
+    pub(crate) fn whole_sections(&self) -> &[WholeSection] {
+        self.ruleset().map_or(&[], Ruleset::whole_sections)
+    }
+
+    /// Takes note of a bundle that was accepted, in this VM or in another one.
+    pub(crate) fn raise_floor(&mut self, mark: Mark) {
+        if self
+            .floor()
+            .is_none_or(|floor| floor.revision < mark.revision)
+        {
+            self.floor = Some(mark);
+        }
+    }
+
+    /// The highest bundle that is known to have been accepted, whether it serves here or not.
+    pub(crate) fn floor(&self) -> Option<Mark> {
+        let marks = [self.mark(), self.floor];
+        marks.into_iter().flatten().max_by_key(|mark| mark.revision)
     }
 
     /// Lets the ruleset that serves count.
@@ -108,12 +132,12 @@ impl Serving {
         self.served.as_ref().is_some_and(|served| served.expired)
     }
 
-    /// The time that counts at `wall_ns` by the wall clock: no earlier than the issue of what serves. Only where the
+    /// The time that counts at `wall_ns` by the wall clock: no earlier than the issue of the newest bundle that was accepted. Only where the
     /// clock failed it is what that said last; a clock that was ahead for a moment must not keep rules from going by
     /// the right time after it.
     pub(crate) fn now_ns(&mut self, wall_ns: Option<u64>) -> u64 {
         self.wall_ns = wall_ns.unwrap_or(self.wall_ns);
-        let issued_at_s = self.mark().map_or(0, |mark| mark.issued_at_s);
+        let issued_at_s = self.floor().map_or(0, |mark| mark.issued_at_s);
         self.wall_ns
             .max(issued_at_s.saturating_mul(crate::NS_PER_S))
     }

@@ -3,6 +3,7 @@
 use crate::config::ServingKey;
 use crate::host::{Host, HostError};
 use crate::identity::{Nonce, random_nonce};
+use crate::namespace::Namespace;
 use crate::serving::Serving;
 use riskgate_engine::trust::TrustedKeys;
 use std::cell::{Cell, RefCell};
@@ -27,6 +28,14 @@ struct Shared {
     /// A proxy's main thread has a VM too, which never gets any.
     gets_requests: Cell<bool>,
     slots: Cell<Vec<Slot>>,
+    writers: Cell<Vec<(Namespace, Weak<()>)>>,
+}
+
+/// Of the filters of a VM that share one namespace, the newest one writes there.
+pub(crate) struct Writer {
+    vm: Vm,
+    namespace: Namespace,
+    token: Rc<()>,
 }
 
 struct Slot {
@@ -55,6 +64,20 @@ impl Vm {
         self.0.gets_requests.get()
     }
 
+    /// A filter that writes to `namespace` as long as there is no newer one.
+    pub(crate) fn writer(&self, namespace: Namespace) -> Writer {
+        let mut writers = self.0.writers.take();
+        writers.retain(|(_, token)| token.strong_count() > 0);
+        let token = Rc::new(());
+        writers.push((namespace.clone(), Rc::downgrade(&token)));
+        self.0.writers.set(writers);
+        Writer {
+            vm: self.clone(),
+            namespace,
+            token,
+        }
+    }
+
     /// What serves under `key`: that of the other filters with this key, or else what `trust`, which belongs to `key`,
     /// would have let in of what serves under others.
     pub(crate) fn serving(&self, key: ServingKey, trust: &TrustedKeys) -> Rc<RefCell<Serving>> {
@@ -74,6 +97,21 @@ impl Vm {
         });
         self.0.slots.set(slots);
         serving
+    }
+}
+
+impl Writer {
+    /// Whether it is this one that writes now.
+    pub(crate) fn writes(&self) -> bool {
+        let writers = self.vm.0.writers.take();
+        let mut alive = writers
+            .iter()
+            .rev()
+            .filter(|(namespace, token)| *namespace == self.namespace && token.strong_count() > 0);
+        let newest = alive.next().map(|(_, token)| token.as_ptr());
+        let writes = newest == Some(Rc::as_ptr(&self.token));
+        self.vm.0.writers.set(writers);
+        writes
     }
 }
 

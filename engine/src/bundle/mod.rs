@@ -35,7 +35,8 @@ pub const ENGINE_VERSION: u16 = 2;
 const FILE_MAGIC: [u8; 8] = *b"RISKGATE";
 const FILE_VERSION: u16 = 2;
 const HEADER_LEN: usize = 64;
-const ALIGNMENT: usize = 64;
+/// Each section of a file begins at a multiple of this, in bytes.
+pub const ALIGNMENT: usize = 64;
 const SIGNATURE_LEN: usize = 32 + 64;
 const FLAG_DETACHED_LEFT_OUT: u16 = 1;
 

@@ -23,4 +23,6 @@ mod proxy;
 mod push;
 mod requests;
 mod rotation;
+mod shared;
+mod shared_faults;
 mod vm;

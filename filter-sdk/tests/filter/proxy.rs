@@ -46,6 +46,8 @@ pub(crate) struct Proxy {
 pub(crate) struct SharedData {
     pub(crate) values: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
     versions: Cell<u32>,
+    /// What was written, oldest first.
+    pub(crate) writes: RefCell<Vec<(String, Vec<u8>)>>,
     /// By their tokens, which count from 1.
     pub(crate) queues: RefCell<Vec<Queue>>,
     /// Root contexts that were not told of a message yet, and the queue.
@@ -75,6 +77,8 @@ impl SharedData {
 
     pub(crate) fn set(&self, key: &str, value: &[u8]) {
         self.versions.set(self.versions.get() + 1);
+        let write = (key.to_owned(), value.to_vec());
+        self.writes.borrow_mut().push(write);
         let versioned = (value.to_vec(), self.versions.get());
         self.values.borrow_mut().insert(key.to_owned(), versioned);
     }

@@ -156,13 +156,18 @@ fn the_order_of_the_keys_is_no_difference() {
 }
 
 #[test]
-fn what_no_filter_uses_is_let_go() {
+fn what_no_filter_of_the_vm_uses_comes_back_from_shared_data() {
     let mut driver = Driver::with_json(&with_bundle(&FIFTH));
     driver.tick();
     driver.replace(&config("").replace("shop", "other"));
     driver.replace(&with_bundle(&PLAIN));
-    assert_eq!(driver.status("/blocked"), Some(403));
-    assert_eq!(driver.metric("riskgate.loads.refused"), 0);
+    assert_eq!(driver.status("/blocked"), Some(429));
+    assert_eq!(driver.metric("riskgate.loads.refused"), 1);
+    assert!(
+        driver.log().contains("refused (older-revision)"),
+        "{}",
+        driver.log()
+    );
 }
 
 #[test]

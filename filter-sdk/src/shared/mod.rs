@@ -1,0 +1,303 @@
+//! The bundle that the VMs of a proxy share: whoever accepts a bundle leaves it in shared data, and the others find it there,
+//! those too that start later.
+//!
+//! `head` names the bundle that serves and the one before it ([`record`]), and the pages that hold their sections
+//! ([`pages`]). Pages are written before the head that names them, and never while a head names them, so whoever stops
+//! in between leaves the old bundle or the new one. The head only moves forward: it is the highest revision that
+//! any VM accepted, which no VM falls behind, also after a restart. All of it is read as if anybody had written it,
+//! because any neighbour with the same `vm_id` can: signatures are checked under one's own keys, and sections against the signed
+//! table. What was erased or put back is written again by a VM that serves it.
+
+mod attempts;
+mod load;
+mod pages;
+mod publication;
+mod pushed;
+mod record;
+mod seen;
+
+use crate::identity::Nonce;
+use crate::load::Loader;
+use crate::namespace::Namespace;
+use crate::rejection::Rejection;
+use attempts::Attempts;
+use pages::{Pages, write};
+use publication::{Publication, Written, page_of};
+use riskgate_engine::admission::Mark;
+use riskgate_engine::bundle::Digest;
+use seen::Seen;
+use std::sync::Arc;
+
+pub(crate) use load::{Load, Notes, SLICE, Step};
+
+/// How often something is tried again when another VM was faster. What fails then waits for the next tick.
+const TRIES: u32 = 4;
+/// The longest wait after stored sections were found wrong, in ticks: 3.2 s.
+const WAIT_TICKS_MAX: u32 = 32;
+/// So often sections may be wrong before the bundle before them is tried, too.
+const TORN_MAX: u32 = 3;
+/// Refused bundles that are remembered; older ones are judged again.
+const REFUSED_MAX: usize = 16;
+/// How the log calls a bundle that another VM left.
+const ORIGIN: &str = "from shared data";
+
+/// What one filter does with the shared bundle.
+pub(crate) struct Shared {
+    key: String,
+    attempts: Attempts,
+    pages: Pages,
+    seen: Seen,
+    load: Option<Load>,
+    publication: Option<Publication>,
+    refused: Vec<(Digest, Rejection)>,
+    /// Ticks that pass before the head's bundle is tried again.
+    wait_ticks: u32,
+    /// How often in a row its sections were wrong.
+    torn: u32,
+    /// The page that is looked at next, among those of what serves.
+    next_page: usize,
+}
+
+/// What there is left to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Nothing, until something comes.
+    Idle,
+    /// More, as soon as others had their turn.
+    Busy,
+    /// Something that waits for the next tick.
+    Waiting,
+}
+
+impl Shared {
+    pub(crate) fn new(namespace: &Namespace) -> Shared {
+        Shared {
+            key: namespace.key("head"),
+            attempts: Attempts::new(namespace.key("attempts")),
+            pages: Pages::new(namespace.clone()),
+            seen: Seen::default(),
+            load: None,
+            publication: None,
+            refused: Vec::new(),
+            wait_ticks: 0,
+            torn: 0,
+            next_page: 0,
+        }
+    }
+
+    /// A tick has passed.
+    pub(crate) fn tick(&mut self) {
+        self.wait_ticks = self.wait_ticks.saturating_sub(1);
+    }
+
+    /// Looks at the head, loads what is newer than what serves, and, if this filter is the one that `writes` for its VM,
+    /// publishes what serves if that is newer. Goes on until about so much `work` was done, in bytes looked at.
+    pub(crate) fn advance(
+        &mut self,
+        loader: &mut Loader<'_>,
+        vm: Nonce,
+        writes: bool,
+        mut work: usize,
+    ) -> Progress {
+        self.look(loader);
+        while work > 0 {
+            if self.load.is_none() {
+                self.load = self.next_load(loader);
+            }
+            if self.load.is_some() {
+                if let Some(progress) = self.step_load(loader, vm, &mut work) {
+                    return progress;
+                }
+            } else if writes && self.is_behind(loader) {
+                return self.publish(loader, &mut work);
+            } else {
+                self.publication = None;
+                if writes {
+                    self.scrub(loader);
+                }
+                return match self.wait_ticks {
+                    0 => Progress::Idle,
+                    _ => Progress::Waiting,
+                };
+            }
+        }
+        Progress::Busy
+    }
+
+    /// Lets the bundle of a file load, in place of what was being loaded.
+    pub(crate) fn begin_file(
+        &mut self,
+        loader: &mut Loader<'_>,
+        file: &Arc<[u8]>,
+        origin: &'static str,
+    ) {
+        match Load::file(loader, file, origin) {
+            Ok(load) => self.load = Some(load),
+            Err(rejection) => loader.report_refused(rejection.code(), &rejection, origin),
+        }
+    }
+
+    /// What the loads of this VM note, for one that is not begun here.
+    #[expect(dead_code, reason = "the stream's client steps its loads with it")]
+    pub(crate) fn notes(&mut self, vm: Nonce) -> Notes<'_> {
+        Notes {
+            attempts: &mut self.attempts,
+            pages: &mut self.pages,
+            vm,
+        }
+    }
+
+    /// The bundle that the head names, as it was read last.
+    #[expect(dead_code, reason = "the lease's holder wakes others when it changes")]
+    pub(crate) fn named(&self) -> Option<Mark> {
+        self.seen.bundles().first().map(|bundle| bundle.mark)
+    }
+
+    /// Why the bundle that the head names does not serve here.
+    #[expect(dead_code, reason = "a VM's slot tells it")]
+    pub(crate) fn refusal(&self) -> Option<(Mark, &Rejection)> {
+        let mark = self.seen.bundles().first()?.mark;
+        let mut refused = self.refused.iter();
+        let (_, rejection) = refused.find(|(digest, _)| *digest == mark.digest)?;
+        Some((mark, rejection))
+    }
+
+    /// Reads the head. It is what no VM falls behind, also where its sections do not load.
+    fn look(&mut self, loader: &mut Loader<'_>) {
+        let mark = loader.floor();
+        let admission = loader.admission(mark);
+        if self.seen.look(loader.host, &self.key, &admission) == Ok(true) {
+            (self.wait_ticks, self.torn) = (0, 0);
+        }
+        if let Some(newest) = self.seen.newest() {
+            loader.serving.raise_floor(newest.mark);
+        }
+    }
+
+    /// A bundle of the head that is newer than what serves. The one before it is for VMs that have none, and had to leave the
+    /// current one alone or found it spoiled again and again.
+    fn next_load(&mut self, loader: &mut Loader<'_>) -> Option<Load> {
+        if self.wait_ticks > 0 {
+            return None;
+        }
+        let served = loader.serving.mark();
+        let is_newer = |mark: Mark| served.is_none_or(|served| served.revision < mark.revision);
+        let bundles = self.seen.bundles().iter().enumerate();
+        let mut wanted = bundles
+            .filter(|(place, _)| *place == 0 || served.is_none())
+            .filter(|(_, bundle)| is_newer(bundle.mark) && !self.is_refused(bundle.mark.digest));
+        let (mut place, mut bundle) = wanted.next()?;
+        // In turns: the current one may have been mended.
+        if self.torn > TORN_MAX && self.torn.is_multiple_of(2) {
+            (place, bundle) = wanted.next().unwrap_or((place, bundle));
+        }
+        match Load::stored(loader, &bundle.stored, place > 0, ORIGIN) {
+            Ok(load) => Some(load),
+            Err(rejection) => {
+                let digest = bundle.mark.digest;
+                loader.report_refused(rejection.code(), &rejection, ORIGIN);
+                self.note_refused(digest, rejection);
+                None
+            }
+        }
+    }
+
+    fn is_refused(&self, digest: Digest) -> bool {
+        self.refused.iter().any(|(refused, _)| *refused == digest)
+    }
+
+    /// Goes on with the load, and says how that leaves the tick if it ends here.
+    fn step_load(
+        &mut self,
+        loader: &mut Loader<'_>,
+        vm: Nonce,
+        work: &mut usize,
+    ) -> Option<Progress> {
+        let load = self.load.as_mut()?;
+        let mut notes = Notes {
+            attempts: &mut self.attempts,
+            pages: &mut self.pages,
+            vm,
+        };
+        match load.step(loader, &mut notes, work) {
+            Step::Working => return None,
+            Step::Waiting => return Some(Progress::Waiting),
+            Step::Done(_) => self.torn = 0,
+            Step::Rejected(rejection) => {
+                let digest = load.mark().digest;
+                self.note_refused(digest, rejection);
+            }
+            Step::Torn | Step::Starved => {
+                self.wait_ticks = 1 << self.torn.min(WAIT_TICKS_MAX.ilog2());
+                self.torn = self.torn.saturating_add(1);
+            }
+        }
+        self.load = None;
+        None
+    }
+
+    fn note_refused(&mut self, digest: Digest, rejection: Rejection) {
+        if rejection.is_permanent() {
+            if self.refused.len() >= REFUSED_MAX {
+                self.refused.remove(0);
+            }
+            self.refused.push((digest, rejection));
+        } else {
+            self.wait_ticks = WAIT_TICKS_MAX;
+        }
+    }
+
+    /// Whether what serves is newer than what the head names.
+    fn is_behind(&self, loader: &Loader<'_>) -> bool {
+        let named = self
+            .seen
+            .bundles()
+            .first()
+            .map(|bundle| bundle.mark.revision);
+        let served = loader.serving.mark().map(|mark| mark.revision);
+        served > named
+    }
+
+    fn publish(&mut self, loader: &mut Loader<'_>, work: &mut usize) -> Progress {
+        let Some(ruleset) = loader.serving.ruleset() else {
+            return Progress::Idle;
+        };
+        let publication = match self.publication.take() {
+            Some(publication) if publication.is_of(ruleset) => Some(publication),
+            _ => Publication::begin(ruleset, &self.seen),
+        };
+        let Some(mut publication) = publication else {
+            return Progress::Waiting;
+        };
+        match publication.step(loader.host, &mut self.pages, &self.key, work) {
+            Written::Partly => {
+                self.publication = Some(publication);
+                Progress::Busy
+            }
+            Written::Wholly => {
+                self.look(loader);
+                Progress::Idle
+            }
+            Written::Not => Progress::Waiting,
+        }
+    }
+
+    /// Looks at one page of what serves, and mends it if somebody spoiled it.
+    fn scrub(&mut self, loader: &Loader<'_>) {
+        let Some(ruleset) = loader.serving.ruleset() else {
+            return;
+        };
+        let mut bundles = self.seen.bundles().iter();
+        let served = bundles.find(|bundle| bundle.mark.digest == ruleset.digest());
+        let Some(bundle) = served else {
+            return;
+        };
+        match page_of(ruleset, &bundle.stored, self.next_page) {
+            Some((page, bytes)) => {
+                let _ = self.pages.write(loader.host, page, bytes);
+                self.next_page += 1;
+            }
+            None => self.next_page = 0,
+        }
+    }
+}
