@@ -39,6 +39,8 @@ pub struct Loaded {
     provenance: Option<Provenance>,
     /// The texts of automata, which bundles do not have.
     patterns: HashMap<Vec<u8>, String>,
+    /// Whether it is a bundle: a ruleset that was compiled in memory has no revision.
+    is_bundle: bool,
 }
 
 impl Loaded {
@@ -58,6 +60,7 @@ impl Loaded {
             ruleset,
             provenance,
             patterns: HashMap::new(),
+            is_bundle: true,
         })
     }
 
@@ -78,6 +81,7 @@ impl Loaded {
             ruleset: ruleset_in_memory(source)?,
             provenance: Some(Provenance::new(source)),
             patterns: patterns.collect(),
+            is_bundle: false,
         })
     }
 }

@@ -1,6 +1,5 @@
 //! What is different, for people and machines.
 
-use riskgate_engine::ruleset::Ruleset;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -29,7 +28,8 @@ pub struct Report {
 #[derive(Debug, Serialize)]
 struct Identity {
     ruleset: String,
-    revision: u64,
+    /// None of a folder.
+    revision: Option<u64>,
     digest: String,
 }
 
@@ -94,8 +94,8 @@ impl Report {
         let effects = effects.chain(policy.iter().map(|policy| policy.effect));
         let count = |effect: Effect| effects.clone().filter(|own| *own == effect).count();
         Report {
-            old: Identity::of(old.ruleset),
-            new: Identity::of(new.ruleset),
+            old: Identity::of(old),
+            new: Identity::of(new),
             flips: count(Effect::Flips),
             unknown: count(Effect::Unknown),
             lists: structure::lists(&old.names.lists, &new.names.lists),
@@ -131,10 +131,11 @@ impl Report {
 }
 
 impl Identity {
-    fn of(ruleset: &Ruleset) -> Identity {
+    fn of(side: &Side<'_>) -> Identity {
+        let ruleset = side.ruleset;
         Identity {
             ruleset: ruleset.name().to_owned(),
-            revision: ruleset.revision(),
+            revision: side.is_bundle.then(|| ruleset.revision()),
             digest: ruleset.digest().to_string(),
         }
     }

@@ -147,6 +147,7 @@ pub(super) struct Names {
 /// One of the two bundles.
 pub(super) struct Side<'r> {
     pub(super) ruleset: &'r Ruleset,
+    pub(super) is_bundle: bool,
     pub(super) rules: Vec<Rule>,
     pub(super) names: Names,
     /// When each counter counts a request, by its identity.
@@ -178,6 +179,7 @@ impl<'r> Side<'r> {
         let ids = resolver.atoms.iter().cloned().zip(0..).collect();
         Side {
             ruleset,
+            is_bundle: loaded.is_bundle,
             rules,
             names: Names {
                 lists,

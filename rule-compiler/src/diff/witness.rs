@@ -215,6 +215,13 @@ impl<'a> Search<'a> {
         let Some(obstacle) = obstacle else {
             return best;
         };
+        for time in self.times_without(&obstacle) {
+            let found = self.reach(goal, &[time], own, depth - 1);
+            if found.as_ref().is_some_and(|found| found.flips) {
+                return found;
+            }
+            best = best.or(found);
+        }
         for condition in self.conditions_of(&obstacle) {
             for goal in both(std::slice::from_ref(goal), &ways(&condition, false)) {
                 let found = self.reach(&goal, times, own, depth - 1);
@@ -250,6 +257,19 @@ impl<'a> Search<'a> {
             let found = is_met.then(|| self.judge(&other, own)).flatten();
             found.filter(|found| found.flips)
         })
+    }
+
+    /// Just after and just before a rule is active, in each bundle.
+    fn times_without(&self, id: &str) -> Vec<i64> {
+        let sides = [self.probe.new, self.probe.old];
+        let rules = sides.iter().flat_map(|side| side.rules.iter());
+        let windows = rules.filter(|rule| rule.id == id).map(|rule| rule.active);
+        let mut times: Vec<i64> = windows
+            .flat_map(|(from_us, until_us)| [until_us, from_us.saturating_sub(1)])
+            .filter(|time_us| jiff::Timestamp::from_microsecond(*time_us).is_ok())
+            .collect();
+        times.dedup();
+        times
     }
 
     fn conditions_of(&self, id: &str) -> Vec<Formula> {

@@ -91,6 +91,52 @@ fn different_values_and_no_others() {
     assert_eq!(found, [a, a, a, a, c, c, a]);
 }
 
+/// A filter estimates beyond 32, and `rulec` does not.
+#[test]
+fn however_many_different_values_there_are_the_command_line_counts_them_exactly() {
+    let workshop = workshop();
+    let rules = "rules: [{ id: hundred, when: counters.cards == 100, then: deny }]\n";
+    workshop.write("shop/main.rules.yaml", rules);
+    workshop.build("shop.bundle", "--revision 1").expect(0, "");
+    let pay = |card: usize| request("/pay", &format!(r#""x-card":"{card}""#), 0, "");
+    let requests: Vec<String> = (1..=102).flat_map(|card| [pay(card), pay(1)]).collect();
+    let found = actions(&workshop, &requests);
+    let denied: Vec<usize> = (0..found.len()).filter(|at| found[*at] == "deny").collect();
+    // The hundredth card, and the first card again while there are a hundred.
+    assert_eq!(denied, [198, 199]);
+}
+
+/// Each of several values is counted, and the one that was seen most is read.
+#[test]
+fn of_a_key_with_several_values_the_highest_count_is_read() {
+    let tap = |devices: &[&str]| {
+        let headers: Vec<String> = devices
+            .iter()
+            .map(|device| format!(r#"["x-device-id","{device}"]"#))
+            .collect();
+        let headers = headers.join(",");
+        format!(
+            r#"{{"path":"/api/seckill/7","headers":[{headers}],"time":"2026-11-11T00:00:00Z"}}"#
+        )
+    };
+    let found = actions(
+        &workshop(),
+        &[
+            tap(&["a"]),
+            tap(&["a"]),
+            tap(&["b"]),
+            tap(&["b", "a"]),
+            tap(&["b"]),
+            tap(&[]),
+            tap(&[]),
+            tap(&[]),
+        ],
+    );
+    let (a, d) = ("allow", "deny");
+    // A request without the key is never counted, and reads 0.
+    assert_eq!(found, [a, a, a, d, d, a, a, a]);
+}
+
 #[test]
 fn responses_count_for_the_requests_after_them() {
     let login = |response: &str| request("/login", r#""x-account":"joe""#, 0, response);

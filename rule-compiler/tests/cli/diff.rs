@@ -262,3 +262,31 @@ counters:
     assert_eq!(burst["witness"]["request"].to_string(), expected);
     assert_eq!(burst["witness"]["repeat"], 4);
 }
+
+/// A rule that decides before the changed one does so in its window only.
+#[test]
+fn a_flip_behind_an_active_window_is_found_outside_of_it() {
+    let workshop = workshop();
+    for (name, status) in [("before", 403), ("after", 429)] {
+        workshop.write(
+            &format!("{name}/ruleset.yaml"),
+            "language: 1\nruleset: shop\n",
+        );
+        let rules = format!(
+            r#"rules:
+  - id: closed
+    priority: 10
+    active: {{ from: 2025-12-01T00:00:00Z, until: 2026-02-01T00:00:00Z }}
+    when: request.method == "PUT"
+    then: {{ deny: {{ status: 451 }} }}
+  - {{ id: put, when: request.method == "PUT", then: {{ deny: {{ status: {status} }} }} }}
+"#
+        );
+        workshop.write(&format!("{name}/a.rules.yaml"), rules);
+    }
+    let report = json(workshop.run("diff before after --format json"));
+    let put = &report["rules"][0];
+    assert_eq!(put["effect"], "flips", "{report:#}");
+    let expected = r#"{"method":"PUT","path":"/","time":"2026-02-01T00:00:00Z"}"#;
+    assert_eq!(put["witness"]["request"].to_string(), expected);
+}

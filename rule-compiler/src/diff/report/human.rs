@@ -51,7 +51,10 @@ impl Report {
 
 impl Identity {
     fn human(&self) -> String {
-        format!("{} revision {}", self.ruleset, self.revision)
+        match self.revision {
+            Some(revision) => format!("{} revision {revision}", self.ruleset),
+            None => format!("{} (folder)", self.ruleset),
+        }
     }
 }
 
