@@ -21,10 +21,10 @@ impl Vm {
     ) -> Result<(), Error> {
         let count = u32::try_from(metadata.len()).unwrap_or(u32::MAX);
         let params = (context_id, token, count);
-        self.proxy_mut().incoming.grpc_initial_metadata = metadata;
+        self.proxy_mut().incoming.grpc_initial_metadata = Some(metadata);
         let callback = "proxy_on_grpc_receive_initial_metadata";
         let told = self.tell(context_id, callback, params);
-        self.proxy_mut().incoming.grpc_initial_metadata = Headers::new();
+        self.proxy_mut().incoming.grpc_initial_metadata = None;
         told
     }
 
@@ -59,10 +59,10 @@ impl Vm {
     ) -> Result<(), Error> {
         let count = u32::try_from(metadata.len()).unwrap_or(u32::MAX);
         let params = (context_id, token, count);
-        self.proxy_mut().incoming.grpc_trailing_metadata = metadata;
+        self.proxy_mut().incoming.grpc_trailing_metadata = Some(metadata);
         let callback = "proxy_on_grpc_receive_trailing_metadata";
         let told = self.tell(context_id, callback, params);
-        self.proxy_mut().incoming.grpc_trailing_metadata = Headers::new();
+        self.proxy_mut().incoming.grpc_trailing_metadata = None;
         told
     }
 

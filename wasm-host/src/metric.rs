@@ -35,6 +35,14 @@ impl MetricKind {
             _ => None,
         }
     }
+
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            MetricKind::Counter => 0,
+            MetricKind::Gauge => 1,
+            MetricKind::Histogram => 2,
+        }
+    }
 }
 
 impl Metric {

@@ -50,6 +50,8 @@ pub struct Proxy {
     pub(crate) vm_id: String,
     /// The number of the VM in its process.
     pub(crate) number: usize,
+    /// Numbers that the VM was given, and the places of what they stand for.
+    pub(crate) metric_ids: Vec<(u32, usize)>,
     pub(crate) contexts: Contexts,
     pub(crate) tokens: Tokens,
     /// What nobody has answered yet.
@@ -69,8 +71,8 @@ pub struct Proxy {
 pub(crate) struct Incoming {
     pub(crate) plugin_configuration: Option<Vec<u8>>,
     pub(crate) grpc_message: Vec<u8>,
-    pub(crate) grpc_initial_metadata: Headers,
-    pub(crate) grpc_trailing_metadata: Headers,
+    pub(crate) grpc_initial_metadata: Option<Headers>,
+    pub(crate) grpc_trailing_metadata: Option<Headers>,
     pub(crate) http_response: Option<HttpResponse>,
     /// What `proxy_on_foreign_function` was told.
     pub(crate) call_data: Vec<u8>,

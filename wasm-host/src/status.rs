@@ -11,6 +11,8 @@ impl Status {
     pub const NOT_FOUND: u32 = 1;
     /// An argument makes no sense, or what it names cannot be reached now.
     pub const BAD_ARGUMENT: u32 = 2;
+    /// A value has no bytes.
+    pub const SERIALIZATION_FAILURE: u32 = 3;
     /// Bytes do not parse.
     pub const PARSE_FAILURE: u32 = 4;
     /// A pointer leads out of the VM's memory, or the VM gave no memory.

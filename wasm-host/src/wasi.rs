@@ -1,11 +1,14 @@
 //! The calls of module `wasi_snapshot_preview1`, as Envoy answers them: clocks, random numbers, and lines for the log. There
 //! are no files, no arguments and no sockets.
 
+use crate::Status;
 use crate::fault::Fault;
 use crate::guest::{Answer, Guest};
 
 /// `EBADF`.
 const BAD_FILE: u32 = 8;
+/// `EFAULT`.
+const BAD_ADDRESS: u32 = 21;
 /// `EINVAL`.
 const INVALID: u32 = 28;
 /// `ENOENT`.
@@ -32,7 +35,10 @@ pub(crate) fn run(
 ) -> Answer {
     match fault {
         Some(Fault::Status(status)) if status != 0 => Err(status),
-        _ => work(guest, name, args),
+        _ => work(guest, name, args).map_err(|status| match status {
+            Status::INVALID_MEMORY_ACCESS => BAD_ADDRESS,
+            status => status,
+        }),
     }
 }
 

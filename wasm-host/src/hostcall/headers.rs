@@ -81,8 +81,14 @@ fn lower_key(guest: &Guest<'_, '_>, key: u64, key_len: u64) -> Answer<Vec<u8>> {
 fn map<'g>(guest: &'g mut Guest<'_, '_>, kind: u64) -> Answer<&'g mut Headers> {
     let proxy = guest.proxy();
     match kind {
-        GRPC_INITIAL_METADATA => return Ok(&mut proxy.incoming.grpc_initial_metadata),
-        GRPC_TRAILING_METADATA => return Ok(&mut proxy.incoming.grpc_trailing_metadata),
+        GRPC_INITIAL_METADATA => {
+            let map = proxy.incoming.grpc_initial_metadata.as_mut();
+            return map.ok_or(Status::BAD_ARGUMENT);
+        }
+        GRPC_TRAILING_METADATA => {
+            let map = proxy.incoming.grpc_trailing_metadata.as_mut();
+            return map.ok_or(Status::BAD_ARGUMENT);
+        }
         HTTP_CALL_HEADERS | HTTP_CALL_TRAILERS => {
             let response = proxy.incoming.http_response.as_mut();
             let response = response.ok_or(Status::BAD_ARGUMENT)?;

@@ -7,6 +7,9 @@ pub(super) fn run(guest: &mut Guest<'_, '_>, name: &str, args: &[u64]) -> Answer
     match (name, args) {
         ("proxy_get_property", &[path, path_len, data, len]) => {
             let path = guest.read(path, path_len)?;
+            if path.is_empty() {
+                return Err(Status::SERIALIZATION_FAILURE);
+            }
             let proxy = guest.proxy();
             let id = proxy.contexts.acting();
             let stream = proxy.http_streams.get(&id);
