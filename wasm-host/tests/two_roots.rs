@@ -117,10 +117,27 @@ fn what_no_root_context_uses_is_let_go() {
         (Action::Pause, "5".to_owned())
     );
     end(&mut vm, OLD);
+    let shared_data = vm.proxy().shared_data.clone();
+    for key in shared_data.keys() {
+        shared_data.remove(&key);
+    }
     begin(&mut vm, NEW, "");
     assert_eq!(
         request(&mut vm, NEW, "/blocked"),
         (Action::Continue, "none".to_owned())
+    );
+}
+
+#[test]
+fn what_no_root_context_uses_is_found_in_shared_data() {
+    let mut vm = fresh(module());
+    begin(&mut vm, OLD, &with_bundle(5));
+    vm.tick(OLD).unwrap();
+    end(&mut vm, OLD);
+    begin(&mut vm, NEW, "");
+    assert_eq!(
+        request(&mut vm, NEW, "/blocked"),
+        (Action::Pause, "5".to_owned())
     );
 }
 
