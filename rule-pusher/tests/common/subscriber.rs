@@ -65,6 +65,13 @@ pub(crate) fn nack(bundle: BundleId, permanent: bool) -> VmAnswer {
     })
 }
 
+/// How many bytes follow an offer.
+pub(crate) fn len_of(offer: &Offer) -> usize {
+    let head = Head::parse(&offer.head).unwrap();
+    let len = |place: &u32| head.entries()[*place as usize].length as usize;
+    offer.sent.iter().map(len).sum()
+}
+
 /// A filter's end of a stream.
 pub(crate) struct Subscriber {
     outgoing: mpsc::UnboundedSender<proto::SubscriberMessage>,
