@@ -26,6 +26,7 @@ pub struct Pusher {
     addresses: Addresses,
     folder: PathBuf,
     keys: Keys,
+    resources: Option<PathBuf>,
     runtime: Runtime,
 }
 
@@ -35,6 +36,7 @@ pub struct KilledPusher {
     addresses: Addresses,
     folder: PathBuf,
     keys: Keys,
+    resources: Option<PathBuf>,
 }
 
 /// Where a pusher listens.
@@ -44,6 +46,8 @@ pub struct Addresses {
     pub subscribers: SocketAddr,
     /// For people and CI.
     pub admin: SocketAddr,
+    /// For Envoys that fetch configurations.
+    pub ecds: Option<SocketAddr>,
 }
 
 impl Pusher {
@@ -54,16 +58,38 @@ impl Pusher {
 
     /// The same with another build of the program.
     pub fn start_program(program: &Path, folder: &Path, keys: &Keys) -> Result<Self> {
+        Self::start_on_free_ports(program, folder, keys, None)
+    }
+
+    /// As [`Pusher::start`], and serves the configurations of this file to Envoys.
+    pub fn start_with_ecds(folder: &Path, keys: &Keys, resources: &Path) -> Result<Self> {
+        let program = locate::program("rule-pusher")?;
+        Self::start_on_free_ports(&program, folder, keys, Some(resources))
+    }
+
+    fn start_on_free_ports(
+        program: &Path,
+        folder: &Path,
+        keys: &Keys,
+        resources: Option<&Path>,
+    ) -> Result<Self> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let free = Addresses {
             subscribers: any,
             admin: any,
+            ecds: resources.map(|_| any),
         };
-        Self::start_at(program, folder, keys, free)
+        Self::start_at(program, folder, keys, resources, free)
     }
 
-    fn start_at(program: &Path, folder: &Path, keys: &Keys, at: Addresses) -> Result<Self> {
-        let process = serve(program, folder, keys, at)?;
+    fn start_at(
+        program: &Path,
+        folder: &Path,
+        keys: &Keys,
+        resources: Option<&Path>,
+        at: Addresses,
+    ) -> Result<Self> {
+        let process = serve(program, folder, keys, resources, at)?;
         let addresses = wait::until("the pusher to be ready", || {
             process.check_alive()?;
             ready(&process.stdout()?)
@@ -74,6 +100,7 @@ impl Pusher {
             addresses,
             folder: folder.to_owned(),
             keys: keys.clone(),
+            resources: resources.map(Path::to_owned),
             runtime: Builder::new_current_thread().enable_all().build()?,
         })
     }
@@ -85,6 +112,7 @@ impl Pusher {
             addresses,
             folder,
             keys,
+            resources,
             ..
         } = self;
         KilledPusher {
@@ -92,6 +120,7 @@ impl Pusher {
             addresses,
             folder,
             keys,
+            resources,
         }
     }
 
@@ -182,8 +211,9 @@ impl KilledPusher {
             addresses,
             folder,
             keys,
+            resources,
         } = self;
-        let pusher = Pusher::start_at(&program, &folder, &keys, addresses)?;
+        let pusher = Pusher::start_at(&program, &folder, &keys, resources.as_deref(), addresses)?;
         let again = pusher.addresses;
         ensure!(
             again == addresses,
@@ -193,13 +223,23 @@ impl KilledPusher {
     }
 }
 
-fn serve(program: &Path, folder: &Path, keys: &Keys, at: Addresses) -> Result<Process> {
+fn serve(
+    program: &Path,
+    folder: &Path,
+    keys: &Keys,
+    resources: Option<&Path>,
+    at: Addresses,
+) -> Result<Process> {
     let mut command = Command::new(program);
     command.arg("serve");
     command.arg("--subscribers").arg(at.subscribers.to_string());
     command.arg("--admin").arg(at.admin.to_string());
     command.arg("--store").arg(folder.join("pusher.redb"));
     command.arg("--trust").arg(&keys.public);
+    if let Some((resources, ecds)) = resources.zip(at.ecds) {
+        command.arg("--ecds").arg(ecds.to_string());
+        command.arg("--ecds-resources").arg(resources);
+    }
     Process::start("the pusher", command, &folder.join("pusher.log"))
 }
 
@@ -220,5 +260,6 @@ fn ready(stdout: &str) -> Result<Option<Addresses>> {
     Ok(Some(Addresses {
         subscribers: address("subscribers")?,
         admin: address("admin")?,
+        ecds: ready.get("ecds").map(|_| address("ecds")).transpose()?,
     }))
 }

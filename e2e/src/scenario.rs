@@ -63,16 +63,20 @@ impl Scenario {
         self.edit(move |text| text.replace(seldom, often))
     }
 
-    /// The bootstrap. A word without a value is an error; a value that no word asks for is not.
-    pub(crate) fn render(&self) -> Result<String> {
+    /// Another file of the folder. Edits are of the bootstrap alone.
+    pub fn file(&self, name: &str) -> Result<String> {
         let path = locate::root()
             .join("envoy-config")
             .join(&self.name)
-            .join("envoy.yaml");
+            .join(name);
         let template =
             fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        let filled = fill_in(&template, &self.values);
-        let filled = filled.with_context(|| format!("fill in {}", path.display()))?;
+        fill_in(&template, &self.values).with_context(|| format!("fill in {}", path.display()))
+    }
+
+    /// The bootstrap. A word without a value is an error; a value that no word asks for is not.
+    pub(crate) fn render(&self) -> Result<String> {
+        let filled = self.file("envoy.yaml")?;
         Ok(self.edits.iter().fold(filled, |text, edit| edit(&text)))
     }
 }

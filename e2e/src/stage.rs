@@ -155,6 +155,13 @@ impl Stage {
         Pusher::start(&folder, &self.keys)
     }
 
+    /// Starts a pusher that also serves the configurations of this file to Envoys.
+    pub fn pusher_with_ecds(&self, resources: &Path) -> Result<Pusher> {
+        let folder = self.fresh("pusher");
+        fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        Pusher::start_with_ecds(&folder, &self.keys, resources)
+    }
+
     /// A path that nothing has yet.
     fn fresh(&self, name: &str) -> PathBuf {
         let number = self.made.fetch_add(1, Ordering::Relaxed);

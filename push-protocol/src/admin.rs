@@ -1,6 +1,6 @@
 //! What the pusher tells operators.
 
-use crate::{BundleId, InstanceId, KeyId, VmId};
+use crate::{BundleId, Digest, InstanceId, KeyId, VmId};
 
 /// What a publication did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Status {
     pub vms: Vec<VmStatus>,
     /// The pusher's clock; Unix time in milliseconds.
     pub now_ms: u64,
+    /// Resources that Envoys fetch over streams that are open.
+    pub deliveries: Vec<Delivery>,
 }
 
 /// The newest bundle of a ruleset and audience.
@@ -43,6 +45,43 @@ pub struct PublishedRuleset {
     pub published_at_ms: u64,
     /// Unix time in seconds.
     pub expires_at_s: u64,
+    /// Of an emergency rollback: the digest of the bundle whose rules it brought back.
+    pub restores: Option<Digest>,
+}
+
+/// A resource that an Envoy subscribes to: the filter's configuration with its bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Envoy's node id; may be empty.
+    pub node: String,
+    /// The name of the resource.
+    pub resource: String,
+    /// The ruleset of its bundles.
+    pub ruleset: String,
+    /// The audience of its bundles.
+    pub audience: Option<String>,
+    /// The bundle that was sent last.
+    pub sent: Option<BundleId>,
+    /// What Envoy said to it.
+    pub answer: DeliveryAnswer,
+    /// Since when that is so; Unix time in milliseconds.
+    pub since_ms: u64,
+    /// When the stream was opened; Unix time in milliseconds.
+    pub connected_at_ms: u64,
+}
+
+/// What an Envoy said to a configuration. What its filter made of the bundle in it is another matter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeliveryAnswer {
+    /// Nothing was sent yet, or no answer came yet.
+    Pending,
+    /// The configuration is in use.
+    Delivered,
+    /// The configuration was refused; the last one stays in use.
+    Rejected {
+        /// A sentence for people.
+        detail: String,
+    },
 }
 
 /// One VM, while a stream that is open reports of it.

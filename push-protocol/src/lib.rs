@@ -28,7 +28,9 @@ mod report;
 mod subscriber;
 pub mod v1;
 
-pub use admin::{LastAnswer, Published, PublishedRuleset, Status, VmStatus};
+pub use admin::{
+    Delivery, DeliveryAnswer, LastAnswer, Published, PublishedRuleset, Status, VmStatus,
+};
 pub use id::{BundleId, Digest, InstanceId, KeyId, SectionHash, VmId};
 pub use proto::ProtoError;
 pub use pusher::{Offer, PusherMessage, SectionChunk};

@@ -40,6 +40,9 @@ pub const NODE_LEN_MAX: usize = 256;
 /// The longest name of a ruleset or an audience, in bytes: what a bundle can name.
 pub const NAME_LEN_MAX: usize = 63;
 
+/// The longest name of a resource that Envoys fetch, in bytes.
+pub const RESOURCE_NAME_LEN_MAX: usize = 256;
+
 /// The longest reason word of a NACK, in bytes.
 pub const REASON_LEN_MAX: usize = 64;
 

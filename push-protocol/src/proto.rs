@@ -14,6 +14,7 @@
 mod generated;
 
 mod admin;
+mod delivery;
 pub(crate) mod field;
 mod pusher;
 mod report;

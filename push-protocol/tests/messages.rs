@@ -11,9 +11,9 @@ use bytes::Bytes;
 use proptest::{collection::vec, option, prelude::*};
 use prost::Message as _;
 use riskgate_push_protocol::{
-    BundleId, ChunkTaken, Digest, Hello, Holdings, InstanceId, KeyId, LastAnswer, Nack, Offer,
-    ProtoError, Published, PublishedRuleset, PusherMessage, Report, SectionChunk, SectionHash,
-    Status, SubscriberMessage, VmAnswer, VmId, VmReport, VmStatus,
+    BundleId, ChunkTaken, Delivery, DeliveryAnswer, Digest, Hello, Holdings, InstanceId, KeyId,
+    LastAnswer, Nack, Offer, ProtoError, Published, PublishedRuleset, PusherMessage, Report,
+    SectionChunk, SectionHash, Status, SubscriberMessage, VmAnswer, VmId, VmReport, VmStatus,
     limits::{
         BUNDLE_LEN_MAX, CHUNK_LEN_MAX, DETAIL_LEN_MAX, HEAD_LEN_MAX, HELD_SECTIONS_MAX,
         MESSAGE_LEN_MAX, NAME_LEN_MAX, NODE_LEN_MAX, REASON_LEN_MAX, SECTIONS_MAX,
@@ -180,8 +180,26 @@ prop_compose! {
         audience in option::of(name()),
         bundle in bundle(),
         (published_at_ms, expires_at_s) in any::<(u64, u64)>(),
+        restores in option::of(any::<[u8; 32]>().prop_map(Digest)),
     ) -> PublishedRuleset {
-        PublishedRuleset { ruleset, audience, bundle, published_at_ms, expires_at_s }
+        PublishedRuleset { ruleset, audience, bundle, published_at_ms, expires_at_s, restores }
+    }
+}
+
+prop_compose! {
+    fn delivery()(
+        (node, resource) in ("\\PC{0,64}", "\\PC{1,64}"),
+        ruleset in name(),
+        audience in option::of(name()),
+        sent in option::of(bundle()),
+        answer in prop_oneof![
+            Just(DeliveryAnswer::Pending),
+            Just(DeliveryAnswer::Delivered),
+            "\\PC{0,128}".prop_map(|detail| DeliveryAnswer::Rejected { detail }),
+        ],
+        (since_ms, connected_at_ms) in any::<(u64, u64)>(),
+    ) -> Delivery {
+        Delivery { node, resource, ruleset, audience, sent, answer, since_ms, connected_at_ms }
     }
 }
 
@@ -203,8 +221,9 @@ proptest! {
         rulesets in vec(published_ruleset(), 0..3),
         vms in vec(vm_status(), 0..3),
         now_ms in any::<u64>(),
+        deliveries in vec(delivery(), 0..3),
     ) {
-        let status = Status { rulesets, vms, now_ms };
+        let status = Status { rulesets, vms, now_ms, deliveries };
         let bytes = proto::StatusResponse::from(status.clone()).encode_to_vec();
         let wire = proto::StatusResponse::decode(bytes.as_slice()).unwrap();
         prop_assert_eq!(Status::try_from(wire), Ok(status));

@@ -16,6 +16,7 @@ use crate::{
     catalogue::Publication,
     clock::Clock,
     config::Config,
+    ecds::Deliveries,
     publisher::{Accepted, PublishError, Publisher},
     registry::Registry,
 };
@@ -24,6 +25,7 @@ use crate::{
 pub(crate) struct Admin {
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) deliveries: Arc<Deliveries>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
     /// Publications that may be received now; each may hold a whole bundle in memory.
@@ -97,6 +99,7 @@ impl Admin {
                 .collect(),
             vms: self.registry.vms(ruleset),
             now_ms: self.clock.now_ms(),
+            deliveries: self.deliveries.all(ruleset),
         }
     }
 }
@@ -112,6 +115,7 @@ fn described(publication: &Publication) -> PublishedRuleset {
         published_at_ms,
         issued_at_s: _,
         expires_at_s,
+        restores,
     } = publication;
     PublishedRuleset {
         ruleset: topic.ruleset.clone(),
@@ -119,6 +123,7 @@ fn described(publication: &Publication) -> PublishedRuleset {
         bundle: *bundle,
         published_at_ms: *published_at_ms,
         expires_at_s: *expires_at_s,
+        restores: *restores,
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use bytes::Bytes;
 use riskgate_engine::{admission::Mark, bundle};
-use riskgate_push_protocol::{BundleId, SectionHash};
+use riskgate_push_protocol::{BundleId, Digest, SectionHash};
 use tokio::sync::watch;
 
 /// What a filter subscribes to, and a bundle is published for.
@@ -46,6 +46,8 @@ pub struct Publication {
     pub issued_at_s: u64,
     /// Unix time in seconds.
     pub expires_at_s: u64,
+    /// Of an emergency rollback: the digest of the bundle whose rules it brought back.
+    pub restores: Option<Digest>,
 }
 
 /// A section of a publication.

@@ -19,6 +19,8 @@ pub struct Config {
     pub publications_max: usize,
     /// How long a publication may take to arrive.
     pub publish_timeout: Duration,
+    /// Configurations that may be on their way to Envoys at once.
+    pub ecds_transfers_max: usize,
     /// The first pause before a bundle is sent again after a transient NACK; it doubles with each further one.
     pub retry_first: Duration,
     /// The longest of those pauses.
@@ -41,6 +43,7 @@ impl Default for Config {
             answer_timeout: Duration::from_secs(60),
             publications_max: 4,
             publish_timeout: Duration::from_secs(60),
+            ecds_transfers_max: 16,
             retry_first: Duration::from_secs(5),
             retry_max: Duration::from_secs(300),
             keepalive_interval: Duration::from_secs(20),

@@ -26,6 +26,7 @@ pub mod catalogue;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod ecds;
 pub mod keys;
 mod merge;
 mod outbox;

@@ -112,7 +112,8 @@ impl Publisher {
             .put(&topic, file, publication.published_at_ms)
             .map_err(PublishError::Store)?;
         marks.insert(topic, publication.mark());
-        info!(topic = %publication.topic, bundle = %publication.bundle, bytes = file.len(), "published");
+        let restores = publication.restores.map(tracing::field::display);
+        info!(topic = %publication.topic, bundle = %publication.bundle, bytes = file.len(), restores, "published");
         let publication = self.catalogue.publish(publication);
         Ok(Accepted {
             publication,

@@ -2,6 +2,7 @@
 
 use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
+use envoy_types::pb::envoy::service::extension::v3::extension_config_discovery_service_server::ExtensionConfigDiscoveryServiceServer;
 use riskgate_push_protocol::{
     limits::{PIECE_LEN_MAX, SUBSCRIBER_MESSAGE_LEN_MAX},
     proto::{admin_service_server::AdminServiceServer, push_service_server::PushServiceServer},
@@ -22,6 +23,7 @@ use crate::{
     admin_service::Admin,
     clock::Clock,
     config::Config,
+    ecds::{Deliveries, Discovery, REQUEST_LEN_MAX, Resources, Template},
     publisher::Publisher,
     push_service::Subscriptions,
     registry::Registry,
@@ -43,8 +45,16 @@ pub struct Server {
     admin: Listener,
     publisher: Arc<Publisher>,
     registry: Arc<Registry>,
+    ecds: Option<Ecds>,
+    deliveries: Arc<Deliveries>,
     clock: Arc<dyn Clock>,
     config: Arc<Config>,
+}
+
+/// What is served to Envoys themselves.
+struct Ecds {
+    listener: Listener,
+    resources: Arc<Resources>,
 }
 
 /// Why the service does not start, or stopped.
@@ -101,9 +111,28 @@ impl Server {
             admin,
             publisher,
             registry,
+            ecds: None,
+            deliveries: Arc::default(),
             clock,
             config: Arc::new(config),
         })
+    }
+
+    /// Listens on one more address, where Envoys fetch these configurations with the newest bundles.
+    ///
+    /// # Errors
+    ///
+    /// If the address is taken or not allowed.
+    pub fn with_ecds(
+        mut self,
+        addr: SocketAddr,
+        templates: Vec<Template>,
+    ) -> Result<Self, ServerError> {
+        self.ecds = Some(Ecds {
+            listener: Listener::bind(addr, &self.config)?,
+            resources: Arc::new(Resources::new(templates)),
+        });
+        Ok(self)
     }
 
     /// Where filters connect to.
@@ -118,6 +147,12 @@ impl Server {
         self.admin.addr
     }
 
+    /// Where Envoys fetch configurations from, if anywhere.
+    #[must_use]
+    pub fn ecds_addr(&self) -> Option<SocketAddr> {
+        self.ecds.as_ref().map(|ecds| ecds.listener.addr)
+    }
+
     /// Serves until `stop` is ready; then it tells the filters so, and ends when their streams have.
     ///
     /// # Errors
@@ -126,9 +161,22 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServerError> {
         let (stopper, stopping) = watch::channel(false);
         let (push, admin) = (self.push_router(stopping.clone()), self.admin_router());
+        let ecds = self.ecds.as_ref();
+        let ecds = ecds.map(|ecds| self.ecds_router(ecds, stopping.clone()));
         let grace = self.config.shutdown_grace;
-        let serve_both = async {
+        let incoming = self.ecds.map(|ecds| ecds.listener.incoming);
+        let told_ecds = told(stopping.clone());
+        let serve_ecds = async {
+            match ecds.zip(incoming) {
+                Some((ecds, incoming)) => {
+                    ecds.serve_with_incoming_shutdown(incoming, told_ecds).await
+                }
+                None => Ok(()),
+            }
+        };
+        let serve_all = async {
             tokio::try_join!(
+                serve_ecds,
                 push.serve_with_incoming_shutdown(
                     self.subscribers.incoming,
                     told(stopping.clone())
@@ -143,7 +191,7 @@ impl Server {
             time::sleep(grace).await;
         };
         tokio::select! {
-            served = serve_both => { served?; }
+            served = serve_all => { served?; }
             () = stop_in_time => warn!("some connections did not end within {grace:?} and are cut"),
         }
         Ok(())
@@ -176,10 +224,27 @@ impl Server {
             .add_service(service_v1)
     }
 
+    fn ecds_router(&self, ecds: &Ecds, stopping: watch::Receiver<bool>) -> Router {
+        let discovery = Discovery {
+            publisher: Arc::clone(&self.publisher),
+            resources: Arc::clone(&ecds.resources),
+            deliveries: Arc::clone(&self.deliveries),
+            clock: Arc::clone(&self.clock),
+            config: Arc::clone(&self.config),
+            seats: Arc::new(Semaphore::new(self.config.subscribers_max)),
+            transfers: Arc::new(Semaphore::new(self.config.ecds_transfers_max)),
+            stopping,
+        };
+        let service = ExtensionConfigDiscoveryServiceServer::new(discovery)
+            .max_decoding_message_size(REQUEST_LEN_MAX);
+        self.transport().add_service(service)
+    }
+
     fn admin_router(&self) -> Router {
         let admin = Admin {
             publisher: Arc::clone(&self.publisher),
             registry: Arc::clone(&self.registry),
+            deliveries: Arc::clone(&self.deliveries),
             clock: Arc::clone(&self.clock),
             config: Arc::clone(&self.config),
             desks: Semaphore::new(self.config.publications_max),

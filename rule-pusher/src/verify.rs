@@ -147,6 +147,7 @@ impl Verifier {
             revision,
             issued_at_s,
             expires_at_s,
+            restores,
             ..
         } = *admitted.bundle().manifest();
         let digest = Digest(admitted.bundle().digest().0);
@@ -165,6 +166,7 @@ impl Verifier {
             published_at_ms: now_ms,
             issued_at_s,
             expires_at_s,
+            restores: restores.map(|digest| Digest(digest.0)),
         })
     }
 }

@@ -110,7 +110,7 @@ async fn a_broken_transfer_goes_on_where_it_was() {
     first.close();
     let mut second = pusher.subscribe(hello.clone()).await;
     let offer = second.receive().await;
-    assert_eq!(offer.sent, []);
+    assert_eq!(offer.sent, [0_u32; 0]);
     second.close();
     // But for the one that had not come.
     let head = Head::parse(&offer.head).unwrap();
@@ -131,7 +131,7 @@ async fn what_was_lost_is_sent_again() {
     let mut subscriber = pusher.subscribe(hello(1)).await;
     let first = subscriber.accept().await;
     let second = pusher.publish(&good(2).build()).await;
-    assert_eq!(subscriber.offer().await.sent, []);
+    assert_eq!(subscriber.offer().await.sent, [0_u32; 0]);
     subscriber.sections.clear();
     subscriber.send(SubscriberMessage::Holdings(Holdings {
         held: Some(first),
@@ -296,7 +296,7 @@ async fn a_pusher_that_has_an_older_bundle_leaves_the_newer_one_alone() {
     assert_eq!(behind.publish(&good(2).build()).await, newer);
     moved.assert_quiet().await;
     let third = behind.publish(&good(3).build()).await;
-    assert_eq!(moved.offer().await.sent, []);
+    assert_eq!(moved.offer().await.sent, [0_u32; 0]);
     moved.held = Some(third);
     moved.report(VmAnswer::Ack(third)).await;
     assert!(acked(&behind.status().await.vms[0], third));

@@ -2,7 +2,7 @@
 
 use super::{Answer, ProtoError, field};
 use crate::{
-    InstanceId, KeyId, LastAnswer, Published, PublishedRuleset, Status, VmId, VmStatus,
+    Digest, InstanceId, KeyId, LastAnswer, Published, PublishedRuleset, Status, VmId, VmStatus,
     limits::{DETAIL_LEN_MAX, NODE_LEN_MAX, REASON_LEN_MAX},
 };
 
@@ -67,6 +67,7 @@ impl TryFrom<super::StatusResponse> for Status {
             rulesets,
             vms,
             now_ms,
+            deliveries,
         } = wire;
         Ok(Self {
             rulesets: rulesets
@@ -78,6 +79,10 @@ impl TryFrom<super::StatusResponse> for Status {
                 .map(TryInto::try_into)
                 .collect::<Result<_, _>>()?,
             now_ms,
+            deliveries: deliveries
+                .into_iter()
+                .map(TryInto::try_into)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -88,11 +93,13 @@ impl From<Status> for super::StatusResponse {
             rulesets,
             vms,
             now_ms,
+            deliveries,
         } = status;
         Self {
             rulesets: rulesets.into_iter().map(Into::into).collect(),
             vms: vms.into_iter().map(Into::into).collect(),
             now_ms,
+            deliveries: deliveries.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -108,13 +115,17 @@ impl TryFrom<super::PublishedRuleset> for PublishedRuleset {
             digest,
             published_at_ms,
             expires_at_s,
+            restores,
         } = wire;
+        let restores = Some(restores).filter(|digest| !digest.is_empty());
+        let restores = restores.map(|digest| field::fixed("rulesets.restores", &digest));
         Ok(Self {
             ruleset: field::name("rulesets.ruleset", ruleset)?,
             audience: field::optional_name("rulesets.audience", audience)?,
             bundle: field::bundle_id("rulesets.digest", revision, &digest)?,
             published_at_ms,
             expires_at_s,
+            restores: restores.transpose()?.map(Digest),
         })
     }
 }
@@ -127,6 +138,7 @@ impl From<PublishedRuleset> for super::PublishedRuleset {
             bundle,
             published_at_ms,
             expires_at_s,
+            restores,
         } = published;
         Self {
             ruleset,
@@ -135,6 +147,7 @@ impl From<PublishedRuleset> for super::PublishedRuleset {
             digest: bundle.digest.0.to_vec(),
             published_at_ms,
             expires_at_s,
+            restores: restores.map(|digest| digest.0.to_vec()).unwrap_or_default(),
         }
     }
 }

@@ -237,6 +237,9 @@ pub struct StatusResponse {
     /// The pusher's clock, so that ages need no second one; Unix time, milliseconds.
     #[prost(uint64, tag = "3")]
     pub now_ms: u64,
+    /// Of Envoys that fetch the filter's configuration with its bundle (ECDS).
+    #[prost(message, repeated, tag = "4")]
+    pub deliveries: ::prost::alloc::vec::Vec<Delivery>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishedRuleset {
@@ -254,6 +257,40 @@ pub struct PublishedRuleset {
     /// Unix time, seconds.
     #[prost(uint64, tag = "6")]
     pub expires_at_s: u64,
+    /// Of an emergency rollback: the digest of the bundle whose rules it brought back. Empty for none.
+    #[prost(bytes = "vec", tag = "7")]
+    pub restores: ::prost::alloc::vec::Vec<u8>,
+}
+/// A resource that an Envoy subscribes to, and what became of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Delivery {
+    /// Envoy's node id; may be empty.
+    #[prost(string, tag = "1")]
+    pub node: ::prost::alloc::string::String,
+    /// The name of the resource; 1 to 256 bytes.
+    #[prost(string, tag = "2")]
+    pub resource: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub ruleset: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub audience: ::prost::alloc::string::String,
+    /// The bundle that was sent last; 0 for none.
+    #[prost(uint64, tag = "5")]
+    pub revision: u64,
+    #[prost(bytes = "vec", tag = "6")]
+    pub digest: ::prost::alloc::vec::Vec<u8>,
+    /// Envoy's own answer to the configuration. What the filter made of the bundle is not in it.
+    #[prost(enumeration = "Answer", tag = "7")]
+    pub answer: i32,
+    /// Of a NACK; at most 512 bytes.
+    #[prost(string, tag = "8")]
+    pub detail: ::prost::alloc::string::String,
+    /// Since when that is so; Unix time, milliseconds.
+    #[prost(uint64, tag = "9")]
+    pub since_ms: u64,
+    /// When the stream was opened; Unix time, milliseconds.
+    #[prost(uint64, tag = "10")]
+    pub connected_at_ms: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmStatus {

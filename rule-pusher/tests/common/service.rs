@@ -1,6 +1,7 @@
 //! A pusher on free loopback ports.
 
 use std::{
+    net::SocketAddr,
     path::Path,
     sync::{
         Arc,
@@ -14,6 +15,7 @@ use riskgate_pusher::{
     client::{AdminClient, ClientError},
     clock::Clock,
     config::Config,
+    ecds::Template,
     server::{Server, ServerError},
     store::Store,
     verify::Verifier,
@@ -47,6 +49,8 @@ pub(crate) struct Pusher {
     pub(crate) admin: AdminClient,
     pub(crate) admin_addr: String,
     pub(crate) subscribers: String,
+    /// Where Envoys fetch configurations from.
+    pub(crate) ecds: Option<SocketAddr>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<Result<(), ServerError>>,
 }
@@ -68,20 +72,27 @@ impl Pusher {
         keys: &[u8],
         config: Config,
     ) -> Self {
-        let keys: Vec<_> = keys
-            .iter()
-            .map(|key| bundles::key(*key).verifying_key().to_bytes())
-            .collect();
-        let verifier = Verifier::new(&keys, 1).unwrap();
-        let store = Store::open(&folder.join("store.redb")).unwrap();
-        let clock = Arc::new(TestClock(AtomicU64::new(NOW_S * 1000)));
-        let (subscribers, admin) = (subscribers.parse().unwrap(), "127.0.0.1:0".parse().unwrap());
-        let server =
-            Server::bind(subscribers, admin, store, verifier, clock.clone(), config).unwrap();
+        let (server, clock) = bind(subscribers, folder, keys, config);
+        Self::run(server, clock).await
+    }
+
+    /// Serves these configurations to Envoys; trusts key 1.
+    pub(crate) async fn start_with_ecds(
+        folder: &Path,
+        config: Config,
+        templates: Vec<Template>,
+    ) -> Self {
+        let (server, clock) = bind("127.0.0.1:0", folder, &[1], config);
+        let server = server.with_ecds("127.0.0.1:0".parse().unwrap(), templates);
+        Self::run(server.unwrap(), clock).await
+    }
+
+    async fn run(server: Server, clock: Arc<TestClock>) -> Self {
         let (admin, subscribers) = (
             server.admin_addr().to_string(),
             server.subscribers_addr().to_string(),
         );
+        let ecds = server.ecds_addr();
         let (stop, stopped) = oneshot::channel();
         let server = tokio::spawn(server.run(async { drop(stopped.await) }));
         let (admin_addr, admin) = (admin.clone(), AdminClient::connect(&admin).await.unwrap());
@@ -90,6 +101,7 @@ impl Pusher {
             admin,
             admin_addr,
             subscribers,
+            ecds,
             stop,
             server,
         }
@@ -156,4 +168,17 @@ impl Pusher {
         subscriber.greet(hello);
         subscriber
     }
+}
+
+fn bind(subscribers: &str, folder: &Path, keys: &[u8], config: Config) -> (Server, Arc<TestClock>) {
+    let keys: Vec<_> = keys
+        .iter()
+        .map(|key| bundles::key(*key).verifying_key().to_bytes())
+        .collect();
+    let verifier = Verifier::new(&keys, 1).unwrap();
+    let store = Store::open(&folder.join("store.redb")).unwrap();
+    let clock = Arc::new(TestClock(AtomicU64::new(NOW_S * 1000)));
+    let (subscribers, admin) = (subscribers.parse().unwrap(), "127.0.0.1:0".parse().unwrap());
+    let server = Server::bind(subscribers, admin, store, verifier, clock.clone(), config);
+    (server.unwrap(), clock)
 }

@@ -30,7 +30,8 @@ pub(crate) enum Verb {
 
 /// Serve filters and operators until SIGTERM or SIGINT.
 ///
-/// When it is ready it prints one line of JSON on standard output with both addresses: `subscribers` and `admin`.
+/// When it is ready it prints one line of JSON on standard output with its addresses: `subscribers`, `admin` and,
+/// where it is served, `ecds`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
     /// Where filters connect to; port 0 takes a free port.
@@ -39,6 +40,12 @@ pub(crate) struct ServeArgs {
     /// Where `publish` and `status` connect to; port 0 takes a free port.
     #[arg(long, value_name = "ADDR:PORT", default_value = ADMIN)]
     pub(crate) admin: SocketAddr,
+    /// Where Envoys fetch the filter's configuration with its bundle (ECDS); port 0 takes a free port.
+    #[arg(long, value_name = "ADDR:PORT", requires = "ecds_resources")]
+    pub(crate) ecds: Option<SocketAddr>,
+    /// The configurations that they fetch, as docs/ecds.md has it.
+    #[arg(long, value_name = "FILE.json", requires = "ecds")]
+    pub(crate) ecds_resources: Option<PathBuf>,
     /// The file that keeps the published bundles; it is made if there is none.
     #[arg(long, value_name = "FILE.redb")]
     pub(crate) store: PathBuf,

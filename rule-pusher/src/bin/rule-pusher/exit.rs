@@ -3,7 +3,8 @@
 use std::{io, path::PathBuf, process::ExitCode};
 
 use riskgate_pusher::{
-    client::ClientError, keys::KeysError, server::ServerError, store::StoreError,
+    client::ClientError, ecds::TemplateError, keys::KeysError, server::ServerError,
+    store::StoreError,
 };
 
 /// Why a verb failed.
@@ -17,6 +18,8 @@ pub(crate) enum Failure {
     Server(#[from] ServerError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Templates(#[from] TemplateError),
     #[error("cannot read {path:?}: {error}", path = .path.display())]
     ReadBundle { path: PathBuf, error: io::Error },
     #[error("cannot write to standard output: {0}")]

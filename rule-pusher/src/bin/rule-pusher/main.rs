@@ -1,6 +1,7 @@
 //! `rule-pusher`: serves signed bundles to filters, publishes them, and shows what became of them.
 
 mod args;
+mod deliveries;
 mod exit;
 mod publish;
 mod serve;

@@ -6,7 +6,8 @@ use std::{
 };
 
 use riskgate_pusher::{
-    clock::SystemClock, config::Config, keys::read_verifier, server::Server, store::Store,
+    clock::SystemClock, config::Config, ecds::read_templates, keys::read_verifier, server::Server,
+    store::Store,
 };
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,6 +20,8 @@ use crate::{args::ServeArgs, exit::Failure};
 struct Ready {
     subscribers: String,
     admin: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ecds: Option<String>,
 }
 
 #[tokio::main]
@@ -26,6 +29,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     let ServeArgs {
         subscribers,
         admin,
+        ecds,
+        ecds_resources,
         store,
         trust,
         threshold,
@@ -34,12 +39,13 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
     } = args;
     log_to_stderr(log);
     let verifier = read_verifier(&trust, threshold)?;
+    let templates = ecds_resources.as_deref().map(read_templates).transpose()?;
     let store = Store::open(&store)?;
     let config = Config {
         allow_non_loopback,
         ..Config::default()
     };
-    let server = Server::bind(
+    let mut server = Server::bind(
         subscribers,
         admin,
         store,
@@ -47,6 +53,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         Arc::new(SystemClock),
         config,
     )?;
+    if let Some((addr, templates)) = ecds.zip(templates) {
+        server = server.with_ecds(addr, templates)?;
+    }
     // The signals are caught before the line is printed: whoever waits for it may stop the service at once.
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Start)?;
@@ -64,6 +73,7 @@ fn announce(server: &Server) -> io::Result<()> {
     let ready = Ready {
         subscribers: server.subscribers_addr().to_string(),
         admin: server.admin_addr().to_string(),
+        ecds: server.ecds_addr().map(|addr| addr.to_string()),
     };
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{}", serde_json::to_string(&ready)?)?;

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::{
     args::{Format, StatusArgs},
+    deliveries::{self, DeliveryShape},
     exit::Failure,
     table::table,
 };
@@ -35,10 +36,29 @@ pub(crate) async fn run(args: &StatusArgs) -> Result<(), Failure> {
 }
 
 fn human(status: &Status) -> String {
-    if status.rulesets.is_empty() && status.vms.is_empty() {
+    let deliveries = deliveries::human(&status.deliveries, status.now_ms);
+    if status.rulesets.is_empty() && status.vms.is_empty() && deliveries.is_empty() {
         return "nothing is published, and no VM is connected\n".to_owned();
     }
-    format!("{}\n{}", rulesets_table(status), vms_table(status))
+    format!(
+        "{}{}\n{}{deliveries}",
+        rulesets_table(status),
+        rollbacks(&status.rulesets),
+        vms_table(status)
+    )
+}
+
+/// A line for each ruleset whose newest bundle brings old rules back.
+fn rollbacks(rulesets: &[PublishedRuleset]) -> String {
+    let line = |published: &PublishedRuleset| {
+        let restores = published.restores?;
+        let (name, revision) = (&published.ruleset, published.bundle.revision);
+        let short = short(&restores);
+        Some(format!(
+            "`{name}` revision {revision} is a rollback: it restores {short}\n"
+        ))
+    };
+    rulesets.iter().filter_map(line).collect()
 }
 
 fn rulesets_table(
@@ -149,11 +169,11 @@ fn holds(vm: &VmStatus, status: &Status) -> &'static str {
 }
 
 /// Enough of an id to tell it from others; `--format json` has all of it.
-fn short(id: &impl ToString) -> String {
+pub(crate) fn short(id: &impl ToString) -> String {
     id.to_string().chars().take(8).collect()
 }
 
-fn since(at_ms: u64, now_ms: u64) -> String {
+pub(crate) fn since(at_ms: u64, now_ms: u64) -> String {
     format!(
         "{} ({})",
         rfc3339(at_ms),
@@ -186,6 +206,7 @@ struct StatusShape<'a> {
     now_ms: u64,
     rulesets: Vec<RulesetShape<'a>>,
     vms: Vec<VmShape<'a>>,
+    deliveries: Vec<DeliveryShape<'a>>,
 }
 
 #[derive(Serialize)]
@@ -196,6 +217,7 @@ struct RulesetShape<'a> {
     digest: String,
     published_at_ms: u64,
     expires_at_s: u64,
+    restores: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -223,11 +245,13 @@ fn json(status: &Status) -> String {
         rulesets,
         vms,
         now_ms,
+        deliveries,
     } = status;
     let shape = StatusShape {
         now_ms: *now_ms,
         rulesets: rulesets.iter().map(ruleset_shape).collect(),
         vms: vms.iter().map(|vm| vm_shape(vm, status)).collect(),
+        deliveries: deliveries.iter().map(DeliveryShape::new).collect(),
     };
     serde_json::to_string_pretty(&shape).unwrap_or_default()
 }
@@ -239,6 +263,7 @@ fn ruleset_shape(published: &PublishedRuleset) -> RulesetShape<'_> {
         bundle,
         published_at_ms,
         expires_at_s,
+        restores,
     } = published;
     RulesetShape {
         ruleset,
@@ -247,6 +272,7 @@ fn ruleset_shape(published: &PublishedRuleset) -> RulesetShape<'_> {
         digest: bundle.digest.to_string(),
         published_at_ms: *published_at_ms,
         expires_at_s: *expires_at_s,
+        restores: restores.map(|digest| digest.to_string()),
     }
 }
 
@@ -343,6 +369,7 @@ mod tests {
                 bundle: held(7),
                 published_at_ms: NOW_MS - 200_000_000,
                 expires_at_s: NOW_MS / 1000 - 9,
+                restores: Some(Digest([0xef; 32])),
             }],
             vms: vec![
                 vm(1, LastAnswer::Ack { revision: 6 }),
@@ -350,6 +377,7 @@ mod tests {
                 vm(3, LastAnswer::Pending),
             ],
             now_ms: NOW_MS,
+            deliveries: Vec::new(),
         }
     }
 
@@ -358,6 +386,7 @@ mod tests {
         assert_snapshot!(human(&status()), @r#"
         RULESET     AUDIENCE  REVISION  DIGEST    PUBLISHED                   EXPIRES
         storefront  -         7         abababab  2026-11-16T03:33:20Z (2 d)  2026-11-18T11:06:31Z (expired)
+        `storefront` revision 7 is a rollback: it restores efefefef
 
         NODE       INSTANCE  VM        STREAM  RULESET             SERVES  REVISION  DIGEST    HOLDS    ANSWER   REASON   SINCE
         sidecar-1  11111111  01010101  no      storefront          no      6         abababab  older    ack 6    -        2026-11-18T11:05:05Z (1 min)
@@ -367,6 +396,7 @@ mod tests {
         assert_snapshot!(human(&Status { vms: Vec::new(), ..status() }), @r#"
         RULESET     AUDIENCE  REVISION  DIGEST    PUBLISHED                   EXPIRES
         storefront  -         7         abababab  2026-11-16T03:33:20Z (2 d)  2026-11-18T11:06:31Z (expired)
+        `storefront` revision 7 is a rollback: it restores efefefef
 
         no VM is connected
         "#);
@@ -409,7 +439,8 @@ mod tests {
               "revision": 7,
               "digest": "abababababababababababababababababababababababababababababababab",
               "published_at_ms": 1794800000500,
-              "expires_at_s": 1794999991
+              "expires_at_s": 1794999991,
+              "restores": "efefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefef"
             }
           ],
           "vms": [
@@ -467,7 +498,8 @@ mod tests {
               "connected_at_ms": 1794992800500,
               "holds_stream": false
             }
-          ]
+          ],
+          "deliveries": []
         }
         "#);
     }

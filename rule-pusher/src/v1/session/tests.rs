@@ -39,6 +39,7 @@ fn publication(revision: u64, len: usize) -> Arc<Publication> {
         published_at_ms: 1,
         issued_at_s: 1,
         expires_at_s: 9,
+        restores: None,
     })
 }
 
