@@ -106,3 +106,36 @@ fn a_bundle_that_comes_without_a_clock_is_judged_by_what_the_clock_said_last() {
         assert_eq!(driver.state("riskgate.revision").as_deref(), Some("2"));
     }
 }
+
+/// Five minutes ahead are allowed; a bundle from further on is refused for now, and nothing of that is remembered.
+#[test]
+fn what_came_too_early_is_taken_once_the_clock_is_right() {
+    let mut driver = Driver::subscribed(r#","on_missing":"deny""#);
+    driver.set_time(EPOCH_S - 301);
+    driver.hear_bundle(&PLAIN.bytes());
+    assert_eq!(driver.status("/"), Some(503));
+    assert!(
+        driver.log().contains("issued-in-future"),
+        "{}",
+        driver.log()
+    );
+    driver.set_time(EPOCH_S - 300);
+    driver.hear_bundle(&PLAIN.bytes());
+    assert_eq!(driver.status("/"), None);
+    assert_eq!(driver.status("/blocked"), Some(403));
+}
+
+/// What was accepted says that it is later than the clock does.
+#[test]
+fn a_clock_that_is_set_back_keeps_no_newer_revision_out() {
+    let mut driver = Driver::subscribed(&format!(r#","bundle":"{}""#, PLAIN.base64()));
+    driver.set_time(0);
+    let second = Spec {
+        revision: 2,
+        ..PLAIN
+    };
+    driver.hear_bundle(&second.bytes());
+    driver.status("/");
+    assert_eq!(driver.state("riskgate.revision").as_deref(), Some("2"));
+    assert_eq!(driver.metric("riskgate.loads.refused"), 0);
+}
