@@ -55,7 +55,7 @@ pub use process::stop_all;
 pub use pusher::{Addresses, KilledPusher, Pusher};
 pub use relay::{Network, Relay};
 pub use revisions::{Revisions, revision_of, shelf_request};
-pub use rogue::{Report, RoguePusher};
+pub use rogue::RoguePusher;
 pub use rulec::{Build, Bundle, Keys, eval, replay};
 pub use scenario::Scenario;
 pub use shared_state::SharedState;

@@ -1,9 +1,11 @@
 //! A pusher that sends whatever it is told, to see what filters refuse.
 
 use std::{
+    collections::HashSet,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
         mpsc::{self, Receiver, Sender},
     },
     thread,
@@ -13,14 +15,11 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use riskgate_engine::bundle::Bundle;
 use riskgate_push_protocol::{
-    BundleId, Digest, VmId,
+    BundleId, Digest, Offer, PusherMessage, SectionChunk, SectionHash, SubscriberMessage, VmReport,
     limits::{CHUNK_LEN_MAX, CHUNKS_IN_FLIGHT_MAX},
-    v1::{
-        BundleChunk, BundleStart, PusherMessage, SubscriberMessage,
-        proto::{
-            self,
-            push_service_server::{PushService, PushServiceServer},
-        },
+    proto::{
+        self,
+        push_service_server::{PushService, PushServiceServer},
     },
 };
 use tokio::{
@@ -35,16 +34,7 @@ use tonic::{Response, Status, Streaming, transport::Server};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// More than one bundle in the chunks that may be under way without credit.
-const QUEUED_MESSAGES: usize = 4 * (CHUNKS_IN_FLIGHT_MAX + 1);
-
-/// Something that a VM said.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// Which VM, by its hello.
-    pub vm: VmId,
-    /// What it said.
-    pub message: SubscriberMessage,
-}
+const QUEUED_MESSAGES: usize = 32 * (CHUNKS_IN_FLIGHT_MAX + 1);
 
 type Subscriber = channel::Sender<Result<proto::PusherMessage, Status>>;
 
@@ -52,7 +42,9 @@ type Subscriber = channel::Sender<Result<proto::PusherMessage, Status>>;
 pub struct RoguePusher {
     address: SocketAddr,
     subscribers: Arc<Mutex<Vec<Subscriber>>>,
-    reports: Receiver<Report>,
+    /// Of one VM each.
+    reports: Receiver<VmReport>,
+    offers: AtomicU32,
     _ends_when_dropped: oneshot::Sender<()>,
 }
 
@@ -75,6 +67,7 @@ impl RoguePusher {
             address,
             subscribers,
             reports,
+            offers: AtomicU32::new(0),
             _ends_when_dropped: end,
         })
     }
@@ -84,10 +77,11 @@ impl RoguePusher {
         self.address
     }
 
-    /// Sends these bytes to every VM that is there, under the name that their manifest states.
+    /// Sends these bytes to every proxy that is there, under the name that their manifest states.
     pub fn offer(&self, bundle: &[u8]) -> Result<BundleId> {
         let id = id_of(bundle)?;
-        let messages = messages(id, bundle)?;
+        let number = self.offers.fetch_add(1, Ordering::Relaxed) + 1;
+        let messages = messages(number, id, bundle)?;
         for subscriber in lock(&self.subscribers).iter() {
             for message in &messages {
                 let sent = subscriber.try_send(Ok(message.clone().into()));
@@ -101,12 +95,12 @@ impl RoguePusher {
         Ok(id)
     }
 
-    /// Waits until `vms` different VMs have said something that `wanted` takes, and returns what it made of it.
+    /// Waits until something was reported of `vms` different VMs that `wanted` takes, and returns what it made of it.
     pub fn wait_for<T>(
         &self,
         vms: usize,
         what: &str,
-        mut wanted: impl FnMut(&SubscriberMessage) -> Option<T>,
+        mut wanted: impl FnMut(&VmReport) -> Option<T>,
     ) -> Result<Vec<T>> {
         let mut said = Vec::new();
         while said.len() < vms {
@@ -114,7 +108,7 @@ impl RoguePusher {
             let report =
                 report.with_context(|| format!("{} of {vms} VMs sent {what}", said.len()))?;
             let is_new = said.iter().all(|(vm, _)| *vm != report.vm);
-            if let Some(value) = wanted(&report.message).filter(|_| is_new) {
+            if let Some(value) = wanted(&report).filter(|_| is_new) {
                 said.push((report.vm, value));
             }
         }
@@ -130,26 +124,41 @@ fn id_of(bundle: &[u8]) -> Result<BundleId> {
     })
 }
 
-fn messages(id: BundleId, bundle: &[u8]) -> Result<Vec<PusherMessage>> {
-    let total_len = u32::try_from(bundle.len())?;
-    let mut messages = vec![PusherMessage::Start(BundleStart {
-        bundle: id,
-        total_len,
-    })];
-    let mut offset = 0;
-    for data in bundle.chunks(CHUNK_LEN_MAX) {
-        messages.push(PusherMessage::Chunk(BundleChunk {
-            digest: id.digest,
-            offset,
-            data: data.to_vec().into(),
-        }));
-        offset += u32::try_from(data.len())?;
+/// An offer, and all sections that can travel.
+fn messages(number: u32, id: BundleId, bundle: &[u8]) -> Result<Vec<PusherMessage>> {
+    let parsed = Bundle::parse(bundle).context("not even the structure of a bundle")?;
+    let (mut sent, mut chunks) = (Vec::new(), Vec::new());
+    let mut known = HashSet::new();
+    for (place, section) in (0..).zip(parsed.sections()) {
+        let bytes = section.bytes.filter(|bytes| !bytes.is_empty());
+        let Some(bytes) = bytes.filter(|_| !section.flags.is_detached()) else {
+            continue;
+        };
+        if !known.insert(section.hash) {
+            continue;
+        }
+        sent.push(place);
+        let mut offset = 0;
+        for data in bytes.chunks(CHUNK_LEN_MAX) {
+            chunks.push(PusherMessage::Chunk(SectionChunk {
+                section: SectionHash(section.hash),
+                offset,
+                data: data.to_vec().into(),
+            }));
+            offset += u32::try_from(data.len())?;
+        }
     }
     ensure!(
-        messages.len() <= 1 + CHUNKS_IN_FLIGHT_MAX,
+        chunks.len() < QUEUED_MESSAGES,
         "this bundle needs credit, which the rogue pusher does not wait for"
     );
-    Ok(messages)
+    let offer = PusherMessage::Offer(Offer {
+        number,
+        bundle: id,
+        head: parsed.head().to_bytes().into(),
+        sent,
+    });
+    Ok([vec![offer], chunks].concat())
 }
 
 fn serve(
@@ -172,7 +181,7 @@ fn serve(
 
 struct Service {
     subscribers: Arc<Mutex<Vec<Subscriber>>>,
-    report: Sender<Report>,
+    report: Sender<VmReport>,
 }
 
 #[tonic::async_trait]
@@ -184,25 +193,39 @@ impl PushService for Service {
         request: tonic::Request<Streaming<proto::SubscriberMessage>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let (subscriber, messages) = channel::channel(QUEUED_MESSAGES);
-        lock(&self.subscribers).push(subscriber);
-        tokio::spawn(listen(request.into_inner(), self.report.clone()));
+        lock(&self.subscribers).push(subscriber.clone());
+        tokio::spawn(listen(
+            request.into_inner(),
+            subscriber,
+            self.report.clone(),
+        ));
         Ok(Response::new(ReceiverStream::new(messages)))
     }
 }
 
-/// Passes on what one VM says until its stream ends, or until it says something that is not of the protocol.
-async fn listen(mut stream: Streaming<proto::SubscriberMessage>, reports: Sender<Report>) {
-    let mut vm = None;
+/// Passes on what a proxy says of its VMs until its stream ends, or until it says something that is not of the protocol.
+async fn listen(
+    mut stream: Streaming<proto::SubscriberMessage>,
+    subscriber: Subscriber,
+    reports: Sender<VmReport>,
+) {
     while let Ok(Some(message)) = stream.message().await {
-        let Ok(message) = SubscriberMessage::try_from(message) else {
-            return;
+        let report = match SubscriberMessage::try_from(message) {
+            Ok(SubscriberMessage::Hello(hello)) => hello.report,
+            Ok(SubscriberMessage::Report(report)) => {
+                let taken = PusherMessage::ReportTaken;
+                if subscriber.send(Ok(taken.into())).await.is_err() {
+                    return;
+                }
+                report
+            }
+            Ok(SubscriberMessage::ChunkTaken(_) | SubscriberMessage::Holdings(_)) => continue,
+            Err(_) => return,
         };
-        if let SubscriberMessage::Hello(hello) = &message {
-            vm = Some(hello.vm);
-        }
-        let report = vm.map(|vm| Report { vm, message });
-        if report.is_none_or(|report| reports.send(report).is_err()) {
-            return;
+        for vm in report.vms {
+            if reports.send(vm).is_err() {
+                return;
+            }
         }
     }
 }

@@ -159,7 +159,7 @@ impl Assembly {
     ) -> Assembly {
         let sections = head.entries().iter();
         let sections = sections.map(|entry| {
-            let held = held(entry).filter(|held| held.is_of(entry));
+            let held = held(entry).and_then(|held| held.as_entry(entry));
             held.or_else(|| WholeSection::empty(entry))
         });
         Assembly {
@@ -231,8 +231,8 @@ impl Assembly {
     /// Takes a section to each place that it belongs to.
     pub fn put(&mut self, section: &WholeSection) {
         for (entry, place) in self.head.entries().iter().zip(&mut self.sections) {
-            if place.is_none() && section.is_of(entry) {
-                *place = Some(section.clone());
+            if place.is_none() && !entry.flags.is_detached() {
+                *place = section.as_entry(entry);
             }
         }
     }
@@ -277,8 +277,17 @@ impl WholeSection {
         IncomingSection::begin(*entry).ok()?.finish().ok()
     }
 
-    fn is_of(&self, entry: &SectionEntry) -> bool {
-        (self.kind, &self.hash) == (entry.kind, &entry.hash)
+    /// The same bytes in the place of `entry`, if it has their hash. Sections of two kinds may have the same bytes.
+    fn as_entry(&self, entry: &SectionEntry) -> Option<WholeSection> {
+        if self.hash != entry.hash {
+            return None;
+        }
+        let list = self.list.clone().filter(|_| self.kind == entry.kind);
+        Some(WholeSection {
+            kind: entry.kind,
+            list,
+            ..self.clone()
+        })
     }
 }
 

@@ -204,6 +204,10 @@ impl Root {
         self.with_filter(|filter, envoy| filter.on_tick(envoy));
     }
 
+    pub(crate) fn queue_ready(&self) {
+        self.with_filter(|filter, envoy| filter.on_queue_ready(envoy));
+    }
+
     pub(crate) fn stream_message(&self, token: u32, len: usize) {
         self.with_filter(|filter, envoy| filter.on_stream_message(envoy, token, len));
     }

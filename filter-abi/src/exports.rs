@@ -58,6 +58,13 @@ extern "C" fn proxy_on_tick(context_id: u32) {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn proxy_on_queue_ready(context_id: u32, _queue: u32) {
+    if let Some(root) = contexts::root(context_id) {
+        root.queue_ready();
+    }
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn proxy_on_request_headers(context_id: u32, _count: u32, end_of_stream: u32) -> u32 {
     action(contexts::request_headers(context_id, end_of_stream == 0))
 }

@@ -4,17 +4,16 @@ use crate::body::{Body, BodyWatch};
 use crate::config::Config;
 use crate::custom::CustomAttributes;
 use crate::decide::{Decider, Flow};
+use crate::delivery::Delivery;
 use crate::host::{Host, Level};
 use crate::load::Loader;
 use crate::metrics::{Metric, Metrics};
-use crate::namespace::Namespace;
 use crate::reply::{REQUEST_UNREADABLE, RULESET_UNAVAILABLE, refuse};
 use crate::request::Buffers;
 use crate::response::{Ended, count};
 use crate::serving::Serving;
-use crate::shared::{SLICE, Shared};
-use crate::subscription::{Subscription, TICK_PERIOD_MS};
-use crate::vm::{Vm, Writer};
+use crate::subscription::TICK_PERIOD_MS;
+use crate::vm::Vm;
 use riskgate_engine::counters::Pending;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -25,8 +24,6 @@ const FIRST_TICK_MS: u32 = 1;
 const SPARE_MAX: usize = 256;
 const NO_BODIES: &str = "requests wait for their bodies, and this proxy has not handed over any: if they hang, set \
     `allow_on_headers_stop_iteration: true` in the filter's plugin configuration";
-/// How the log calls the bundle of the configuration.
-const ORIGIN: &str = "from the plugin configuration";
 
 /// Everything that one configured filter holds. Each method belongs into the root or HTTP callback of its name.
 pub struct Filter {
@@ -48,11 +45,9 @@ pub struct Filter {
 /// What a readable configuration gives.
 struct Configured {
     config: Config,
-    subscription: Option<Subscription>,
+    delivery: Delivery,
     /// Shared with the VM's other filters that judge bundles alike.
     serving: Rc<RefCell<Serving>>,
-    shared: Shared,
-    writer: Writer,
 }
 
 impl Filter {
@@ -94,12 +89,7 @@ impl Filter {
             );
         });
         self.configured = config.ok().map(|config| Configured {
-            shared: Shared::new(&Namespace::of(&config)),
-            writer: self.vm.writer(Namespace::of(&config)),
-            subscription: config
-                .push
-                .clone()
-                .map(|cluster| Subscription::new(cluster, self.vm.clone())),
+            delivery: Delivery::new(&self.vm, &config),
             serving: self.vm.serving(config.serving_key(), &config.trust),
             config,
         });
@@ -119,10 +109,9 @@ impl Filter {
         if self.body_watch.is_suspicious() {
             host.log(Level::Error, NO_BODIES);
         }
-        self.advance(host, true);
         let serves_requests = self.serves_requests;
-        self.with_subscription(host, |subscription, loader| {
-            subscription.tick(loader, serves_requests);
+        self.with_delivery(host, |delivery, loader| {
+            delivery.tick(loader, serves_requests);
         });
         if self.vm.gets_requests()
             && let Some(Configured {
@@ -132,6 +121,15 @@ impl Filter {
         {
             serving.exchange_counters(host, &self.metrics, config);
         }
+    }
+
+    /// There is a message in a queue, which can only be that of the VM: anybody's message wakes it, and says nothing.
+    pub fn on_queue_ready(&mut self, host: &dyn Host) {
+        self.start(host);
+        let serves_requests = self.serves_requests;
+        self.with_delivery(host, |delivery, loader| {
+            delivery.wake(loader, serves_requests);
+        });
     }
 
     /// The headers of a request are here, and its body may follow. If it has to wait for that, each part of the body is to
@@ -245,22 +243,22 @@ impl Filter {
 
     /// A message of `len` bytes came on a stream.
     pub fn on_stream_message(&mut self, host: &dyn Host, token: u32, len: usize) {
-        self.with_subscription(host, |subscription, loader| {
-            subscription.on_message(loader, token, len);
+        let serves_requests = self.serves_requests;
+        self.with_delivery(host, |delivery, loader| {
+            delivery.on_message(loader, serves_requests, token, len);
         });
-        self.advance(host, false);
     }
 
     /// The other end closed a stream.
     pub fn on_stream_close(&mut self, host: &dyn Host, token: u32, status: u32) {
-        self.with_subscription(host, |subscription, loader| {
-            subscription.on_close(loader, token, status);
+        self.with_delivery(host, |delivery, loader| {
+            delivery.on_close(loader, token, status);
         });
     }
 
     /// The root context is done; requests that it still holds are decided by what serves.
     pub fn on_done(&mut self, host: &dyn Host) {
-        self.with_subscription(host, |subscription, loader| subscription.end(loader));
+        self.with_delivery(host, |delivery, loader| delivery.end(loader));
     }
 
     /// Does at the first tick or request, whichever comes first, what [`Filter::on_configure`] left undone.
@@ -274,94 +272,32 @@ impl Filter {
                 self.metrics.count(host, Metric::ConfigErrors);
                 true
             }
-            Some(configured) => configured.start(host, &self.metrics, &self.vm),
+            Some(configured) => configured.start(host, &self.metrics),
         };
     }
 
-    /// Goes on with what there is to do about the bundle that all VMs share.
-    fn advance(&mut self, host: &dyn Host, is_tick: bool) {
+    fn with_delivery(&mut self, host: &dyn Host, act: impl FnOnce(&mut Delivery, &mut Loader<'_>)) {
         if let Some(configured) = &mut self.configured {
-            if is_tick {
-                configured.shared.tick();
-            }
-            configured.advance(host, &self.metrics, &self.vm, usize::MAX);
-        }
-    }
-
-    fn with_subscription(
-        &mut self,
-        host: &dyn Host,
-        act: impl FnOnce(&mut Subscription, &mut Loader<'_>),
-    ) {
-        if let Some(configured) = &mut self.configured {
-            configured.with_loader(host, &self.metrics, |loader, subscription| {
-                if let Some(subscription) = subscription {
-                    act(subscription, loader);
-                }
+            configured.with_loader(host, &self.metrics, |loader, delivery| {
+                act(delivery, loader);
             });
         }
     }
 }
 
 impl Configured {
-    /// Finds what other VMs left, loads the bundle of the configuration, whose text is of no use then, and says whether it
-    /// could. Requests wait for that only while nothing serves.
-    fn start(&mut self, host: &dyn Host, metrics: &Metrics, vm: &Vm) -> bool {
+    /// Loads what there is to begin with, after which the text of the configured bundle is of no use, and says whether it could.
+    fn start(&mut self, host: &dyn Host, metrics: &Metrics) -> bool {
         let bundle = self.config.bundle.take();
-        let mut is_served = false;
-        let started = self.with_loader(host, metrics, |loader, _| {
+        let started = self.with_loader(host, metrics, |loader, delivery| {
             loader.report_adopted();
             loader.serving.prepare_counters(host, metrics);
-            is_served = loader.held().is_some();
+            delivery.start(loader, bundle.as_deref());
         });
         if !started {
             self.config.bundle = bundle;
-            return false;
         }
-        let work = if is_served { SLICE } else { usize::MAX };
-        self.advance(host, metrics, vm, work);
-        if let Some(text) = bundle {
-            self.begin_configured(host, metrics, &text);
-            self.advance(host, metrics, vm, work);
-        }
-        true
-    }
-
-    fn begin_configured(&mut self, host: &dyn Host, metrics: &Metrics, text: &str) {
-        self.with_shared(host, metrics, |loader, shared| {
-            match Config::decode_bundle(text) {
-                // Loading says in metrics and log how it went.
-                Some(file) => shared.begin_file(loader, &file, ORIGIN),
-                None => loader.report_refused("malformed", &"`bundle` is not base64", ORIGIN),
-            }
-        });
-    }
-
-    /// Goes on with the shared bundle until about so much work was done, in bytes looked at.
-    fn advance(&mut self, host: &dyn Host, metrics: &Metrics, vm: &Vm, work: usize) {
-        let writes = self.writer.writes();
-        // Without random numbers a VM has no name to leave notes under, and shares all else as the others.
-        let vm = vm.nonce(host).unwrap_or_default();
-        self.with_shared(host, metrics, |loader, shared| {
-            shared.advance(loader, vm, writes, work);
-        });
-    }
-
-    fn with_shared(
-        &mut self,
-        host: &dyn Host,
-        metrics: &Metrics,
-        act: impl FnOnce(&mut Loader<'_>, &mut Shared),
-    ) {
-        if let Ok(mut serving) = self.serving.try_borrow_mut() {
-            let mut loader = Loader {
-                host,
-                metrics,
-                config: &self.config,
-                serving: &mut serving,
-            };
-            act(&mut loader, &mut self.shared);
-        }
+        started
     }
 
     /// Runs `act`, and says whether it could: what serves may be in use when a callback runs inside of a callback.
@@ -369,7 +305,7 @@ impl Configured {
         &mut self,
         host: &dyn Host,
         metrics: &Metrics,
-        act: impl FnOnce(&mut Loader<'_>, Option<&mut Subscription>),
+        act: impl FnOnce(&mut Loader<'_>, &mut Delivery),
     ) -> bool {
         let Ok(mut serving) = self.serving.try_borrow_mut() else {
             return false;
@@ -380,7 +316,7 @@ impl Configured {
             config: &self.config,
             serving: &mut serving,
         };
-        act(&mut loader, self.subscription.as_mut());
+        act(&mut loader, &mut self.delivery);
         true
     }
 }

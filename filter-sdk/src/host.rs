@@ -4,7 +4,7 @@ use crate::config::Cluster;
 use std::num::NonZeroU32;
 
 /// The gRPC service and method that [`Host::open_stream`] opens.
-pub use riskgate_push_protocol::{SUBSCRIBE_METHOD, v1::PUSH_SERVICE};
+pub use riskgate_push_protocol::{PUSH_SERVICE, SUBSCRIBE_METHOD};
 
 /// How serious a log line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

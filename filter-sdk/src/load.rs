@@ -6,7 +6,6 @@ use crate::metrics::{Metric, Metrics};
 use crate::serving::Serving;
 use riskgate_engine::admission::{Admission, Mark, Refusal};
 use riskgate_engine::ruleset::Ruleset;
-use std::sync::Arc;
 
 /// Where a bundle goes: the configuration that judges it, and what it replaces.
 pub(crate) struct Loader<'l> {
@@ -17,18 +16,6 @@ pub(crate) struct Loader<'l> {
 }
 
 impl<'l> Loader<'l> {
-    /// Verifies a bundle and lets it serve; whatever goes wrong, what served before serves on.
-    ///
-    /// `origin` says in the log where the bundle came from.
-    pub(crate) fn load(&mut self, file: &Arc<[u8]>, origin: &str) -> Result<Mark, Refusal> {
-        let result = self.admit(file);
-        match &result {
-            Ok(mark) => self.report_accepted(mark, origin),
-            Err(refusal) => self.report_refused(refusal.code(), refusal, origin),
-        }
-        result
-    }
-
     /// The bundle that serves this filter: a revision below the configured minimum, which another filter of the VM may
     /// have accepted, does not.
     pub(crate) fn held(&self) -> Option<Mark> {
@@ -102,20 +89,6 @@ impl<'l> Loader<'l> {
         self.serving.prepare_counters(self.host, self.metrics);
         self.report_accepted(&head.mark(), origin);
         Ok(head.mark())
-    }
-
-    fn admit(&mut self, file: &Arc<[u8]>) -> Result<Mark, Refusal> {
-        let admitted = self.admission(self.floor()).admit(file)?;
-        match self.serving.mark() {
-            Some(mark) if mark.digest == admitted.bundle().digest() => Ok(mark),
-            _ => {
-                let ruleset = Ruleset::load(&admitted)?;
-                let mark = ruleset.mark();
-                self.serving.swap(ruleset, admitted.is_expired());
-                self.serving.prepare_counters(self.host, self.metrics);
-                Ok(mark)
-            }
-        }
     }
 
     pub(crate) fn report_accepted(&self, mark: &Mark, origin: &str) {

@@ -22,6 +22,7 @@ pub enum Metric {
     LoadsRefused,
     StreamOpened,
     StreamClosed,
+    SlotsFull,
     Revision,
     RequestErrors,
     ConfigErrors,
@@ -34,7 +35,7 @@ pub enum Metric {
 }
 
 impl Metric {
-    const ALL: [Metric; 21] = [
+    const ALL: [Metric; 22] = [
         Metric::DecisionsAllow,
         Metric::DecisionsDeny,
         Metric::DecisionsChallenge,
@@ -47,6 +48,7 @@ impl Metric {
         Metric::LoadsRefused,
         Metric::StreamOpened,
         Metric::StreamClosed,
+        Metric::SlotsFull,
         Metric::Revision,
         Metric::RequestErrors,
         Metric::ConfigErrors,
@@ -73,6 +75,7 @@ impl Metric {
             Metric::LoadsRefused => "riskgate.loads.refused",
             Metric::StreamOpened => "riskgate.stream.opened",
             Metric::StreamClosed => "riskgate.stream.closed",
+            Metric::SlotsFull => "riskgate.slots.full",
             Metric::Revision => "riskgate.revision",
             Metric::RequestErrors => "riskgate.request_errors",
             Metric::ConfigErrors => "riskgate.config_errors",

@@ -4,6 +4,7 @@ use crate::config::ServingKey;
 use crate::host::{Host, HostError};
 use crate::identity::{Nonce, random_nonce};
 use crate::namespace::Namespace;
+use crate::seat::Seat;
 use crate::serving::Serving;
 use riskgate_engine::trust::TrustedKeys;
 use std::cell::{Cell, RefCell};
@@ -28,10 +29,12 @@ struct Shared {
     /// A proxy's main thread has a VM too, which never gets any.
     gets_requests: Cell<bool>,
     slots: Cell<Vec<Slot>>,
+    seats: Cell<Vec<(Namespace, Weak<RefCell<Seat>>)>>,
     writers: Cell<Vec<(Namespace, Weak<()>)>>,
 }
 
-/// Of the filters of a VM that share one namespace, the newest one writes there.
+/// Of the filters of a VM that share one namespace, the newest one acts for it: it has the newest configuration, and those
+/// before it end once their requests have.
 pub(crate) struct Writer {
     vm: Vm,
     namespace: Namespace,
@@ -52,6 +55,27 @@ impl Vm {
         let nonce = random_nonce(host)?;
         self.0.nonce.set(Some(nonce));
         Ok(nonce)
+    }
+
+    /// The VM's seat in a namespace, which its filters share.
+    pub(crate) fn seat(
+        &self,
+        host: &dyn Host,
+        namespace: &Namespace,
+    ) -> Result<Rc<RefCell<Seat>>, HostError> {
+        let nonce = self.nonce(host)?;
+        let mut seats = self.0.seats.take();
+        seats.retain(|(_, seat)| seat.strong_count() > 0);
+        let held = seats.iter().find(|(held, _)| held == namespace);
+        let seat = held
+            .and_then(|(_, seat)| seat.upgrade())
+            .unwrap_or_else(|| {
+                let seat = Rc::new(RefCell::new(Seat::new(namespace.clone(), nonce)));
+                seats.push((namespace.clone(), Rc::downgrade(&seat)));
+                seat
+            });
+        self.0.seats.set(seats);
+        Ok(seat)
     }
 
     /// A request came.
@@ -101,7 +125,7 @@ impl Vm {
 }
 
 impl Writer {
-    /// Whether it is this one that writes now.
+    /// Whether it is this one that acts now.
     pub(crate) fn writes(&self) -> bool {
         let writers = self.vm.0.writers.take();
         let mut alive = writers

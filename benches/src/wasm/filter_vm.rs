@@ -1,5 +1,6 @@
 //! A VM that runs the filter, from the first callback on.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -8,13 +9,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use riskgate_engine::bundle::Bundle;
 use riskgate_filter_sdk::headers;
 use riskgate_push_protocol::limits::CHUNK_LEN_MAX;
-use riskgate_push_protocol::{
-    BundleId, Digest,
-    v1::{BundleChunk, BundleStart, PusherMessage},
-};
+use riskgate_push_protocol::{BundleId, Digest, Offer, PusherMessage, SectionChunk, SectionHash};
 use wasmtime::{Engine, Instance, Module, Store, TypedFunc, WasmParams, WasmResults};
 
-use super::host::{self, Proxy, STREAM};
+use super::host::{self, Proxy, QUEUE, STREAM};
 use crate::model::{RULESET_NAME, TrafficItem};
 use crate::{NOW_S, public_key};
 
@@ -116,6 +114,10 @@ impl FilterVm {
             self.store.data_mut().message = message;
             let start = Instant::now();
             self.call::<_, ()>("proxy_on_grpc_receive", (ROOT, STREAM, len))?;
+            // A load goes on in slices, for which the VM wakes itself.
+            while self.store.data_mut().take_wake_up() {
+                self.call::<_, ()>("proxy_on_queue_ready", (ROOT, QUEUE))?;
+            }
             times.push(start.elapsed());
         }
         let serves = self
@@ -226,25 +228,34 @@ impl Callbacks {
     }
 }
 
-/// What a pusher sends: the announcement and the chunks.
+/// What a pusher sends: the offer, and the chunks of all sections.
 fn messages(bundle: &[u8]) -> Result<Vec<Vec<u8>>> {
     let parsed = Bundle::parse(bundle)?;
-    let digest = Digest(parsed.digest().0);
-    let start = PusherMessage::Start(BundleStart {
+    let (mut sent, mut chunks) = (Vec::new(), Vec::new());
+    let mut known = HashSet::new();
+    for (place, section) in (0..).zip(parsed.sections()) {
+        let bytes = section.bytes.unwrap_or_default();
+        if bytes.is_empty() || section.flags.is_detached() || !known.insert(section.hash) {
+            continue;
+        }
+        sent.push(place);
+        for (index, data) in bytes.chunks(CHUNK_LEN_MAX).enumerate() {
+            chunks.push(PusherMessage::Chunk(SectionChunk {
+                section: SectionHash(section.hash),
+                offset: u32::try_from(index * CHUNK_LEN_MAX)?,
+                data: data.to_vec().into(),
+            }));
+        }
+    }
+    let offer = PusherMessage::Offer(Offer {
+        number: 1,
         bundle: BundleId {
             revision: parsed.manifest().revision,
-            digest,
+            digest: Digest(parsed.digest().0),
         },
-        total_len: u32::try_from(bundle.len())?,
+        head: parsed.head().to_bytes().into(),
+        sent,
     });
-    let mut messages = vec![start.encode_to_vec()];
-    for (index, data) in bundle.chunks(CHUNK_LEN_MAX).enumerate() {
-        let chunk = PusherMessage::Chunk(BundleChunk {
-            digest,
-            offset: u32::try_from(index * CHUNK_LEN_MAX)?,
-            data: data.to_vec().into(),
-        });
-        messages.push(chunk.encode_to_vec());
-    }
-    Ok(messages)
+    let messages = [offer].into_iter().chain(chunks);
+    Ok(messages.map(|message| message.encode_to_vec()).collect())
 }

@@ -6,9 +6,12 @@ use wasmtime::{Caller, Engine, Instance, Linker, Memory, Module, Store, TypedFun
 
 const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
+const EMPTY: u32 = 7;
 const PARSE_FAILURE: u32 = 4;
 const BUFFER_GRPC_MESSAGE: u32 = 5;
 const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
+/// The token of the VM's own queue.
+pub(super) const QUEUE: u32 = 1;
 /// The token of the one stream.
 pub(super) const STREAM: u32 = 1;
 
@@ -32,6 +35,8 @@ pub(super) struct Proxy {
     /// Messages sent on the stream.
     pub(super) sent: Vec<Vec<u8>>,
     metrics: u32,
+    /// Messages in the VM's own queue.
+    wake_ups: u32,
     /// Calls of the VM to the proxy.
     pub(super) calls: usize,
     pub(super) log: Vec<String>,
@@ -42,6 +47,13 @@ impl Proxy {
     pub(super) fn clear_request(&mut self) {
         self.state_len = 0;
         self.reply_status = 0;
+    }
+
+    /// Takes a message out of the VM's own queue.
+    pub(super) fn take_wake_up(&mut self) -> bool {
+        let left = self.wake_ups.checked_sub(1);
+        self.wake_ups = left.unwrap_or_default();
+        left.is_some()
     }
 
     /// A property that the VM set for the request; empty if it did not.
@@ -74,6 +86,7 @@ pub(super) fn start(engine: &Engine, module: &Module) -> Result<(Store<Proxy>, I
     link_memory_free(&mut linker)?;
     link_answers(&mut linker)?;
     link_reports(&mut linker)?;
+    link_queue(&mut linker)?;
     linker.define_unknown_imports_as_traps(module)?;
     let mut store = Store::new(engine, Proxy::default());
     let instance = linker.instantiate(&mut store, module)?;
@@ -182,6 +195,46 @@ fn link_rare_answers(linker: &mut Linker<Proxy>) -> Result<()> {
         |mut vm: Vm<'_>, data: u32, len: u32| {
             let bytes: Vec<u8> = (0..len).map(|index| (index % 251) as u8).collect();
             write(&mut vm, data, &bytes);
+            OK
+        },
+    )?;
+    Ok(())
+}
+
+/// The one VM wakes itself.
+fn link_queue(linker: &mut Linker<Proxy>) -> Result<()> {
+    linker.func_wrap(
+        "env",
+        "proxy_register_shared_queue",
+        |mut vm: Vm<'_>, _: u32, _: u32, at: u32| {
+            write(&mut vm, at, &QUEUE.to_le_bytes());
+            OK
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_enqueue_shared_queue",
+        |mut vm: Vm<'_>, _: u32, _: u32, _: u32| {
+            vm.data_mut().wake_ups += 1;
+            OK
+        },
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_dequeue_shared_queue",
+        |_: u32, _: u32, _: u32| EMPTY,
+    )?;
+    linker.func_wrap(
+        "env",
+        "proxy_resolve_shared_queue",
+        |_: u32, _: u32, _: u32, _: u32, _: u32| NOT_FOUND,
+    )?;
+    linker.func_wrap(
+        "wasi_snapshot_preview1",
+        "clock_time_get",
+        |mut vm: Vm<'_>, _: u32, _: u64, at: u32| {
+            let now_ns = vm.data().now_ns.to_le_bytes();
+            write(&mut vm, at, &now_ns);
             OK
         },
     )?;

@@ -44,7 +44,6 @@ pub(crate) enum Step {
     /// It may be that others trapped with it: that is known later.
     Waiting,
     /// It serves.
-    #[expect(dead_code, reason = "the stream's client reports it")]
     Done(Mark),
     Rejected(Rejection),
     /// What is stored is not what was signed: somebody is writing there, or has erased it.

@@ -29,6 +29,7 @@ use seen::Seen;
 use std::sync::Arc;
 
 pub(crate) use load::{Load, Notes, SLICE, Step};
+pub(crate) use pushed::AddError;
 
 /// How often something is tried again when another VM was faster. What fails then waits for the next tick.
 const TRIES: u32 = 4;
@@ -138,7 +139,6 @@ impl Shared {
     }
 
     /// What the loads of this VM note, for one that is not begun here.
-    #[expect(dead_code, reason = "the stream's client steps its loads with it")]
     pub(crate) fn notes(&mut self, vm: Nonce) -> Notes<'_> {
         Notes {
             attempts: &mut self.attempts,
@@ -148,13 +148,11 @@ impl Shared {
     }
 
     /// The bundle that the head names, as it was read last.
-    #[expect(dead_code, reason = "the lease's holder wakes others when it changes")]
     pub(crate) fn named(&self) -> Option<Mark> {
         self.seen.bundles().first().map(|bundle| bundle.mark)
     }
 
     /// Why the bundle that the head names does not serve here.
-    #[expect(dead_code, reason = "a VM's slot tells it")]
     pub(crate) fn refusal(&self) -> Option<(Mark, &Rejection)> {
         let mark = self.seen.bundles().first()?.mark;
         let mut refused = self.refused.iter();

@@ -4,6 +4,7 @@ use super::load::{Load, Source, Taken};
 use crate::load::Loader;
 use crate::rejection::Rejection;
 use riskgate_engine::assembly::{IncomingSection, SectionHash, WholeSection};
+use riskgate_engine::bundle::SectionEntry;
 
 /// Why bytes of a section are not the next ones.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,10 +19,6 @@ pub(crate) enum AddError {
     Rejected(#[from] Rejection),
 }
 
-#[expect(
-    dead_code,
-    reason = "the stream's client is to take bundles in by these"
-)]
 impl Load {
     /// A bundle whose sections are pushed. Those that serve already, or that came whole in `donor`, a load that was given
     /// up, are taken over.
@@ -38,6 +35,11 @@ impl Load {
             donor.as_ref(),
             (Source::Pushed, origin),
         ))
+    }
+
+    /// What the section table says of each section.
+    pub(crate) fn entries(&self) -> &[SectionEntry] {
+        self.assembly.head().entries()
     }
 
     /// The places in the section table of those sections that have to come, ascending.

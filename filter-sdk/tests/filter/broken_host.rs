@@ -127,14 +127,14 @@ fn without_a_stream_the_configured_bundle_serves() {
 
 #[test]
 fn without_shared_data_a_vm_is_an_instance_of_its_own() {
-    for method in ["create_shared_data", "shared_data"] {
+    for method in ["create_shared_data", "shared_data", "shared_data_version"] {
         let mut driver = Driver::new(r#","push":{"cluster":"pusher"}"#);
         driver
             .proxy
             .shared_data
             .set("riskgate.instance.v1", &[7; 16]);
         driver.proxy.broken.get_mut().insert(method);
-        driver.tick();
+        driver.connect();
         let hello = driver.hello();
         assert_eq!(hello.instance.0, hello.vm.0, "{method}");
         driver.hear_bundle(&PLAIN.bytes());

@@ -1,11 +1,15 @@
 //! A filter with its proxy, and what tests do with both.
 
 use crate::bundles::{EPOCH_S, PLAIN, id_of, public_key};
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, SharedData};
+use riskgate_engine::bundle::{Bundle, Section};
 use riskgate_filter_sdk::{Filter, Flow, Vm};
-use riskgate_push_protocol::v1::{
-    BundleChunk, BundleStart, Hello, PusherMessage, SubscriberMessage,
+use riskgate_push_protocol::{
+    Hello, Nack, Offer, PusherMessage, Report, SectionChunk, SectionHash, SubscriberMessage,
+    VmAnswer,
 };
+
+use std::rc::Rc;
 
 /// Chunks of the tests are small, so that a bundle has several.
 const CHUNK_LEN: usize = 100;
@@ -17,6 +21,8 @@ pub(crate) struct Driver {
     pub(crate) proxy: Proxy,
     vm: Vm,
     pub(crate) filter: Filter,
+    /// The stream on which something was offered last, and the number of that offer.
+    offered: (u32, u32),
 }
 
 impl Driver {
@@ -31,6 +37,7 @@ impl Driver {
             proxy: Proxy::default(),
             filter: Filter::new(&vm),
             vm,
+            offered: (u32::MAX, 0),
         };
         driver.set_time(EPOCH_S + 60);
         driver
@@ -39,6 +46,15 @@ impl Driver {
             .get_mut()
             .insert("source/address".into(), b"192.0.2.1:567".to_vec());
         driver.filter.on_configure(&driver.proxy, json.as_bytes());
+        driver
+    }
+
+    /// The VM of that number in a process that others are in, too.
+    pub(crate) fn of_process(shared: &Rc<SharedData>, number: u8, json: &str) -> Driver {
+        let mut driver = Driver::with_json(json);
+        driver.proxy.shared_data = Rc::clone(shared);
+        driver.proxy.context.set(number.into());
+        driver.proxy.random.set(number.wrapping_mul(37));
         driver
     }
 
@@ -61,6 +77,9 @@ impl Driver {
         let new = self.another(json);
         self.filter.on_done(&self.proxy);
         self.filter = new;
+        // Its own root context.
+        let context = &self.proxy.context;
+        context.set(context.get() + 1_000);
     }
 
     pub(crate) fn set_time(&self, now_s: u64) {
@@ -69,7 +88,23 @@ impl Driver {
 
     pub(crate) fn tick(&mut self) {
         self.proxy.shared_data.advance(100);
+        self.tick_now();
+        self.pump();
+    }
+
+    /// Ticks while no time passes, and is told of no message.
+    pub(crate) fn tick_now(&mut self) {
         self.filter.on_tick(&self.proxy);
+    }
+
+    /// The tokens of the streams that it has open.
+    pub(crate) fn open_streams(&self) -> Vec<u32> {
+        let streams = self.proxy.streams.borrow();
+        let open = streams
+            .iter()
+            .zip(0..)
+            .filter(|(stream, _)| !stream.cancelled);
+        open.map(|(_, token)| token).collect()
     }
 
     /// Ticks until another stream is open, and says how often.
@@ -141,23 +176,62 @@ impl Driver {
         self.proxy.streams.borrow().len() as u32 - 1
     }
 
-    /// What the filter has said on its latest stream since it was asked last.
-    pub(crate) fn said(&self) -> Vec<SubscriberMessage> {
-        let mut streams = self.proxy.streams.borrow_mut();
-        let sent = std::mem::take(&mut streams.last_mut().unwrap().sent);
-        sent.iter()
-            .map(|bytes| SubscriberMessage::decode(bytes).unwrap())
-            .collect()
+    /// What the filter has said on its latest stream since it was asked last. Its reports are taken.
+    pub(crate) fn said(&mut self) -> Vec<SubscriberMessage> {
+        let mut said = Vec::new();
+        loop {
+            let sent = {
+                let mut streams = self.proxy.streams.borrow_mut();
+                std::mem::take(&mut streams.last_mut().unwrap().sent)
+            };
+            let sent = sent.iter();
+            let sent: Vec<_> = sent
+                .map(|bytes| SubscriberMessage::decode(bytes).unwrap())
+                .collect();
+            let reports = sent
+                .iter()
+                .filter(|message| matches!(message, SubscriberMessage::Report(_)));
+            let report_count = reports.count();
+            assert!(report_count <= 1, "one is on its way at a time: {sent:?}");
+            if sent.is_empty() {
+                return said;
+            }
+            said.extend(sent);
+            if report_count == 1 {
+                self.hear(&PusherMessage::ReportTaken);
+            }
+        }
     }
 
-    /// As [`Driver::said`], without the credit for chunks.
-    pub(crate) fn answers(&self) -> Vec<SubscriberMessage> {
-        let mut said = self.said();
-        said.retain(|message| !matches!(message, SubscriberMessage::ChunkTaken(_)));
-        said
+    /// The reports among what was said.
+    pub(crate) fn reports(&mut self) -> Vec<Report> {
+        let said = self.said().into_iter();
+        let reports = said.filter_map(|message| match message {
+            SubscriberMessage::Report(report) => Some(report),
+            _ => None,
+        });
+        reports.collect()
     }
 
-    pub(crate) fn hello(&self) -> Hello {
+    /// What the filter has answered to bundles since it was asked last.
+    pub(crate) fn answers(&mut self) -> Vec<VmAnswer> {
+        let reports = self.reports().into_iter();
+        let mut answers: Vec<VmAnswer> = reports
+            .map(|report| report.vms.into_iter().next().unwrap().answer)
+            .filter(|answer| *answer != VmAnswer::Pending)
+            .collect();
+        answers.dedup();
+        answers
+    }
+
+    pub(crate) fn the_nack(&mut self) -> Nack {
+        match &self.answers()[..] {
+            [VmAnswer::Nack(nack)] => nack.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn hello(&mut self) -> Hello {
         match &self.said()[..] {
             [SubscriberMessage::Hello(hello)] => hello.clone(),
             other => panic!("{other:?}"),
@@ -169,30 +243,55 @@ impl Driver {
         let token = self.token();
         self.filter
             .on_stream_message(&self.proxy, token, bytes.len());
+        self.pump();
     }
 
     pub(crate) fn hear(&mut self, message: &PusherMessage) {
         self.hear_bytes(&message.encode_to_vec());
     }
 
-    pub(crate) fn hear_start(&mut self, announced: &[u8]) {
-        self.hear(&start(announced));
+    /// An offer of a bundle comes, of which all sections are to follow.
+    pub(crate) fn hear_offer(&mut self, bytes: &[u8]) {
+        let offer = self.offer(bytes);
+        self.hear(&PusherMessage::Offer(offer));
     }
 
-    /// A whole bundle comes, announced as itself.
+    /// A whole bundle comes.
     pub(crate) fn hear_bundle(&mut self, bytes: &[u8]) {
-        self.hear_file(bytes, bytes);
+        self.hear_offer(bytes);
+        for chunk in chunks(bytes) {
+            self.hear(&PusherMessage::Chunk(chunk));
+        }
     }
 
-    /// `file` comes, announced as `announced`.
-    pub(crate) fn hear_file(&mut self, announced: &[u8], file: &[u8]) {
-        let mut message = start(announced);
-        if let PusherMessage::Start(start) = &mut message {
-            start.total_len = file.len() as u32;
+    /// The next offer of the stream.
+    pub(crate) fn offer(&mut self, bytes: &[u8]) -> Offer {
+        let token = self.token();
+        let (stream, number) = self.offered;
+        let number = if stream == token { number + 1 } else { 1 };
+        self.offered = (token, number);
+        Offer {
+            number,
+            bundle: id_of(bytes),
+            head: head_of(bytes).into(),
+            sent: sent(bytes).iter().map(|(place, _)| *place).collect(),
         }
-        self.hear(&message);
-        for chunk in chunks(announced, file) {
-            self.hear(&chunk);
+    }
+
+    /// Tells the filter of the messages in its VM's queue, and says whether there were any.
+    pub(crate) fn pump(&mut self) -> bool {
+        let own = self.proxy.context.get();
+        let mut has_woken = false;
+        loop {
+            let mut wake_ups = self.proxy.shared_data.wake_ups.borrow_mut();
+            let place = wake_ups.iter().position(|(context, _)| *context == own);
+            let Some(place) = place else {
+                return has_woken;
+            };
+            wake_ups.remove(place);
+            drop(wake_ups);
+            has_woken = true;
+            self.filter.on_queue_ready(&self.proxy);
         }
     }
 }
@@ -208,25 +307,37 @@ pub(crate) fn config_trusting(keys: &[u8], threshold: u32, more: &str) -> String
     format!(r#"{{"ruleset":"shop","trust":{{"keys":{keys:?},"threshold":{threshold}}}{more}}}"#)
 }
 
-pub(crate) fn start(bytes: &[u8]) -> PusherMessage {
-    PusherMessage::Start(BundleStart {
-        bundle: id_of(bytes),
-        total_len: bytes.len() as u32,
-    })
+/// The sections of a bundle that travel, and their places in the table.
+fn sent(bytes: &[u8]) -> Vec<(u32, Section<'_>)> {
+    let bundle = Bundle::parse(bytes).unwrap();
+    let mut sent: Vec<(u32, Section<'_>)> = Vec::new();
+    for (place, section) in (0..).zip(bundle.sections()) {
+        let is_known = sent.iter().any(|(_, known)| known.hash == section.hash);
+        if section.bytes.is_some_and(|bytes| !bytes.is_empty()) && !is_known {
+            sent.push((place, *section));
+        }
+    }
+    sent
 }
 
-/// `file` in chunks that say they belong to `announced`.
-pub(crate) fn chunks(announced: &[u8], file: &[u8]) -> Vec<PusherMessage> {
-    let digest = id_of(announced).digest;
-    let parts = file.chunks(CHUNK_LEN).enumerate();
-    parts
-        .map(|(index, data)| {
-            let offset = (index * CHUNK_LEN) as u32;
-            PusherMessage::Chunk(BundleChunk {
-                digest,
-                offset,
+/// All that stands before the first section.
+pub(crate) fn head_of(bytes: &[u8]) -> Vec<u8> {
+    let bundle = Bundle::parse(bytes).unwrap();
+    bundle.head().to_bytes()
+}
+
+/// The sections of a bundle in small chunks.
+pub(crate) fn chunks(bytes: &[u8]) -> Vec<SectionChunk> {
+    let mut chunks = Vec::new();
+    for (_, section) in sent(bytes) {
+        let data = section.bytes.unwrap();
+        for (index, data) in data.chunks(CHUNK_LEN).enumerate() {
+            chunks.push(SectionChunk {
+                section: SectionHash(section.hash),
+                offset: (index * CHUNK_LEN) as u32,
                 data: data.to_vec().into(),
-            })
-        })
-        .collect()
+            });
+        }
+    }
+    chunks
 }

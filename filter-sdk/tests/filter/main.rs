@@ -18,6 +18,7 @@ mod counters_shared;
 mod custom;
 mod driver;
 mod expiry;
+mod one_stream;
 mod peers;
 mod proxy;
 mod push;

@@ -129,6 +129,12 @@ fn spoiled_pages_serve_nobody_and_are_mended() {
     assert!(pages.len() > 5);
     for (index, page) in pages.iter().enumerate() {
         let mut bytes = data.values.borrow()[page].0.clone();
+        // Sections of two kinds may have the same bytes: the first of their pages does for both.
+        let has_twin = {
+            let values = data.values.borrow();
+            let mut others = pages.iter().filter(|other| *other != page);
+            others.any(|other| values[other].0 == bytes)
+        };
         match index % 3 {
             0 => drop(bytes.pop()),
             1 => bytes[0] ^= 1,
@@ -136,7 +142,8 @@ fn spoiled_pages_serve_nobody_and_are_mended() {
         }
         data.set(page, &bytes);
         let mut fresh = vm(&data, &config(""));
-        assert_eq!(revision(&mut fresh), None, "{page}");
+        let served = revision(&mut fresh);
+        assert!(served.is_none() || has_twin && served == Some(5), "{page}");
         for _ in 0..2 * pages.len() {
             first.tick();
         }

@@ -2,9 +2,9 @@
 
 use crate::bundles::{CHANGED, EPOCH_S, PLAIN, Spec, TTL_S, id_of};
 use crate::driver::{Driver, chunks, config, config_trusting};
-use crate::push::the_nack;
+use crate::push::ack;
 use riskgate_filter_sdk::Flow;
-use riskgate_push_protocol::v1::SubscriberMessage;
+use riskgate_push_protocol::PusherMessage;
 
 const FIFTH: Spec = Spec {
     revision: 5,
@@ -113,9 +113,9 @@ fn the_minimum_holds_for_what_other_filters_accepted() {
         driver.log()
     );
     driver.connect();
-    assert_eq!(driver.hello().held, None);
+    assert_eq!(driver.hello().holdings.held, None);
     driver.hear_bundle(&FIFTH.bytes());
-    assert_eq!(the_nack(&driver).reason, "below-min-revision");
+    assert_eq!(driver.the_nack().reason, "below-min-revision");
     let sixth = Spec {
         revision: 6,
         ..PLAIN
@@ -177,7 +177,7 @@ fn a_new_filter_has_a_stream_of_its_own() {
     driver.replace(&config(r#","push":{"cluster":"other"}"#));
     assert!(driver.proxy.streams.borrow()[0].cancelled);
     driver.connect();
-    assert_eq!(driver.hello().held, Some(id_of(&PLAIN.bytes())));
+    assert_eq!(driver.hello().holdings.held, Some(id_of(&PLAIN.bytes())));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_filter_that_is_configured_again_is_served_and_begins_another_stream() {
     assert!(driver.proxy.streams.borrow()[0].cancelled);
     assert_eq!(driver.status("/blocked"), Some(403));
     driver.connect();
-    assert_eq!(driver.hello().held, Some(id_of(&PLAIN.bytes())));
+    assert_eq!(driver.hello().holdings.held, Some(id_of(&PLAIN.bytes())));
 }
 
 #[test]
@@ -207,51 +207,21 @@ fn the_filters_of_a_vm_have_one_name() {
 }
 
 #[test]
-fn what_another_filter_accepts_is_told_once_on_each_stream() {
+fn what_another_filter_accepts_is_told_once() {
     let mut driver = Driver::subscribed("");
     driver.hello();
     let mut other = driver.another(&with_bundle(&PLAIN));
     other.on_tick(&driver.proxy);
     driver.tick();
-    assert_eq!(
-        driver.said(),
-        [SubscriberMessage::Ack(id_of(&PLAIN.bytes()))]
-    );
+    let reports = driver.reports();
+    assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].vms[0].held, Some(id_of(&PLAIN.bytes())));
     driver.tick();
     assert_eq!(driver.said(), []);
     driver.hear_bundle(&CHANGED.bytes());
-    assert_eq!(
-        driver.answers(),
-        [SubscriberMessage::Ack(id_of(&CHANGED.bytes()))]
-    );
+    assert_eq!(driver.answers(), [ack(&CHANGED.bytes())]);
     driver.tick();
     assert_eq!(driver.said(), []);
-}
-
-#[test]
-fn a_transfer_of_what_another_filter_has_accepted_ends() {
-    let mut driver = Driver::subscribed("");
-    driver.hello();
-    let bundle = PLAIN.bytes();
-    driver.hear_start(&bundle);
-    let chunks = chunks(&bundle, &bundle);
-    driver.hear(&chunks[0]);
-    driver.said();
-    let mut other = driver.another(&with_bundle(&PLAIN));
-    other.on_tick(&driver.proxy);
-    driver.tick();
-    assert_eq!(driver.said(), [SubscriberMessage::Ack(id_of(&bundle))]);
-    for chunk in &chunks[1..] {
-        driver.hear(chunk);
-    }
-    assert_eq!(
-        driver.said(),
-        [],
-        "chunks that were on their way are dropped"
-    );
-    assert_eq!(driver.metric("riskgate.loads.accepted"), 1);
-    driver.hear_bundle(&CHANGED.bytes());
-    assert_eq!(driver.status("/blocked"), Some(429));
 }
 
 #[test]
@@ -259,16 +229,13 @@ fn a_transfer_of_something_newer_goes_on() {
     let mut driver = Driver::subscribed("");
     driver.hello();
     let newer = CHANGED.bytes();
-    driver.hear_start(&newer);
+    driver.hear_offer(&newer);
     let mut other = driver.another(&with_bundle(&PLAIN));
     other.on_tick(&driver.proxy);
     driver.tick();
-    assert_eq!(
-        driver.said(),
-        [SubscriberMessage::Ack(id_of(&PLAIN.bytes()))]
-    );
-    for chunk in chunks(&newer, &newer) {
-        driver.hear(&chunk);
+    driver.said();
+    for chunk in chunks(&newer) {
+        driver.hear(&PusherMessage::Chunk(chunk));
     }
-    assert_eq!(driver.answers(), [SubscriberMessage::Ack(id_of(&newer))]);
+    assert_eq!(driver.answers(), [ack(&newer)]);
 }
