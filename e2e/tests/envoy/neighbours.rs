@@ -6,8 +6,8 @@ use riskgate_e2e::{Load, Neighbour, Revisions, SharedState, Stage, VMS};
 
 use crate::{RULESET, load::streaming};
 
-/// A value that does not fit a VM many times.
-const HUGE: usize = 64 << 20;
+/// A value four times as long as the longest that the filter writes.
+const HUGE: usize = 1 << 20;
 
 #[test]
 fn a_neighbour_changes_no_verdict_and_stops_no_revision() {

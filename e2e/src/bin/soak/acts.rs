@@ -11,7 +11,7 @@ use crate::ground::Ground;
 const LISTED: [usize; 4] = [0, 0, 100, 10_000];
 
 /// Values that a neighbour writes, in bytes: more than a VM takes in.
-const HUGE: usize = 32 << 20;
+const HUGE: usize = 1 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Act {
