@@ -25,6 +25,7 @@ pub enum View {
     Double = 2,
     Length = 3,
     Size = 4,
+    Address = 5,
 }
 
 /// A comparison of numbers.
@@ -160,12 +161,13 @@ impl Test {
 }
 
 impl View {
-    const ALL: [View; 5] = [
+    const ALL: [View; 6] = [
         View::Value,
         View::Int,
         View::Double,
         View::Length,
         View::Size,
+        View::Address,
     ];
 
     pub(crate) fn from_code(code: u8) -> Option<View> {
@@ -312,18 +314,20 @@ impl Atom {
             self.view,
             View::Int | View::Double | View::Length | View::Size
         );
-        if numeric && kind != ValueKind::Bytes {
+        let is_address = kind == ValueKind::Ip || self.view == View::Address;
+        if (numeric || self.view == View::Address) && kind != ValueKind::Bytes {
             return false;
         }
+        let is_text = kind == ValueKind::Bytes && self.view == View::Value;
         match self.test {
             Test::Present => true,
             Test::IsTrue | Test::IsFalse => kind == ValueKind::Bool,
             Test::InList(list) => match (targets.list_is_addresses)(list) {
-                Some(true) => kind == ValueKind::Ip,
-                Some(false) => kind == ValueKind::Bytes && !numeric,
+                Some(true) => is_address,
+                Some(false) => is_text,
                 None => false,
             },
-            Test::InPrefixes(_) => kind == ValueKind::Ip,
+            Test::InPrefixes(_) => is_address,
             Test::Compare(_, number) => {
                 let is_number = numeric || matches!(kind, ValueKind::Time | ValueKind::Int);
                 is_number && !number.is_nan()
@@ -333,7 +337,7 @@ impl Atom {
             | Test::StartsWith(_)
             | Test::EndsWith(_)
             | Test::Contains(_)
-            | Test::Matches(_) => kind == ValueKind::Bytes && !numeric,
+            | Test::Matches(_) => is_text,
         }
     }
 }

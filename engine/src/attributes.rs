@@ -107,7 +107,9 @@ impl Base {
         Self::ALL.get(usize::from(code)).copied()
     }
 
-    pub(crate) fn has_key(self) -> bool {
+    /// Whether it has values by names, each of which is an attribute.
+    #[must_use]
+    pub fn has_key(self) -> bool {
         matches!(
             self,
             Base::Param

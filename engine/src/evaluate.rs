@@ -518,6 +518,9 @@ impl<'a> Evaluation<'a> {
             View::Double => values
                 .filter_map(parse_double)
                 .any(|value| test_number(atom.test, Number::Double(value))),
+            View::Address => values
+                .filter_map(parse_address)
+                .any(|address| self.holds_address(atom.test, address)),
         }
     }
 
@@ -570,6 +573,12 @@ impl<'a> Evaluation<'a> {
     }
 }
 
+/// An address in its text form; one that maps an IPv4 address counts as that.
+fn parse_address(text: &[u8]) -> Option<IpAddr> {
+    let address: IpAddr = core::str::from_utf8(text).ok()?.parse().ok()?;
+    Some(address.to_canonical())
+}
+
 /// Finds the comparisons of a table that hold; `values` are those of its attribute unless that is the time.
 fn find_ranks<'v>(
     sections: &Sections,
@@ -595,6 +604,8 @@ fn find_ranks<'v>(
             let numbers = values.filter_map(parse_double).map(Number::Double);
             ranks.find(table, numbers, tell);
         }
+        // No atom compares addresses.
+        View::Address => {}
     }
 }
 

@@ -388,6 +388,8 @@ pub enum View {
     Length,
     /// `size(a)`: how many values; no value when there are none.
     Size,
+    /// What a custom filter tells in text is an address: what does not parse is dropped.
+    Address,
 }
 
 /// A test of a value. Which tests go with which attribute is the type checker's business.

@@ -180,7 +180,7 @@ impl<'p> Lookups<'p> {
                 per_byte: 1,
             },
             View::Length => Steps::per_value(3 + logarithm(self.ranks)),
-            View::Value | View::Size => Steps::once(1 + logarithm(self.ranks)),
+            View::Value | View::Size | View::Address => Steps::once(1 + logarithm(self.ranks)),
         };
         self.views.iter().map(of_view).sum()
     }

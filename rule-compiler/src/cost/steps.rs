@@ -121,6 +121,10 @@ pub(super) fn test(atom: &Atom, lists: &[List]) -> Steps {
         (_, View::Size) | (Test::Present | Test::IsTrue | Test::IsFalse, _) => Steps::once(1),
         // What the table of exact values did not find is false.
         (Test::Compare(..) | Test::OneOf(_), _) => Steps::once(1),
+        (_, View::Address) => Steps {
+            per_value: 8 + logarithm(networks(&atom.test, lists)),
+            ..parsed
+        },
         (Test::InPrefixes(prefixes), _) => Steps::once(1 + logarithm(prefixes.len() as u64)),
         (Test::InList(list), _) => match lists.get(*list).map(|list| &list.values) {
             Some(ListValues::Prefixes(prefixes)) => {
@@ -137,4 +141,17 @@ pub(super) fn test(atom: &Atom, lists: &[List]) -> Steps {
         }
         (Test::Contains(_) | Test::Matches(_), _) => parsed,
     }
+}
+
+/// Among how many networks an address is looked for.
+fn networks(test: &Test, lists: &[List]) -> u64 {
+    let networks = match test {
+        Test::InPrefixes(prefixes) => prefixes.len(),
+        Test::InList(list) => match lists.get(*list).map(|list| &list.values) {
+            Some(ListValues::Prefixes(prefixes)) => prefixes.len(),
+            Some(ListValues::Strings(_)) | None => 0,
+        },
+        _ => 0,
+    };
+    networks as u64
 }

@@ -420,10 +420,10 @@ codes! {
     ///
     /// ```yaml
     /// attributes:
-    ///   - { name: device.address, type: ip }
+    ///   - { name: device.seen, type: date }
     /// ```
     ///
-    /// Declare a `string`, `strings`, `int`, `double` or `bool`.
+    /// Declare a `string`, `strings`, `int`, `double`, `bool`, `ip` or `timestamp`.
     AttributeType = 45 Error,
     /// `stage: canary` without `canary`, or the reverse.
     ///

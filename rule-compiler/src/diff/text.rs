@@ -38,7 +38,7 @@ fn joined(parts: &[Formula], with: &str, names: &Names) -> String {
 fn atom(atom: &Atom, names: &Names) -> String {
     let subject = subject(&atom.subject);
     let viewed = match atom.view {
-        View::Value => subject,
+        View::Value | View::Address => subject,
         View::Int => format!("int({subject})"),
         View::Double => format!("double({subject})"),
         View::Length => format!("{subject}.length()"),
@@ -135,25 +135,12 @@ pub(super) fn subject(subject: &Subject) -> String {
         Base::Custom => String::from_utf8_lossy(&subject.key).into_owned(),
         known => base_name(known).to_owned(),
     };
-    if takes_key(subject.base) {
+    if subject.base.has_key() && subject.base != Base::Custom {
         let _ = write!(text, "[{}]", quoted(&subject.key));
     }
     let transforms = subject.transforms.iter();
     text.extend(transforms.map(|code| transform(*code)));
     text
-}
-
-fn takes_key(base: Base) -> bool {
-    matches!(
-        base,
-        Base::Param
-            | Base::Header
-            | Base::Cookie
-            | Base::Claim
-            | Base::ResponseHeader
-            | Base::BodyJson
-            | Base::BodyForm
-    )
 }
 
 fn timestamp(number: ExactNumber) -> String {

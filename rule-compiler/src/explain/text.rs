@@ -120,7 +120,7 @@ impl<'r> Texts<'r> {
         let attribute = self.ruleset.attribute(atom.attribute);
         let attribute = attribute.map_or_else(String::new, |found| self.attribute(found));
         match atom.view {
-            View::Value => attribute,
+            View::Value | View::Address => attribute,
             View::Int => format!("int({attribute})"),
             View::Double => format!("double({attribute})"),
             View::Length => format!("{attribute}.length()"),

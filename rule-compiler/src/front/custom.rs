@@ -88,9 +88,11 @@ impl Context<'_> {
             "int" => Type::Int,
             "double" => Type::Double,
             "bool" => Type::Bool,
+            "ip" => Type::Ip,
+            "timestamp" => Type::Timestamp,
             _ => {
                 let message = format!("a custom attribute cannot be of type {}", quoted(text));
-                let help = "use `string`, `strings`, `int`, `double` or `bool`";
+                let help = "use `string`, `strings`, `int`, `double`, `bool`, `ip` or `timestamp`";
                 self.report(
                     self.diagnostic(Code::AttributeType, &node.range, message)
                         .help(help),

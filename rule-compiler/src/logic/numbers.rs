@@ -18,7 +18,7 @@ pub(super) fn domain(base: &Base, view: View, single: bool, earliest_us: Option<
         }
         View::Value if *base == Base::Mtls => Intervals::between(0, 1),
         View::Value if base.is_counter() => Intervals::between(0, longest),
-        View::Value | View::Double => Intervals::all(),
+        View::Value | View::Double | View::Address => Intervals::all(),
     }
 }
 

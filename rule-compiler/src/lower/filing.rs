@@ -10,7 +10,7 @@ use riskgate_engine::ranks::{self, Threshold};
 use super::intern::{Interner, index};
 use super::networks::NetworksBuilder;
 use crate::automaton;
-use crate::ir::{Atom, List, ListValues, Prefix, Test, Transform};
+use crate::ir::{Atom, List, ListValues, Prefix, Test, Transform, View};
 
 /// Longer lists stay by themselves, each looked up for every value.
 const SMALL_LIST: usize = 1_024;
@@ -34,6 +34,7 @@ impl Filing {
     /// `prefixes` are those of a list that may be copied.
     pub(super) fn new(atom: &Atom, prefixes: Option<&[Prefix]>) -> Filing {
         match &atom.test {
+            _ if atom.attribute.view == View::Address => Filing::Scanned,
             Test::OneOf(_) => Filing::Exact,
             Test::StartsWith(text) => literal(Place::Start, text),
             Test::EndsWith(text) => literal(Place::End, text),

@@ -373,6 +373,7 @@ pub(super) fn lower_view(view: View) -> atoms::View {
         View::Double => atoms::View::Double,
         View::Length => atoms::View::Length,
         View::Size => atoms::View::Size,
+        View::Address => atoms::View::Address,
     }
 }
 

@@ -8,6 +8,8 @@ const DECLARED: &str = "attributes:
   - { name: device.known, type: bool }
   - { name: device.tags, type: strings }
   - { name: session.id, type: string }
+  - { name: session.began, type: timestamp }
+  - { name: device.proxy, type: ip }
 ";
 
 const RULES: &str = r#"rules:
@@ -18,7 +20,17 @@ const RULES: &str = r#"rules:
   - { id: tagged, when: 'device.tags in ["bot", "tor"]', then: { score: 8 } }
   - { id: session, when: 'session.id.lowerAscii().startsWith("a")', then: { score: 16 } }
   - { id: present, when: has(device.risk_score), then: { score: 32 } }
+  - { id: young, when: 'session.began >= timestamp("2026-11-23T10:00:00.5Z")', then: { score: 64 } }
+  - { id: proxied, when: 'device.proxy in ["10.0.0.0/8", "2001:db8::/32"]', then: { score: 128 } }
+  - { id: one-proxy, when: 'device.proxy == "192.0.2.7" && device.proxy in lists.exits', then: { score: 256 } }
+  - { id: has-proxy, when: has(device.proxy), then: { score: 512 } }
 "#;
+
+const MANIFEST: &str = "language: 1
+ruleset: custom
+lists:
+  exits: { type: cidr, values: [192.0.2.0/24] }
+";
 
 const TESTS: &str = "tests:
   - { name: risky, request: { path: /, attributes: { device.risk_score: '81' } }, expect: { action: deny } }
@@ -26,7 +38,7 @@ const TESTS: &str = "tests:
 
 fn workshop() -> Workshop {
     let workshop = Workshop::furnished();
-    workshop.write("custom/ruleset.yaml", "language: 1\nruleset: custom\n");
+    workshop.write("custom/ruleset.yaml", MANIFEST);
     workshop.write("custom/attributes.yaml", DECLARED);
     workshop.write("custom/a.rules.yaml", RULES);
     workshop.write("custom/tests/a.test.yaml", TESTS);
@@ -38,7 +50,7 @@ const BUILD: &str = "build custom --attributes custom/attributes.yaml --revision
 #[test]
 fn rules_read_what_a_custom_filter_knows() {
     let workshop = workshop();
-    workshop.run(BUILD).expect(0, "custom: 7 rules");
+    workshop.run(BUILD).expect(0, "custom: 11 rules");
     let cases = [
         (r#"{}"#, "[]"),
         (r#"{"device.risk_score":"81"}"#, r#"["risky","present"]"#),
@@ -57,6 +69,29 @@ fn rules_read_what_a_custom_filter_knows() {
             r#"["session"]"#,
         ),
     ];
+    let cases = cases.into_iter().chain([
+        (r#"{"session.began":"1795428000.5"}"#, r#"["young"]"#),
+        (r#"{"session.began":"1795428000.4999"}"#, "[]"),
+        (r#"{"session.began":"2026-11-23"}"#, "[]"),
+        (
+            r#"{"device.proxy":"10.1.2.3"}"#,
+            r#"["proxied","has-proxy"]"#,
+        ),
+        (
+            r#"{"device.proxy":"::ffff:10.1.2.3"}"#,
+            r#"["proxied","has-proxy"]"#,
+        ),
+        (
+            r#"{"device.proxy":"2001:db8::7"}"#,
+            r#"["proxied","has-proxy"]"#,
+        ),
+        (
+            r#"{"device.proxy":"192.0.2.7"}"#,
+            r#"["one-proxy","has-proxy"]"#,
+        ),
+        (r#"{"device.proxy":"192.0.2.8"}"#, r#"["has-proxy"]"#),
+        (r#"{"device.proxy":"10.1.2"}"#, "[]"),
+    ]);
     for (attributes, matched) in cases {
         let request = format!(r#"{{"path":"/","attributes":{attributes}}}"#);
         let verdict = workshop
@@ -91,6 +126,16 @@ fn every_verb_that_reads_a_folder_takes_them() {
         .expect(0, "");
     let witness = r#""attributes":[["device.risk_score","71"]]"#;
     assert!(diff.contains(witness), "{diff}");
+    workshop.write(
+        "custom/a.rules.yaml",
+        RULES.replace("10.0.0.0/8", "10.0.0.0/9"),
+    );
+    let diff = workshop
+        .run(&format!("diff custom.bundle custom {flag}"))
+        .expect(0, "");
+    let witness = r#""attributes":[["device.proxy","10."#;
+    assert!(diff.contains(witness), "{diff}");
+    workshop.write("custom/a.rules.yaml", RULES.replace("> 80", "> 70"));
     let request = r#"{"path":"/","attributes":{"device.risk_score":"75"}}"#;
     let explain = format!("explain custom {flag} --request -");
     let story = workshop.run_with(&explain, request, &[]).expect(0, "");

@@ -22,6 +22,7 @@ mod keygen;
 #[cfg(feature = "wasm")]
 mod module;
 mod output;
+mod pipeline;
 mod readme;
 mod replay;
 mod report;

@@ -84,6 +84,11 @@ fn view(view: View, strings: Vec<Vec<u8>>) -> Vec<Value> {
             .iter()
             .map(|string| int(count(string.len())))
             .collect(),
+        View::Address => strings
+            .iter()
+            .filter_map(|string| String::from_utf8_lossy(string).parse().ok())
+            .map(|address: IpAddr| Value::Ip(address.to_canonical()))
+            .collect(),
         View::Size if strings.is_empty() => Vec::new(),
         View::Size => vec![int(count(strings.len()))],
     }

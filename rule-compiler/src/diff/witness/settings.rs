@@ -26,6 +26,14 @@ pub(super) fn settings(field: &Field, wants: &[&Want], times: &[i64]) -> Vec<Set
         Field::SourceIp | Field::ClientIp => addresses(wants),
         Field::Time => moments(wants, times),
         Field::Certificate => certificates(wants),
+        // What a custom filter tells is text.
+        _ if wants.iter().any(|want| want.atom.view == View::Address) => {
+            let told = addresses(wants).into_iter().map(|setting| match setting {
+                Setting::Address(address) => Setting::Text(address.to_string().into_bytes()),
+                other => other,
+            });
+            [Setting::Default].into_iter().chain(told).collect()
+        }
         _ => {
             let texts = clean_first(texts(wants));
             let texts = texts.into_iter().map(Setting::Text);

@@ -306,8 +306,10 @@ fn custom(name: String, declared: CustomType, range: &Range<usize>) -> Typed {
     let mut typed = typed(base, declared.ty, range);
     typed.attribute.view = match declared.ty {
         Type::Int => View::Int,
-        Type::Double => View::Double,
-        _ => View::Value,
+        // The filter tells a time in seconds.
+        Type::Double | Type::Timestamp => View::Double,
+        Type::Ip => View::Address,
+        Type::String | Type::Bool => View::Value,
     };
     typed
 }

@@ -13,7 +13,7 @@ use crate::{
         cidr,
         text::quoted,
     },
-    ir::{Comparison, Condition, Number, Prefix, Test},
+    ir::{Base, Comparison, Condition, Number, Prefix, Test},
 };
 
 /// The constant on the right.
@@ -141,7 +141,11 @@ impl Checker<'_, '_, '_> {
                 Some(Test::Compare(comparison(comparator), *number))
             }
             (Type::Timestamp, Constant::Time(time_us)) => {
-                Some(Test::Compare(comparison(comparator), Number::Int(*time_us)))
+                let number = match value.attribute.base {
+                    Base::Custom { .. } => seconds(*time_us),
+                    _ => Number::Int(*time_us),
+                };
+                Some(Test::Compare(comparison(comparator), number))
             }
             _ => self.type_mismatch(value, comparator, constant, right),
         }
@@ -240,6 +244,18 @@ fn comparison(comparator: Comparator) -> Comparison {
         Comparator::LessOrEqual => Comparison::LessOrEqual,
         Comparator::Greater => Comparison::Greater,
         Comparator::GreaterOrEqual => Comparison::GreaterOrEqual,
+    }
+}
+
+/// As a custom filter tells a time: the nearest double to a decimal fraction is the nearest one to the quotient.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "every microsecond of the years that timestamps have is a double"
+)]
+fn seconds(time_us: i64) -> Number {
+    match time_us % 1_000_000 {
+        0 => Number::Int(time_us / 1_000_000),
+        _ => Number::Double(time_us as f64 / 1_000_000.0),
     }
 }
 

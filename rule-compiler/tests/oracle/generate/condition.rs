@@ -119,10 +119,16 @@ fn address_atom() -> impl Strategy<Value = Atom> {
         4 => vec(prefix(), 1..=5).prop_map(|prefixes| Test::InPrefixes(sorted(prefixes))),
         2 => select(&PREFIX_LISTS[..]).prop_map(Test::InList),
     ];
-    (select(&[Base::SourceIp, Base::ClientIp][..]), test).prop_map(|(base, test)| Atom {
-        attribute: plain(base),
-        test,
-    })
+    let custom = Attribute {
+        view: View::Address,
+        ..plain(Base::Custom {
+            name: "device.proxy".to_owned(),
+            is_many_valued: false,
+        })
+    };
+    let own = [plain(Base::SourceIp), plain(Base::ClientIp)];
+    let attribute = prop_oneof![2 => select(own.to_vec()), 1 => Just(custom)];
+    (attribute, test).prop_map(|(attribute, test)| Atom { attribute, test })
 }
 
 fn time_atom() -> impl Strategy<Value = Atom> {

@@ -276,10 +276,18 @@ fn claim() -> impl Strategy<Value = (Bytes, Bytes)> {
 }
 
 fn custom() -> impl Strategy<Value = (Bytes, Bytes)> {
-    (
+    let text = |address: IpAddr| Bytes(address.to_string().into_bytes());
+    let proxy = prop_oneof![
+        4 => address().prop_map(text),
+        1 => select(&["", "10.1.2", "10.1.2.3 ", "::ffff:10.1.2.3", "010.1.2.3"][..])
+            .prop_map(|text| Bytes(text.as_bytes().to_vec())),
+    ];
+    let proxy = (Just(Bytes(b"device.proxy".to_vec())), proxy);
+    let other = (
         select(&["device.id", "device.tags"][..]).prop_map(|name| Bytes(name.as_bytes().to_vec())),
         value(),
-    )
+    );
+    prop_oneof![2 => other, 1 => proxy]
 }
 
 fn address() -> impl Strategy<Value = IpAddr> {

@@ -198,7 +198,7 @@ fn attribute(attribute: &Attribute) -> Said {
         };
     }
     Ok(match attribute.view {
-        View::Value => chain,
+        View::Value | View::Address => chain,
         View::Int => format!("int({chain})"),
         View::Double => format!("double({chain})"),
         View::Length => format!("{chain}.length()"),

@@ -9,7 +9,7 @@ use super::super::condition::{PREFIX_LISTS, STRING_LISTS, plain, prefix, sorted}
 use super::super::dice::Dice;
 use super::super::number::comparison;
 use super::super::request::named_time_us;
-use super::super::ruleset::{bands, place, stage};
+use super::super::ruleset::{bands, place};
 use super::stock::Stock;
 use crate::oracle::builder::{matches, not};
 
@@ -74,7 +74,7 @@ fn rule(when: Condition, stock: &Stock, dice: &mut Dice) -> Rule {
         severity: None,
         labels: Vec::new(),
         priority: *dice.pick(&[0, 0, 0, 0, 1, -1, 100, i32::MAX]),
-        stage: dice.draw(&stage()),
+        stage: dice.pick(&stock.stages).clone(),
         active,
         when,
         then: dice.pick(&stock.outcomes).clone(),

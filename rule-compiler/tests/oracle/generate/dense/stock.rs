@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
-use riskgate_compiler::ir::{Attribute, Base, Condition, Number, Outcome, Prefix, Transform, View};
+use riskgate_compiler::ir::{
+    Attribute, Base, Condition, Number, Outcome, Prefix, Stage, Transform, View,
+};
 
 use super::super::condition::{condition, transforms};
 use super::super::dice::Dice;
 use super::super::number::number;
 use super::super::outcome::outcome;
+use super::super::ruleset::stage;
 use super::super::words::PATTERNS;
 use super::literals::Literals;
 use super::prefixes::prefixes;
@@ -34,6 +37,8 @@ pub(super) struct Stock {
     /// Conditions of any form; few, because each may transform an attribute in a way of its own, which the engine allows
     /// 64 times.
     pub(super) strays: Vec<Condition>,
+    /// Few for the same reason: the keys of a canary are transformed, too.
+    pub(super) stages: Vec<Stage>,
 }
 
 impl Stock {
@@ -62,6 +67,7 @@ impl Stock {
             strays: (0..(rules / 20).clamp(3, 60))
                 .map(|_| dice.draw(&condition()))
                 .collect(),
+            stages: (0..24).map(|_| dice.draw(&stage())).collect(),
             literals,
         };
         stock.attributes = (0..dice.between(1, 8))
