@@ -15,6 +15,11 @@ pub fn bundle(data: &[u8]) {
     targets::bundle(data);
 }
 
+/// A block of a counter.
+pub fn counters(data: &[u8]) {
+    targets::counters(data);
+}
+
 /// YAML, or an expression.
 pub fn text(data: &[u8]) {
     targets::text(data);
@@ -27,6 +32,6 @@ pub fn request(data: &[u8]) {
 
 /// What to start from: each target's name, and inputs to it.
 #[must_use]
-pub fn seeds() -> [(&'static str, Vec<Vec<u8>>); 3] {
+pub fn seeds() -> [(&'static str, Vec<Vec<u8>>); 4] {
     targets::seeds()
 }

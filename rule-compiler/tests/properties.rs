@@ -418,6 +418,7 @@ fn fuzz_targets_survive_their_seeds() {
     for (name, seeds) in fuzz_targets::seeds() {
         let target = match name {
             "bundle" => fuzz_targets::bundle,
+            "counters" => fuzz_targets::counters,
             "text" => fuzz_targets::text,
             _ => fuzz_targets::request,
         };

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::request::{dense, lines};
-use super::{bundle, text};
+use super::{bundle, counters, text};
 use crate::oracle::generate::Dice;
 
 /// Each target's name, and its seeds.
-pub(crate) fn seeds() -> [(&'static str, Vec<Vec<u8>>); 3] {
+pub(crate) fn seeds() -> [(&'static str, Vec<Vec<u8>>); 4] {
     [
         ("bundle", [bundle::seeds(), golden_files()].concat()),
+        ("counters", counters::seeds()),
         ("text", [conditions(), rulesets()].concat()),
         ("request", [request_lines(), request_json()].concat()),
     ]
