@@ -20,6 +20,7 @@ mod driver;
 mod expiry;
 mod one_stream;
 mod peers;
+mod peers_races;
 mod proxy;
 mod push;
 mod requests;
