@@ -69,8 +69,9 @@ impl Spec<'_> {
     /// As it is sent to filters.
     pub(crate) fn file(&self) -> Vec<u8> {
         let (name, denied) = (self.ruleset, self.denied);
+        // Other lists where other rules serve: a filter takes lists over by their hash, whatever stands in the file.
         let ruleset = format!(
-            "language: 1\nruleset: {name}\nttl: {TTL_S}s\non_expired: deny\nlists:\n  devices: {{ type: string, values: [phone] }}\n  offices: {{ type: string, values: [north] }}\n"
+            "language: 1\nruleset: {name}\nttl: {TTL_S}s\non_expired: deny\nlists:\n  devices: {{ type: string, values: [phone{denied}] }}\n  offices: {{ type: string, values: [north{denied}] }}\n"
         );
         let rules = format!(
             "rules:\n  - {{ id: path, when: 'request.url_path == \"{denied}\"', then: deny }}\n  - {{ id: some, stage: canary, canary: {{ percent: 5, by: [client.ip] }}, when: 'request.url_path == \"/canary\"', then: deny }}\n  - {{ id: lists, when: 'request.headers[\"device\"] in lists.devices || request.headers[\"office\"] in lists.offices', then: deny }}\n"
