@@ -26,7 +26,6 @@ pub mod proto;
 mod pusher;
 mod report;
 mod subscriber;
-pub mod v1;
 
 pub use admin::{
     Delivery, DeliveryAnswer, LastAnswer, Published, PublishedRuleset, Status, VmStatus,

@@ -15,11 +15,12 @@ mod generated;
 
 mod admin;
 mod delivery;
-pub(crate) mod field;
+mod field;
 mod pusher;
 mod report;
 mod subscriber;
 
+use crate::PROTOCOL_VERSION;
 pub use generated::*;
 
 /// A message that is not one of this protocol, or is beyond its limits.
@@ -42,14 +43,9 @@ pub enum ProtoError {
     UnknownKind,
     /// The other end speaks another version.
     #[error(
-        "protocol version {found} is not supported, only {supported} is; upgrade the older end"
+        "protocol version {0} is not supported, only {PROTOCOL_VERSION} is; upgrade the older end"
     )]
-    UnsupportedVersion {
-        /// What the other end speaks.
-        found: u32,
-        /// What this end speaks.
-        supported: u32,
-    },
+    UnsupportedVersion(u32),
     /// A field of fixed length has another length.
     #[error("`{field}` has {len} bytes, it takes {expected}")]
     WrongLength {

@@ -36,5 +36,4 @@ mod registry;
 pub mod server;
 mod session;
 pub mod store;
-mod v1;
 pub mod verify;

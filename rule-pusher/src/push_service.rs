@@ -86,9 +86,9 @@ impl Subscriptions {
         let retries = Retries::new(self.config.retry_first, self.config.retry_max);
         let session = Session::new(hello, retries, self.now()).map_err(invalid)?;
         let who = session.subscriber();
-        let listed =
-            self.registry
-                .list_instance(who.instance, &who.topic, lease, session.statuses());
+        let listed = self
+            .registry
+            .list(who.instance, &who.topic, lease, session.statuses());
         let (listed, replaced) = listed.map_err(|_| outdated())?;
         let catalogue = self.publisher.catalogue().watch();
         info!(

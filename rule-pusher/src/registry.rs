@@ -51,7 +51,7 @@ pub(crate) struct Lease {
 pub(crate) struct Listed {
     registry: Arc<Registry>,
     number: u64,
-    instance: Option<(InstanceId, Topic)>,
+    instance: (InstanceId, Topic),
 }
 
 /// Another VM of the instance holds the stream, under a lease that is not older.
@@ -59,19 +59,9 @@ pub(crate) struct Listed {
 pub(crate) struct Outdated;
 
 impl Registry {
-    /// Lists the stream of a VM that subscribes for itself.
-    pub(crate) fn list(self: &Arc<Self>, topic: &Topic, vm: VmStatus) -> Listed {
-        let number = self.lock().add(topic.clone(), Arc::new([vm]));
-        Listed {
-            registry: Arc::clone(self),
-            number,
-            instance: None,
-        }
-    }
-
     /// Lists the stream of an instance in the place of an older one of the same instance and topic. The receiver ends
     /// when another takes this one's place in turn.
-    pub(crate) fn list_instance(
+    pub(crate) fn list(
         self: &Arc<Self>,
         instance: InstanceId,
         topic: &Topic,
@@ -100,7 +90,7 @@ impl Registry {
         let listed = Listed {
             registry: Arc::clone(self),
             number,
-            instance: Some(key),
+            instance: key,
         };
         Ok((listed, replaced))
     }
@@ -167,12 +157,9 @@ impl Drop for Listed {
     fn drop(&mut self) {
         let mut streams = self.registry.lock();
         streams.streams.remove(&self.number);
-        let instance = self.instance.take().filter(|instance| {
-            let current = streams.current.get(instance);
-            current.is_some_and(|current| current.number == self.number)
-        });
-        if let Some(instance) = instance {
-            streams.current.remove(&instance);
+        let current = streams.current.get(&self.instance);
+        if current.is_some_and(|current| current.number == self.number) {
+            streams.current.remove(&self.instance);
         }
     }
 }
@@ -202,7 +189,7 @@ mod tests {
         ruleset: &str,
         lease: Lease,
     ) -> Result<(Listed, oneshot::Receiver<()>), Outdated> {
-        registry.list_instance(INSTANCE, &topic(ruleset), lease, Vec::new())
+        registry.list(INSTANCE, &topic(ruleset), lease, Vec::new())
     }
 
     #[test]

@@ -6,7 +6,6 @@ use envoy_types::pb::envoy::service::extension::v3::extension_config_discovery_s
 use riskgate_push_protocol::{
     limits::{PIECE_LEN_MAX, SUBSCRIBER_MESSAGE_LEN_MAX},
     proto::{admin_service_server::AdminServiceServer, push_service_server::PushServiceServer},
-    v1::proto::push_service_server::PushServiceServer as PushServiceServerV1,
 };
 use tokio::{
     net::{TcpListener, TcpSocket},
@@ -28,7 +27,6 @@ use crate::{
     push_service::Subscriptions,
     registry::Registry,
     store::{Store, StoreError},
-    v1::push_service::Subscriptions as SubscriptionsV1,
     verify::Verifier,
 };
 
@@ -198,30 +196,17 @@ impl Server {
     }
 
     fn push_router(&self, stopping: watch::Receiver<bool>) -> Router {
-        let seats = Arc::new(Semaphore::new(self.config.subscribers_max));
         let subscriptions = Subscriptions {
             publisher: Arc::clone(&self.publisher),
             registry: Arc::clone(&self.registry),
             clock: Arc::clone(&self.clock),
             config: Arc::clone(&self.config),
-            seats: Arc::clone(&seats),
-            stopping: stopping.clone(),
+            seats: Arc::new(Semaphore::new(self.config.subscribers_max)),
+            stopping,
         };
         let service = PushServiceServer::new(subscriptions)
             .max_decoding_message_size(SUBSCRIBER_MESSAGE_LEN_MAX);
-        let subscriptions = SubscriptionsV1 {
-            publisher: Arc::clone(&self.publisher),
-            registry: Arc::clone(&self.registry),
-            clock: Arc::clone(&self.clock),
-            config: Arc::clone(&self.config),
-            seats,
-            stopping,
-        };
-        let service_v1 = PushServiceServerV1::new(subscriptions)
-            .max_decoding_message_size(SUBSCRIBER_MESSAGE_LEN_MAX);
-        self.transport()
-            .add_service(service)
-            .add_service(service_v1)
+        self.transport().add_service(service)
     }
 
     fn ecds_router(&self, ecds: &Ecds, stopping: watch::Receiver<bool>) -> Router {

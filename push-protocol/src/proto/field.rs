@@ -3,7 +3,7 @@
 use super::ProtoError;
 use crate::{BundleId, Digest, limits::NAME_LEN_MAX};
 
-pub(crate) fn fixed<const LEN: usize>(
+pub(super) fn fixed<const LEN: usize>(
     field: &'static str,
     bytes: &[u8],
 ) -> Result<[u8; LEN], ProtoError> {
@@ -14,7 +14,7 @@ pub(crate) fn fixed<const LEN: usize>(
     })
 }
 
-pub(crate) fn bundle_id(
+pub(super) fn bundle_id(
     field: &'static str,
     revision: u64,
     digest: &[u8],
@@ -26,7 +26,7 @@ pub(crate) fn bundle_id(
 }
 
 /// No digest is no bundle; then there is no revision either.
-pub(crate) fn held(
+pub(super) fn held(
     field: &'static str,
     revision: u64,
     digest: &[u8],
@@ -39,24 +39,24 @@ pub(crate) fn held(
 }
 
 /// The two fields that [`held`] reads.
-pub(crate) fn held_fields(held: Option<BundleId>) -> (u64, Vec<u8>) {
+pub(super) fn held_fields(held: Option<BundleId>) -> (u64, Vec<u8>) {
     held.map_or_else(Default::default, |bundle| {
         (bundle.revision, bundle.digest.0.to_vec())
     })
 }
 
-pub(crate) fn text(field: &'static str, text: String, limit: usize) -> Result<String, ProtoError> {
+pub(super) fn text(field: &'static str, text: String, limit: usize) -> Result<String, ProtoError> {
     in_limit(field, text.len(), limit)?;
     Ok(text)
 }
 
-pub(crate) fn name(field: &'static str, name: String) -> Result<String, ProtoError> {
+pub(super) fn name(field: &'static str, name: String) -> Result<String, ProtoError> {
     not_empty(field, name.len())?;
     text(field, name, NAME_LEN_MAX)
 }
 
 /// Empty is none.
-pub(crate) fn optional_name(
+pub(super) fn optional_name(
     field: &'static str,
     text: String,
 ) -> Result<Option<String>, ProtoError> {
@@ -67,7 +67,7 @@ pub(crate) fn optional_name(
     }
 }
 
-pub(crate) fn in_limit(field: &'static str, len: usize, limit: usize) -> Result<(), ProtoError> {
+pub(super) fn in_limit(field: &'static str, len: usize, limit: usize) -> Result<(), ProtoError> {
     if len > limit {
         Err(ProtoError::TooLong { field, len, limit })
     } else {
@@ -75,7 +75,7 @@ pub(crate) fn in_limit(field: &'static str, len: usize, limit: usize) -> Result<
     }
 }
 
-pub(crate) fn not_too_many(
+pub(super) fn not_too_many(
     field: &'static str,
     count: usize,
     limit: usize,
@@ -91,7 +91,7 @@ pub(crate) fn not_too_many(
     }
 }
 
-pub(crate) fn not_empty(field: &'static str, len: usize) -> Result<(), ProtoError> {
+pub(super) fn not_empty(field: &'static str, len: usize) -> Result<(), ProtoError> {
     if len == 0 {
         Err(ProtoError::Empty(field))
     } else {
@@ -100,7 +100,7 @@ pub(crate) fn not_empty(field: &'static str, len: usize) -> Result<(), ProtoErro
 }
 
 /// Cuts a text to its limit, at a character's edge, so that what one end writes the other end reads.
-pub(crate) fn cut(mut text: String, limit: usize) -> String {
+pub(super) fn cut(mut text: String, limit: usize) -> String {
     text.truncate(text.floor_char_boundary(limit));
     text
 }

@@ -56,10 +56,7 @@ impl TryFrom<super::Hello> for crate::Hello {
             report,
         } = wire;
         if protocol != PROTOCOL_VERSION {
-            return Err(ProtoError::UnsupportedVersion {
-                found: protocol,
-                supported: PROTOCOL_VERSION,
-            });
+            return Err(ProtoError::UnsupportedVersion(protocol));
         }
         Ok(Self {
             node: field::text("hello.node", node, NODE_LEN_MAX)?,

@@ -29,16 +29,16 @@ impl Retries {
     }
 
     /// The pause is over; the next one is a longer one.
-    pub(crate) fn end_pause(&mut self) {
+    pub(super) fn end_pause(&mut self) {
         self.at = None;
     }
 
-    pub(crate) fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         (self.failures, self.at) = (0, None);
     }
 
     /// Between half and all of a pause that doubles with each failure. A pause that has begun is not prolonged.
-    pub(crate) fn schedule(&mut self, random: u32, now: Instant) {
+    pub(super) fn schedule(&mut self, random: u32, now: Instant) {
         if self.at.is_some() {
             return;
         }
