@@ -171,7 +171,7 @@ fn publish_tells_what_it_did() {
     fs::write(folder.path().join("page.html"), "<html>").unwrap();
     assert_snapshot!(served.publish(folder.path(), "page.html"), @r#"
     exit 1
-    error: refused: malformed: the file ends too early; the file was cut short or altered, fetch or build it again
+    error: refused: malformed: not a riskgate bundle; build one with `rulec build`
     "#);
     assert_snapshot!(served.publish(folder.path(), "nowhere.bundle"), @r#"
     exit 2
