@@ -314,8 +314,8 @@ type ChangeOfHello = fn(&mut proto::Hello);
 fn hellos_beyond_the_limits_are_refused() {
     let cases: [(ChangeOfHello, &str); 8] = [
         (
-            |hello| hello.protocol = 1,
-            "protocol version 1 is not supported, only 2 is; upgrade the older end",
+            |hello| hello.protocol = 3,
+            "protocol version 3 is not supported, only 2 is; upgrade the older end",
         ),
         (
             |hello| hello.instance.clear(),

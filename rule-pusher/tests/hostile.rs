@@ -74,9 +74,9 @@ async fn hostile_first_messages_end_the_stream() {
             "the message is of no known kind",
         ),
         (
-            raw_hello(|hello| hello.protocol = 1),
+            raw_hello(|hello| hello.protocol = 3),
             Code::InvalidArgument,
-            "protocol version 1 is not supported, only 2 is",
+            "protocol version 3 is not supported, only 2 is",
         ),
         (
             raw_hello(|hello| hello.node = "n".repeat(257)),
