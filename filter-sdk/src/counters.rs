@@ -230,14 +230,22 @@ impl Counter {
     }
 }
 
-/// The key that the first VM of the proxy wrote, which is `own` if this one is that.
+/// The key that the first VM of the proxy wrote, which is `own` if this one is that. What is no key, which a neighbour wrote,
+/// is replaced by `own`; if others do so at the same time, the next look at the key finds theirs.
 fn hash_key_of_node(host: &dyn Host, own: &[u8; 32]) -> Result<[u8; 32], HostError> {
     let name = hash_key_name();
     if host.create_shared_data(&name, own)? {
         return Ok(*own);
     }
-    let held = host.shared_data(&name)?.unwrap_or_default();
-    held.try_into().map_err(|_| HostError::Buffer)
+    let mut held = Vec::new();
+    let version = host.shared_data_version(&name, HASH_KEY_READ_MAX, &mut held)?;
+    if let Ok(key) = held.try_into() {
+        return Ok(key);
+    }
+    if let Some(version) = version {
+        host.replace_shared_data(&name, own, version)?;
+    }
+    Ok(*own)
 }
 
 fn hash_key_name() -> String {

@@ -25,14 +25,12 @@ fn a_key_that_was_replaced_is_put_back_and_no_count_is_lost() {
     let own = key(&vms[0]);
     for forged in [&FORGED[..], b"no key"] {
         vms[0].proxy.shared_data.set(KEY, forged);
-        // A VM that begins now hashes with what it finds, or counts alone.
-        let newcomer = (forged.len() == own.len()).then(|| vm(vms.first()));
+        // A VM that begins now hashes with what it finds, or puts a key of its own in the place of what is none.
+        let mut newcomer = vm(vms.first());
         tick(&mut vms, 50);
         assert_eq!(key(&vms[0]), own);
-        if let Some(mut newcomer) = newcomer {
-            tick(std::slice::from_mut(&mut newcomer), 52);
-            assert!(!tap(&mut newcomer, "d1"));
-        }
+        tick(std::slice::from_mut(&mut newcomer), 52);
+        assert!(!tap(&mut newcomer, "d1"));
         vms.iter_mut().for_each(|vm| assert!(!tap(vm, "d1")));
     }
     assert!(vms[0].metric("riskgate.counters.failures") > 0);
@@ -45,6 +43,17 @@ fn vms_that_have_just_begun_take_over_a_key_that_was_replaced() {
     tick(&mut vms, 50);
     assert_eq!(key(&vms[0]), FORGED);
     all_tap(&mut vms[..2], LIMIT / 2);
+    tick_twice(&mut vms);
+    vms.iter_mut().for_each(|vm| assert!(!tap(vm, "d1")));
+}
+
+#[test]
+fn vms_that_find_no_key_where_it_should_be_count_together_all_the_same() {
+    let first = Driver::new("");
+    first.proxy.shared_data.set(KEY, b"no key");
+    let mut vms = vec![vm(Some(&first)), vm(Some(&first))];
+    assert_eq!(key(&first).len(), FORGED.len());
+    all_tap(&mut vms, LIMIT / 2);
     tick_twice(&mut vms);
     vms.iter_mut().for_each(|vm| assert!(!tap(vm, "d1")));
 }
