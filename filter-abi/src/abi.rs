@@ -33,6 +33,8 @@ const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
 const OWN_VM_ID: &str = "";
 /// No value that is read without its version is longer, in bytes.
 const SHORT_VALUE_LEN_MAX: usize = 4 << 10;
+/// Writes whatever is under the key.
+const CAS_ANY: u32 = 0;
 /// Writes only if nothing is under the key.
 const CAS_ABSENT: u32 = u32::MAX;
 /// Lets Envoy choose the gRPC status of an answer to a gRPC request.
@@ -408,8 +410,23 @@ fn unless_not_found(status: u32) -> Result<bool, HostError> {
     }
 }
 
-/// What is under `key`, and its number for compare-and-swap.
+/// What is under `key`, and its number for compare-and-swap. What is too long is emptied: the host tells its number to
+/// those only who take it.
 fn get_shared_data(
+    key: &str,
+    max_len: usize,
+    value: &mut Vec<u8>,
+) -> Result<Option<u32>, HostError> {
+    match read_shared_data(key, max_len, value) {
+        Err(HostError::TooLong) => {
+            set_shared_data(key, &[], CAS_ANY)?;
+            read_shared_data(key, max_len, value)
+        }
+        read => read,
+    }
+}
+
+fn read_shared_data(
     key: &str,
     max_len: usize,
     value: &mut Vec<u8>,

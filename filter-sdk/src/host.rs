@@ -32,7 +32,7 @@ pub enum HostError {
     /// A status other than success.
     #[error("the host answered status {0}")]
     Status(u32),
-    /// The value is longer than was asked for.
+    /// The value is longer than was asked for, though it was emptied: somebody is writing there.
     #[error("the value is longer than anything that belongs there")]
     TooLong,
     /// Success, with a buffer that cannot be one.
@@ -75,13 +75,15 @@ pub trait Host {
     /// Calls the root context's tick every `period_ms` from now on.
     fn set_tick_period(&self, period_ms: u32) -> Result<(), HostError>;
 
-    /// The value under `key` of the data that all VMs of a process share.
+    /// The value under `key` of the data that all VMs of a process share. A long one is emptied first, as
+    /// [`Host::shared_data_version`] does.
     fn shared_data(&self, key: &str) -> Result<Option<Vec<u8>>, HostError>;
     /// Writes `value` under `key` if nothing is there; `false` if something was.
     fn create_shared_data(&self, key: &str, value: &[u8]) -> Result<bool, HostError>;
 
     /// Puts the value under `key` into `value`, and says which version of it that is; `None` when nothing is there. One of
-    /// more than `max_len` bytes, which a neighbour may have written, is [`HostError::TooLong`], and no memory is taken for it.
+    /// more than `max_len` bytes, which only a neighbour can have written, is emptied first, and no memory is taken for it:
+    /// its version cannot be known, and it would stand there for good.
     fn shared_data_version(
         &self,
         key: &str,

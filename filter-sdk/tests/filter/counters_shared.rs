@@ -208,7 +208,13 @@ fn a_block_that_cannot_be_read_holds_up_no_other() {
 
 #[test]
 fn what_a_neighbour_writes_or_erases_takes_no_count_away() {
-    for forged in [&b""[..], b"x", &[0; 400], &[0xff; 20_000]] {
+    for forged in [
+        &b""[..],
+        b"x",
+        &[0; 400],
+        &[0xff; 20_000],
+        &[0xff; (1 << 20) + 1],
+    ] {
         let mut vms = vms(2);
         all_tap(&mut vms, LIMIT / 2);
         tick_twice(&mut vms);

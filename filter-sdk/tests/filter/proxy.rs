@@ -198,13 +198,15 @@ impl Host for Proxy {
         if self.unreadable.borrow().as_deref() == Some(key) {
             return Err(HostError::Buffer);
         }
+        let len = |(held, _): &(Vec<u8>, u32)| held.len();
+        let is_too_long = self.shared_data.values.borrow().get(key).map(len) > Some(max_len);
+        if is_too_long {
+            self.shared_data.set(key, &[]);
+        }
         let values = self.shared_data.values.borrow();
         let Some((held, version)) = values.get(key) else {
             return Ok(None);
         };
-        if held.len() > max_len {
-            return Err(HostError::TooLong);
-        }
         value.extend(held);
         Ok(Version::new(*version))
     }
