@@ -57,21 +57,16 @@ impl Ways {
 
     /// Rules, and beside what each is let in; one of all that ask alike is kept.
     fn of(all: &[(Beside, u32)], conditions: &Conditions<'_>) -> Ways {
-        let hash = |(beside, rule): &(Beside, u32)| conditions.hash(*rule, *beside);
-        let mut places: Vec<(u32, u32)> = all.iter().map(hash).zip(0..).collect();
-        places.sort_unstable();
-        let at = |place: u32| all.get(place as usize).copied().unwrap_or_default();
-        places.dedup_by(|(hash, place), (kept_hash, kept)| {
-            let ((beside, rule), (kept_beside, kept)) = (at(*place), at(*kept));
-            (*hash, beside) == (*kept_hash, kept_beside) && conditions.ask_alike(rule, kept)
-        });
-        let mut kept: Vec<(Beside, u32)> = places.iter().map(|(_, place)| at(*place)).collect();
-        kept.sort_unstable();
-        let way = |(beside, rule)| {
-            let readings = conditions.readings(rule);
-            (beside, Way { rule, readings })
+        let kinds = conditions.kinds(all.iter().map(|(_, rule)| *rule).collect());
+        let way = |(beside, rule): &(Beside, u32)| {
+            let place = kinds.binary_search_by_key(rule, |(held, _)| *held).ok()?;
+            kinds.get(place).map(|(_, way)| (*beside, *way))
         };
-        Ways(kept.into_iter().map(way).collect())
+        let mut ways: Vec<(Beside, Way)> = all.iter().filter_map(way).collect();
+        let key = |(beside, way): &(Beside, Way)| (*beside, way.rule);
+        ways.sort_unstable_by_key(key);
+        ways.dedup_by_key(|way| key(way));
+        Ways(ways)
     }
 
     /// The ways that the body alone, or beside one of these atoms, opens.
@@ -102,20 +97,43 @@ struct Conditions<'a> {
 }
 
 impl Conditions<'_> {
-    /// Equal for rules that ask alike and are let in beside the same.
-    fn hash(&self, rule: u32, beside: Beside) -> u32 {
-        let hash = self
-            .steps(rule)
-            .fold(beside.into(), |hash, (tested, [yes, no])| {
-                let (kind, atom) = match tested {
-                    Tested::Atom(atom) => (0, atom),
-                    Tested::Body(Readings { json, form }) => {
-                        (1, u32::from(json) << 1 | u32::from(form))
-                    }
-                };
-                let words = [kind, atom, yes, no].map(u32::to_le_bytes);
-                xxh3_64_with_seed(words.as_flattened(), hash)
-            });
+    /// Rules, ascending, and the way into one that asks as each does. A rule may be let in by as many atoms as it has, and
+    /// its condition may be long, so each is walked once.
+    fn kinds(&self, mut rules: Vec<u32>) -> Vec<(u32, Way)> {
+        rules.sort_unstable();
+        rules.dedup();
+        let mut hashed: Vec<(u32, u32)> =
+            rules.iter().map(|rule| (self.hash(*rule), *rule)).collect();
+        hashed.sort_unstable();
+        let mut last: Option<(u32, Way)> = None;
+        let mut kind = |(hash, rule): (u32, u32)| {
+            let alike = last.filter(|(held, way)| *held == hash && self.ask_alike(rule, way.rule));
+            let way = alike.map_or_else(|| self.way(rule), |(_, way)| way);
+            last = Some((hash, way));
+            (rule, way)
+        };
+        let mut kinds: Vec<(u32, Way)> = hashed.into_iter().map(&mut kind).collect();
+        kinds.sort_unstable_by_key(|(rule, _)| *rule);
+        kinds
+    }
+
+    fn way(&self, rule: u32) -> Way {
+        let readings = self.readings(rule);
+        Way { rule, readings }
+    }
+
+    /// Equal for rules that ask alike.
+    fn hash(&self, rule: u32) -> u32 {
+        let hash = self.steps(rule).fold(0, |hash, (tested, [yes, no])| {
+            let (kind, atom) = match tested {
+                Tested::Atom(atom) => (0, atom),
+                Tested::Body(Readings { json, form }) => {
+                    (1, u32::from(json) << 1 | u32::from(form))
+                }
+            };
+            let words = [kind, atom, yes, no].map(u32::to_le_bytes);
+            xxh3_64_with_seed(words.as_flattened(), hash)
+        });
         // A half is enough: equals are compared.
         (hash >> 32) as u32
     }
