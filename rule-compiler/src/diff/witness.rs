@@ -264,12 +264,13 @@ impl<'a> Search<'a> {
         let sides = [self.probe.new, self.probe.old];
         let rules = sides.iter().flat_map(|side| side.rules.iter());
         let windows = rules.filter(|rule| rule.id == id).map(|rule| rule.active);
-        let mut times: Vec<i64> = windows
-            .flat_map(|(from_us, until_us)| [until_us, from_us.saturating_sub(1)])
-            .filter(|time_us| jiff::Timestamp::from_microsecond(*time_us).is_ok())
-            .collect();
-        times.dedup();
+        let mut windows: Vec<(i64, i64)> = windows.collect();
+        windows.dedup();
+        let times = windows.iter();
         times
+            .flat_map(|(from_us, until_us)| [*until_us, from_us.saturating_sub(1)])
+            .filter(|time_us| jiff::Timestamp::from_microsecond(*time_us).is_ok())
+            .collect()
     }
 
     fn conditions_of(&self, id: &str) -> Vec<Formula> {

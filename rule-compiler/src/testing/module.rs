@@ -1,4 +1,4 @@
-//! Tests in the filter's own module: each has a VM of its own, and a bundle that is signed for it alone.
+//! Tests in the filter's own module: each has a VM of its own, which gets the ruleset as a signed bundle.
 
 mod proxy;
 
@@ -24,6 +24,7 @@ const REQUEST: u32 = 2;
 const CHUNK_LEN: usize = 16 << 10;
 /// What every wasm module begins with.
 const MAGIC: &[u8] = b"\0asm";
+const START_S: u64 = START_US.unsigned_abs() / 1_000_000;
 /// The longest body that a filter can be told to wait for.
 const BODY_LIMIT_BYTES: u32 = 1 << 20;
 
@@ -33,7 +34,7 @@ pub struct InModule {
     module: Module,
     ruleset: ir::Ruleset,
     reads: Reads,
-    /// By the Unix time of their issue: the tests that begin at one time share a bundle.
+    /// By the Unix time of its issue: one for the tests that begin when tests do, and one for those that begin before.
     configurations: HashMap<u64, Vec<u8>>,
     running: Option<Running>,
 }
@@ -77,7 +78,8 @@ impl InModule {
 
     fn start(&mut self, at_us: i64) -> Result<Running, String> {
         let now_ns = nanoseconds(at_us)?;
-        let issued_at_s = now_ns / 1_000_000_000;
+        // Each bundle is compiled and kept, and tests may begin at very many times; one that has expired decides alike.
+        let issued_at_s = if at_us < START_US { 0 } else { START_S };
         let configuration = match self.configurations.get(&issued_at_s) {
             Some(configuration) => configuration,
             None => {
@@ -128,6 +130,8 @@ impl Decider for InModule {
         };
         running.advance_to(at_us)?;
         let vm = &mut running.vm;
+        // What a sequence may be too long to keep.
+        vm.proxy_mut().calls.clear();
         let sent = request.with(at_us, |asked| proxy::sent(asked, &self.reads))?;
         vm.create_context(REQUEST, ROOT).map_err(text)?;
         vm.proxy_mut().http_stream(REQUEST).properties = sent.properties;
@@ -157,8 +161,6 @@ fn set_clocks(vm: &mut Vm, now_ns: u64) {
     let proxy = vm.proxy_mut();
     proxy.now_ns = now_ns;
     proxy.monotonic_ns = now_ns;
-    // What a sequence may be too long to keep.
-    proxy.calls.clear();
 }
 
 /// The callbacks of a request up to its verdict.

@@ -66,7 +66,7 @@ impl Reads {
 pub(super) fn sent(request: &Request<'_>, reads: &Reads) -> Result<Sent, String> {
     if reads.custom && !request.custom.is_empty() {
         return Err(
-            "a module finds `attributes` itself; leave the test out with `--only`".to_owned(),
+            "a module finds `attributes` itself; run the other tests with `--only`".to_owned(),
         );
     }
     let mut headers = headers(request);
