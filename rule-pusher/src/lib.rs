@@ -21,6 +21,7 @@
 //! on disk before its publication is answered, and is pushed only then. The service never signs, never changes a
 //! bundle, never decides a request, and holds no key but public ones.
 
+mod address;
 mod admin_service;
 pub mod catalogue;
 pub mod client;

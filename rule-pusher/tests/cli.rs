@@ -11,10 +11,11 @@ mod common;
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     path::Path,
     process::{Child, Command, Output, Stdio},
+    time::Duration,
 };
 
 use common::bundles::{TestBundle, good, key};
@@ -87,17 +88,23 @@ fn without_digests(text: &str) -> String {
 /// A running `rule-pusher serve`; killed when dropped.
 struct Served {
     child: Child,
+    subscribers: String,
     admin: String,
 }
 
 impl Served {
     fn start(folder: &Path) -> Self {
+        Self::start_at(folder, "127.0.0.1:0")
+    }
+
+    /// Its admin address is that one.
+    fn start_at(folder: &Path, admin: &str) -> Self {
         let args = [
             "serve",
             "--subscribers",
             "127.0.0.1:0",
             "--admin",
-            "127.0.0.1:0",
+            admin,
             "--log",
             "error",
         ];
@@ -109,15 +116,14 @@ impl Served {
             .read_line(&mut line)
             .unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap();
-        assert!(
-            ready["subscribers"]
-                .as_str()
-                .unwrap()
-                .starts_with("127.0.0.1:"),
-            "{line}"
-        );
-        let admin = ready["admin"].as_str().unwrap().to_owned();
-        Self { child, admin }
+        let address = |name: &str| ready[name].as_str().unwrap().to_owned();
+        let (subscribers, admin) = (address("subscribers"), address("admin"));
+        assert!(subscribers.starts_with("127.0.0.1:"), "{line}");
+        Self {
+            child,
+            subscribers,
+            admin,
+        }
     }
 
     fn publish(&self, folder: &Path, bundle: &str) -> String {
@@ -263,33 +269,91 @@ fn both_signals_end_it_gracefully() {
     }
 }
 
+/// Where nobody listens; the port was free a moment ago.
+fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
 #[test]
 fn a_pusher_that_does_not_answer_is_named() {
     let folder = folder();
-    // The port was free a moment ago, and nobody listens there now.
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
-    let output = run(folder.path(), &["status", "--to", &free]).replace(&free, "[address]");
-    assert_snapshot!(output, @r#"
+    let nobody = nobody();
+    let at_once = ["--to", &nobody, "--wait", "0"];
+    let output = |verb: &[&str]| {
+        let output = run(folder.path(), &[verb, &at_once[..]].concat());
+        output.replace(&nobody, "[address]")
+    };
+    assert_snapshot!(output(&["status"]), @r#"
     exit 2
     error: no pusher answers at [address]: Connection refused (os error 111); is `rule-pusher serve` running, with that `--admin` address?
     "#);
-    let output =
-        run(folder.path(), &["publish", "r1.bundle", "--to", &free]).replace(&free, "[address]");
-    assert_snapshot!(output, @r#"
-    exit 2
-    error: no pusher answers at [address]: Connection refused (os error 111); is `rule-pusher serve` running, with that `--admin` address?
-    "#);
-    assert_snapshot!(run(folder.path(), &["status", "--to", "https://pusher:1"]), @r#"
+    assert_eq!(output(&["publish", "r1.bundle"]), output(&["status"]));
+}
+
+#[test]
+fn what_is_no_admin_address_is_named() {
+    let folder = folder();
+    let status = |to: &str| run(folder.path(), &["status", "--to", to]);
+    assert_snapshot!(status("https://pusher:1"), @r#"
     exit 2
     error: `https://pusher:1` is no address; give HOST:PORT or http://HOST:PORT
     "#);
-    assert_snapshot!(run(folder.path(), &["status", "--to", "no address"]), @r#"
+    assert_snapshot!(status("127.0.0.1"), @r#"
     exit 2
-    error: `no address` is no address; give HOST:PORT or http://HOST:PORT
+    error: `127.0.0.1` is no address; give HOST:PORT or http://HOST:PORT
+    "#);
+    let served = Served::start(folder.path());
+    assert_snapshot!(status(&served.subscribers).replace(&served.subscribers, "[address]"), @r#"
+    exit 2
+    error: [address] is not the admin address of a pusher; give the one of `rule-pusher serve --admin`, not that of `--subscribers` or `--ecds`
+    "#);
+    let web = web_server();
+    let output = status(&web).replace(&web, "[address]");
+    assert!(
+        output.starts_with("exit 2\nerror: the call to [address] failed: "),
+        "{output}"
+    );
+    assert!(
+        output.ends_with("; is that the `--admin` address of a pusher?\n"),
+        "{output}"
+    );
+}
+
+/// Something that speaks HTTP/1 only.
+fn web_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        connection
+            .write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
+        drop(connection.read_to_end(&mut Vec::new()));
+    });
+    address
+}
+
+#[test]
+fn a_publication_waits_for_a_pusher_that_starts() {
+    let folder = folder();
+    let admin = nobody();
+    let mut waiting = program(folder.path(), &["publish", "r1.bundle", "--to", &admin])
+        .args(["--wait", "60"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Long enough that the first attempts find nobody; were it too short, the test would only prove less.
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(waiting.try_wait().unwrap().is_none());
+    let served = Served::start_at(folder.path(), &admin);
+    assert_eq!(waiting.wait().unwrap().code(), Some(0));
+    assert_eq!(served.status(folder.path())["rulesets"][0]["revision"], 1);
+    assert_snapshot!(run(folder.path(), &["status", "--wait", "3601"]), @r#"
+    exit 2
+    error: invalid value '3601' for '--wait <SECONDS>': give a whole number of seconds from 0 to 3600
+
+    For more information, try '--help'.
     "#);
 }
 

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
@@ -10,6 +10,9 @@ const SUBSCRIBERS: &str = "127.0.0.1:7400";
 
 /// The default of `--admin` and of `--to`.
 const ADMIN: &str = "127.0.0.1:7401";
+
+/// The longest `--wait`.
+const WAIT_S_MAX: u64 = 3_600;
 
 /// Carries signed rule bundles to the riskgate filters.
 ///
@@ -69,9 +72,8 @@ pub(crate) struct PublishArgs {
     /// The bundle, as `rulec build` writes it.
     #[arg(value_name = "BUNDLE")]
     pub(crate) bundle: PathBuf,
-    /// The admin address of the pusher: HOST:PORT or http://HOST:PORT.
-    #[arg(long, value_name = "ADDR", default_value = ADMIN)]
-    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
     /// How to print what was published.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
@@ -80,15 +82,32 @@ pub(crate) struct PublishArgs {
 /// Show what is published, and what every connected VM made of it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StatusArgs {
-    /// The admin address of the pusher: HOST:PORT or http://HOST:PORT.
-    #[arg(long, value_name = "ADDR", default_value = ADMIN)]
-    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
     /// Only this ruleset.
     #[arg(long, value_name = "NAME")]
     pub(crate) ruleset: Option<String>,
     /// How to print it.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+/// Which pusher is asked.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AdminArgs {
+    /// The admin address of the pusher: HOST:PORT or http://HOST:PORT.
+    #[arg(long, value_name = "ADDR", default_value = ADMIN)]
+    pub(crate) to: String,
+    /// How long to wait for a pusher that is starting.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub(crate) wait: Duration,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds <= WAIT_S_MAX);
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("give a whole number of seconds from 0 to {WAIT_S_MAX}"))
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

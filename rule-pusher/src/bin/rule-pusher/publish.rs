@@ -10,7 +10,7 @@ use riskgate_pusher::client::AdminClient;
 use serde::Serialize;
 
 use crate::{
-    args::{Format, PublishArgs},
+    args::{AdminArgs, Format, PublishArgs},
     exit::Failure,
 };
 
@@ -18,14 +18,17 @@ use crate::{
 pub(crate) async fn run(args: &PublishArgs) -> Result<(), Failure> {
     let PublishArgs {
         bundle: path,
-        to,
+        admin: AdminArgs { to, wait },
         format,
     } = args;
     let file = fs::read(path).map_err(|error| Failure::ReadBundle {
         path: path.clone(),
         error,
     })?;
-    let published = AdminClient::connect(to).await?.publish(&file).await?;
+    let published = AdminClient::connect_within(to, *wait)
+        .await?
+        .publish(&file)
+        .await?;
     warn_of_signatures_left_out(&published);
     let text = match format {
         Format::Human => human(&published),

@@ -11,7 +11,7 @@ use riskgate_pusher::client::AdminClient;
 use serde::Serialize;
 
 use crate::{
-    args::{Format, StatusArgs},
+    args::{AdminArgs, Format, StatusArgs},
     deliveries::{self, DeliveryShape},
     exit::Failure,
     table::table,
@@ -20,11 +20,11 @@ use crate::{
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(args: &StatusArgs) -> Result<(), Failure> {
     let StatusArgs {
-        to,
+        admin: AdminArgs { to, wait },
         ruleset,
         format,
     } = args;
-    let status = AdminClient::connect(to)
+    let status = AdminClient::connect_within(to, *wait)
         .await?
         .status(ruleset.as_deref())
         .await?;
