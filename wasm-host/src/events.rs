@@ -121,17 +121,21 @@ impl Process {
 
     /// When something is due next.
     pub(crate) fn next_due_ns(&self) -> Option<u64> {
-        let alive = self.vms.iter().filter(|vm| !vm.is_dead());
-        let ticks = alive.filter_map(|vm| Some(vm.proxy().timers.next()?.0));
-        let replies = self.events.pending.iter().map(|pending| pending.due_ns);
-        ticks.chain(replies).min()
+        let goes_on = |number: usize| !self.stalled.contains(&number);
+        let numbered = self.vms.iter().enumerate();
+        let alive = numbered.filter(|(number, vm)| goes_on(*number) && !vm.is_dead());
+        let ticks = alive.filter_map(|(_, vm)| Some(vm.proxy().timers.next()?.0));
+        let pending = self.events.pending.iter();
+        let replies = pending.filter(|pending| goes_on(pending.id.vm));
+        ticks.chain(replies.map(|pending| pending.due_ns)).min()
     }
 
     /// What is due, of each VM the first of each kind.
     fn ready(&self) -> Vec<(Next, usize)> {
         let now_ns = self.monotonic_ns();
         let mut ready = Vec::new();
-        for (number, vm) in self.vms.iter().enumerate() {
+        let numbered = self.vms.iter().enumerate();
+        for (number, vm) in numbered.filter(|(number, _)| !self.stalled.contains(number)) {
             let queue = self.shared_queues.next_of(number).map(Next::Queue);
             let pending = self.events.pending.iter().enumerate();
             let replies = pending

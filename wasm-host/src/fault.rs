@@ -51,15 +51,19 @@ impl Faults {
         self.calls_back = calls_back;
     }
 
-    /// What a call does now in place of its work.
+    /// What was injected into a call, if its good answers are over.
     pub(crate) fn next(&mut self, call: &str) -> Option<Fault> {
         match self.by_call.get_mut(call)? {
-            (0, Fault::Callback { .. }) if self.calls_back => None,
             (0, fault) => Some(fault.clone()),
             (after, _) => {
                 *after -= 1;
                 None
             }
         }
+    }
+
+    /// Whether a fault can come about now.
+    pub(crate) fn allows(&self, fault: &Fault) -> bool {
+        !self.calls_back || !matches!(fault, Fault::Callback { .. })
     }
 }

@@ -1,7 +1,9 @@
 //! The VM's memory, seen from inside of a call.
 
 use crate::Status;
+use crate::fault::Fault;
 use crate::proxy::Proxy;
+use crate::watch::HostCall;
 use wasmtime::{Caller, Extern, Memory, Val};
 
 const ALLOCATE: &str = "proxy_on_memory_allocate";
@@ -25,6 +27,23 @@ impl<'c, 'd> Guest<'c, 'd> {
 
     pub(crate) fn proxy(&mut self) -> &mut Proxy {
         self.caller.data_mut()
+    }
+
+    /// What happens in place of a call: what was injected, or else what the watcher says.
+    pub(crate) fn fault(&mut self, name: &str, args: &[u64]) -> Option<Fault> {
+        let proxy = self.proxy();
+        let injected = proxy.faults.next(name);
+        let (vm, watcher) = (proxy.number, proxy.watcher.clone());
+        let fault = injected.or_else(|| {
+            let memory = self.memory.data(&self.caller);
+            watcher?.fault(&HostCall {
+                vm,
+                name,
+                args,
+                memory,
+            })
+        });
+        fault.filter(|fault| self.proxy().faults.allows(fault))
     }
 
     pub(crate) fn read(&self, data: u64, len: u64) -> Answer<Vec<u8>> {
@@ -92,7 +111,7 @@ impl<'c, 'd> Guest<'c, 'd> {
 
     /// As in Envoy, a module's `malloc` goes before `proxy_on_memory_allocate`, and null is a refusal.
     fn allocate(&mut self, len: u32) -> Answer<u32> {
-        if self.proxy().faults.next(ALLOCATE).is_some() {
+        if self.fault(ALLOCATE, &[len.into()]).is_some() {
             return Err(Status::INVALID_MEMORY_ACCESS);
         }
         let mut export = |name| self.caller.get_export(name).and_then(Extern::into_func);

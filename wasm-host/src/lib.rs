@@ -2,7 +2,7 @@
 //! that a test wants.
 //!
 //! - [`Vm`]: one VM. A test makes each callback, in any order, and looks at what the VM asked of its [`Proxy`]; each call can
-//!   be let fail by [`Proxy::inject`].
+//!   be let fail by [`Proxy::inject`], or by [`Proxy::on_call`] where that depends on what is asked for.
 //! - [`Exchange`]: a request and its response, driven through a VM with body and trailers.
 //! - [`Process`]: several VMs that share data, queues and clocks, and services that answer them. Nothing in it happens by
 //!   chance or takes real time.
@@ -62,6 +62,7 @@ mod timers;
 mod traffic;
 mod vm;
 mod wasi;
+mod watch;
 
 pub use callout::{GrpcCall, GrpcStream, HttpCall, HttpResponse};
 pub use events::Disorder;
@@ -81,3 +82,4 @@ pub use status::Status;
 pub use tcp::ClosedBy;
 pub use traffic::ExchangeId;
 pub use vm::{Action, Error, Vm};
+pub use watch::HostCall;

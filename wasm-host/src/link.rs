@@ -30,17 +30,19 @@ pub(crate) fn link(
     };
     let call_name = name.to_owned();
     let host_call = move |mut caller: Caller<'_, Proxy>, params: &[Val], results: &mut [Val]| {
-        let proxy = caller.data_mut();
-        proxy.calls.push(call_name.clone());
-        let fault = proxy.faults.next(&call_name);
+        caller.data_mut().calls.push(call_name.clone());
+        let args: Vec<u64> = params.iter().map(number).collect();
+        let mut guest = Guest::new(&mut caller);
+        let fault = match &mut guest {
+            Ok(guest) => guest.fault(&call_name, &args),
+            Err(_) => None,
+        };
         if fault == Some(Fault::Trap) {
             return Err(wasmtime::Error::msg(format!(
                 "a trap was injected into `{call_name}`"
             )));
         }
-        let args: Vec<u64> = params.iter().map(number).collect();
-        let answer =
-            Guest::new(&mut caller).and_then(|mut guest| run(&mut guest, &call_name, &args, fault));
+        let answer = guest.and_then(|mut guest| run(&mut guest, &call_name, &args, fault));
         match results.first_mut() {
             Some(result) => {
                 *result = Val::I32(answer.err().unwrap_or(Status::OK).cast_signed());

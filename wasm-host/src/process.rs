@@ -2,6 +2,7 @@
 
 use crate::callout::HttpCall;
 use crate::events::{Disorder, Events};
+use crate::fault::Fault;
 use crate::module::Module;
 use crate::proxy::Proxy;
 use crate::random::Random;
@@ -9,6 +10,7 @@ use crate::service::{CallId, GrpcReply, GrpcService, HttpReply, Services};
 use crate::shared_data::SharedData;
 use crate::shared_queue::SharedQueues;
 use crate::vm::{Error, Vm};
+use crate::watch::{HostCall, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -26,6 +28,9 @@ pub struct Process {
     pub(crate) services: Services,
     pub(crate) events: Events,
     clusters: BTreeSet<Vec<u8>>,
+    /// Numbers of VMs of which nothing happens.
+    pub(crate) stalled: BTreeSet<usize>,
+    watcher: Option<Watcher>,
     now_ns: u64,
     monotonic_ns: u64,
 }
@@ -54,6 +59,8 @@ impl Process {
             services: Services::default(),
             events: Events::default(),
             clusters: BTreeSet::new(),
+            stalled: BTreeSet::new(),
+            watcher: None,
             now_ns,
             monotonic_ns: 3_600_000 * NS_PER_MS,
         }
@@ -133,6 +140,25 @@ impl Process {
     /// What happens at one time happens in another order, and wake-ups go astray. By default all is in order.
     pub fn set_disorder(&mut self, disorder: Disorder) {
         self.events.set_disorder(disorder);
+    }
+
+    /// Has `watch` look at each call of each VM, also of those that come later, and say what is to happen in its place. The
+    /// watchers before this one see nothing any more.
+    pub fn on_call(&mut self, watch: impl FnMut(&HostCall<'_>) -> Option<Fault> + Send + 'static) {
+        let watcher = Watcher::new(watch);
+        for vm in &mut self.vms {
+            vm.proxy_mut().watcher = Some(watcher.clone());
+        }
+        self.watcher = Some(watcher);
+    }
+
+    /// A thread hangs, or goes on: meanwhile its VM neither ticks nor is told anything, and what comes for it waits. Callbacks
+    /// that a test makes itself are made all the same.
+    pub fn set_stalled(&mut self, number: usize, is_stalled: bool) {
+        match is_stalled {
+            true => self.stalled.insert(number),
+            false => self.stalled.remove(&number),
+        };
     }
 
     /// A cluster that VMs may name as upstream.
@@ -252,6 +278,7 @@ impl Process {
             vm_id: vm_id.to_owned(),
             number,
             random: Random::new(seed),
+            watcher: self.watcher.clone(),
             ..Proxy::default()
         };
         Vm::with_proxy(module, proxy)

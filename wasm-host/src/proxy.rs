@@ -10,6 +10,7 @@ use crate::random::Random;
 use crate::shared_data::SharedData;
 use crate::shared_queue::SharedQueues;
 use crate::timers::Timers;
+use crate::watch::{HostCall, Watcher};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A proxy that remembers, as one VM sees it.
@@ -64,6 +65,7 @@ pub struct Proxy {
     pub(crate) random: Random,
     pub(crate) memory: MemoryLimit,
     pub(crate) faults: Faults,
+    pub(crate) watcher: Option<Watcher>,
 }
 
 /// What came for the callback that runs.
@@ -107,6 +109,12 @@ impl Proxy {
     /// Lets a call work `good` times, and then always go wrong.
     pub fn inject_after(&mut self, call: &str, good: u32, fault: Fault) {
         self.faults.inject(call, good, fault);
+    }
+
+    /// Has `watch` look at each call, and say what is to happen in its place. What was injected goes before. The watcher before
+    /// this one sees nothing any more, also if it was that of the process.
+    pub fn on_call(&mut self, watch: impl FnMut(&HostCall<'_>) -> Option<Fault> + Send + 'static) {
+        self.watcher = Some(Watcher::new(watch));
     }
 
     /// The VM gets no more memory than this, 1 GiB by default. What it has already it keeps.

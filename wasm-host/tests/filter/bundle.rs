@@ -9,7 +9,6 @@ use riskgate_compiler::front::{self, Sources};
 /// When the bundle is issued.
 pub(crate) const EPOCH_S: u64 = 1_800_000_000;
 
-const RULESET: &str = "language: 1\nruleset: shop\n";
 const RULES: &str = r#"
 rules:
   - { id: block, when: 'request.url_path == "/blocked"', then: deny }
@@ -39,7 +38,12 @@ pub(crate) fn base64(revision: u64) -> String {
 
 /// A bundle of other rules; `more` is more of `ruleset.yaml`.
 pub(crate) fn base64_of(revision: u64, more: &str, rules: &str) -> String {
-    let ruleset = format!("{RULESET}{more}");
+    BASE64.encode(bytes_of("shop", revision, more, rules))
+}
+
+/// The same of any ruleset, not as text.
+pub(crate) fn bytes_of(ruleset: &str, revision: u64, more: &str, rules: &str) -> Vec<u8> {
+    let ruleset = format!("language: 1\nruleset: {ruleset}\n{more}");
     let analysis = front::analyse(&Sources::from_texts([
         ("ruleset.yaml", &ruleset[..]),
         ("test.rules.yaml", rules),
@@ -52,5 +56,5 @@ pub(crate) fn base64_of(revision: u64, more: &str, rules: &str) -> String {
         issued_at_s: EPOCH_S,
         audience: None,
     };
-    BASE64.encode(build(&ruleset, &options, &key()).unwrap())
+    build(&ruleset, &options, &key()).unwrap()
 }

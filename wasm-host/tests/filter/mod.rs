@@ -13,7 +13,7 @@ pub(crate) fn module() -> &'static Module {
     MODULE.get_or_init(load)
 }
 
-fn load() -> Module {
+pub(crate) fn load() -> Module {
     let path = std::env::var_os("RISKGATE_FILTER_WASM").map_or_else(build, PathBuf::from);
     let wasm = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     Module::new(&wasm).unwrap()
