@@ -12,8 +12,8 @@ mod example;
 
 use example::{NOW_NS, plugin, request, response, values};
 use riskgate_wasm_host::{
-    CallId, Disorder, FailurePolicy, GrpcReply, GrpcService, GrpcStream, InstallError, Outcome,
-    Passage, PluginId, Replies, Server,
+    CallId, Disorder, FailurePolicy, Fault, GrpcReply, GrpcService, GrpcStream, InstallError,
+    Outcome, Passage, PluginId, Replies, Server,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -245,6 +245,55 @@ fn plugins_of_the_same_code_share_a_vm_and_its_end() {
     for (plugin, status) in [(first, 503), (second, 503), (third, 200)] {
         assert_eq!(send(&mut server, plugin, 1, "").status(), Some(status));
     }
+}
+
+#[test]
+fn a_thread_that_hangs_goes_on_where_it_was() {
+    let (mut server, plugin, echo) = with_echo(FailurePolicy::Closed);
+    server.reconfigure(plugin, b"stream=echo tick=100").unwrap();
+    let hung = server.vm_number(plugin, 1).unwrap();
+    server.process().set_stalled(hung, true);
+    server.advance(1_000).unwrap();
+    assert_eq!(server.process().metric("ticks"), Some(20));
+    assert_eq!(server.process().metric("messages"), Some(2));
+    server.process().set_stalled(hung, false);
+    server.advance(0).unwrap();
+    assert_eq!(
+        server.process().metric("ticks"),
+        Some(21),
+        "one for all that it missed"
+    );
+    assert_eq!(server.process().metric("messages"), Some(3));
+    server.advance(1_000).unwrap();
+    assert_eq!(server.process().metric("ticks"), Some(21 + 30));
+    assert!(echo.borrow().open.len() >= THREADS);
+}
+
+#[test]
+fn a_fault_may_depend_on_what_is_asked_for() {
+    let (mut server, plugin) = server("tick=100", FailurePolicy::Closed);
+    let number = server.vm_number(plugin, 2).unwrap();
+    // Of one VM, each second write of one key.
+    let mut writes = 0;
+    server.process().on_call(move |call| {
+        let is_meant = call.name == "proxy_set_shared_data" && call.vm == number;
+        if is_meant && call.bytes(0) == Some(b"ticks") {
+            assert!(call.bytes(2).is_some() && call.bytes(1_000).is_none());
+            writes += 1;
+        }
+        (is_meant && writes % 2 == 0).then_some(Fault::Trap)
+    });
+    server.advance(150).unwrap();
+    assert!(server.advance(100).is_err(), "the second one trapped");
+    server.advance(800).unwrap();
+    let dead: Vec<bool> = (0..THREADS)
+        .map(|thread| server.vm(plugin, thread).unwrap().is_dead())
+        .collect();
+    assert_eq!(dead, [false, false, true]);
+    assert_eq!(
+        server.process().shared_data().get(b"ticks").unwrap().0,
+        b"21"
+    );
 }
 
 /// What a seed brings about, it brings about again.
