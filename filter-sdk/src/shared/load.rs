@@ -115,6 +115,11 @@ impl Load {
         self.assembly.head().mark()
     }
 
+    /// Whether it is what the head names first: there may be another one to be tried, and this one can be found again.
+    pub(super) fn is_current(&self) -> bool {
+        matches!(self.source, Source::Stored(_)) && !self.is_fallback
+    }
+
     /// Does some of what is left, and takes off `work` what that was, in bytes looked at. When all is done the bundle
     /// serves; if not, what served before goes on.
     pub(crate) fn step(

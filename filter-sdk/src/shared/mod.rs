@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     wait_ticks: u32,
     /// How often in a row its sections were wrong.
     torn: u32,
+    /// It is not known yet whether others trapped with it: one before it is tried first.
+    is_in_doubt: bool,
     /// The page that is looked at next, among those of what serves.
     next_page: usize,
 }
@@ -82,6 +84,7 @@ impl Shared {
             refused: Vec::new(),
             wait_ticks: 0,
             torn: 0,
+            is_in_doubt: false,
             next_page: 0,
         }
     }
@@ -173,11 +176,12 @@ impl Shared {
     }
 
     /// A bundle of the head that is newer than what serves. The one before it is for VMs that have none, and had to leave the
-    /// current one alone or found it spoiled again and again.
+    /// current one alone, do not know yet whether they have to, or found it spoiled again and again.
     fn next_load(&mut self, loader: &mut Loader<'_>) -> Option<Load> {
         if self.wait_ticks > 0 {
             return None;
         }
+        let is_in_doubt = std::mem::take(&mut self.is_in_doubt);
         let served = loader.serving.mark();
         let is_newer = |mark: Mark| served.is_none_or(|served| served.revision < mark.revision);
         let bundles = self.seen.bundles().iter().enumerate();
@@ -185,6 +189,9 @@ impl Shared {
             .filter(|(place, _)| *place == 0 || served.is_none())
             .filter(|(_, bundle)| is_newer(bundle.mark) && !self.is_refused(bundle.mark.digest));
         let (mut place, mut bundle) = wanted.next()?;
+        if is_in_doubt {
+            (place, bundle) = wanted.next()?;
+        }
         // In turns: the current one may have been mended.
         if self.torn > TORN_MAX && self.torn.is_multiple_of(2) {
             (place, bundle) = wanted.next().unwrap_or((place, bundle));
@@ -219,6 +226,9 @@ impl Shared {
         };
         match load.step(loader, &mut notes, work) {
             Step::Working => return None,
+            Step::Waiting if loader.serving.mark().is_none() && load.is_current() => {
+                self.is_in_doubt = true;
+            }
             Step::Waiting => return Some(Progress::Waiting),
             Step::Done(_) => self.torn = 0,
             Step::Rejected(rejection) => {

@@ -267,6 +267,36 @@ fn a_vm_waits_until_it_knows_what_became_of_others() {
 }
 
 #[test]
+fn a_vm_that_has_nothing_is_served_by_the_one_before_until_it_knows() {
+    let (data, _first) = data_with_both();
+    attempts(&data, &SIXTH, [300, 500]);
+    let mut fresh = vm(&data, &config(""));
+    assert_eq!(revision(&mut fresh), Some(5), "its first request");
+    fresh.tick();
+    assert_eq!(revision(&mut fresh), Some(5));
+    // Both turn out to live.
+    let key = head_key(&data).replace("/head", "/attempts");
+    data.set(&key, &[]);
+    fresh.tick();
+    assert_eq!(revision(&mut fresh), Some(6));
+}
+
+#[test]
+fn a_configured_bundle_waits_until_it_is_known_what_became_of_others() {
+    let (data, _first) = data_with(&FIFTH);
+    attempts(&data, &SIXTH, [300, 500]);
+    let key = head_key(&data);
+    let attempts_key = key.replace("/head", "/attempts");
+    // Nothing else is there to be served by.
+    data.set(&key, &[]);
+    let mut fresh = vm(&data, &with_bundle(&SIXTH));
+    assert_eq!(revision(&mut fresh), None);
+    data.set(&attempts_key, &[]);
+    fresh.tick();
+    assert_eq!(revision(&mut fresh), Some(6));
+}
+
+#[test]
 fn notes_of_the_future_and_garbage_hold_nobody_up() {
     for garbage in [&[7; 63][..], &[7; 64], &[0xff; 128], &[1; 64 * 64 + 1]] {
         let (data, _first) = data_with(&FIFTH);

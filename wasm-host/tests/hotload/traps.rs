@@ -119,6 +119,22 @@ fn a_bundle_that_traps_only_workers_decides_where_it_loads() {
     assert_eq!(fleet.verdicts(), [Verdict::Of(3); 2]);
 }
 
+/// Also while it is not known yet that two VMs trapped: until then a VM that was loaded again has what was good before.
+#[test]
+fn a_proxy_with_traffic_has_rules_while_its_vms_trap() {
+    let mut fleet = Fleet::new();
+    fleet.publish(1);
+    let poison = Poison::default();
+    let workers = WORKERS.map(|thread| fleet.number(thread));
+    poison.put_into(&mut fleet, 2, &workers);
+    fleet.pass(2 * RELOAD_MS);
+    fleet.publish(2);
+    serve(&mut fleet, 10_000, &[1]);
+    assert_eq!(fleet.verdicts(), [Verdict::Of(1); 2]);
+    // Each traps once more, where a request comes before anybody can know.
+    assert!((2..=4).contains(&poison.traps()), "{}", poison.traps());
+}
+
 #[test]
 fn one_trap_may_be_chance() {
     let mut fleet = Fleet::new();
