@@ -7,6 +7,10 @@ use std::time::Duration;
 pub struct Config {
     /// Whether other machines may connect. Nothing asks them who they are.
     pub allow_non_loopback: bool,
+    /// Connections that may be open at once to each address of filters and Envoys; one more is closed.
+    pub connections_max: usize,
+    /// The same of the address of operators.
+    pub operator_connections_max: usize,
     /// Streams that may be open at once; one more is refused.
     pub subscribers_max: usize,
     /// Streams that may be open at once on one connection.
@@ -37,6 +41,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             allow_non_loopback: false,
+            connections_max: 20_000,
+            operator_connections_max: 256,
             subscribers_max: 20_000,
             streams_per_connection_max: 1_024,
             hello_timeout: Duration::from_secs(10),

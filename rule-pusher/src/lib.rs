@@ -27,6 +27,7 @@ pub mod catalogue;
 pub mod client;
 pub mod clock;
 pub mod config;
+mod connections;
 pub mod ecds;
 pub mod keys;
 mod merge;

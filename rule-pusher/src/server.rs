@@ -8,20 +8,17 @@ use riskgate_push_protocol::{
     proto::{admin_service_server::AdminServiceServer, push_service_server::PushServiceServer},
 };
 use tokio::{
-    net::{TcpListener, TcpSocket},
     sync::{Semaphore, watch},
     time,
 };
-use tonic::transport::{
-    self,
-    server::{Router, TcpIncoming},
-};
+use tonic::transport::{self, server::Router};
 use tracing::{info, warn};
 
 use crate::{
     admin_service::Admin,
     clock::Clock,
     config::Config,
+    connections::Connections,
     ecds::{Deliveries, Discovery, REQUEST_LEN_MAX, Resources, Template},
     publisher::Publisher,
     push_service::Subscriptions,
@@ -29,10 +26,6 @@ use crate::{
     store::{Store, StoreError},
     verify::Verifier,
 };
-
-/// Connections that may wait to be accepted: after a restart all subscribers come at once. The operating system may
-/// hold the number down (`net.core.somaxconn`).
-const WAITING_CONNECTIONS_MAX: u32 = 4_096;
 
 /// Before the bytes of the longest piece: the field's number in one byte, and its length in four.
 const FIELD_HEADER_LEN: usize = 5;
@@ -81,7 +74,7 @@ pub enum ServerError {
 }
 
 struct Listener {
-    incoming: TcpIncoming,
+    incoming: Connections,
     addr: SocketAddr,
 }
 
@@ -100,8 +93,8 @@ impl Server {
         clock: Arc<dyn Clock>,
         config: Config,
     ) -> Result<Self, ServerError> {
-        let subscribers = Listener::bind(subscribers, &config)?;
-        let admin = Listener::bind(admin, &config)?;
+        let subscribers = Listener::bind(subscribers, config.connections_max, &config)?;
+        let admin = Listener::bind(admin, config.operator_connections_max, &config)?;
         let publisher = Arc::new(Publisher::restore(store, verifier, Arc::clone(&clock))?);
         let registry = Arc::new(Registry::default());
         Ok(Self {
@@ -127,7 +120,7 @@ impl Server {
         templates: Vec<Template>,
     ) -> Result<Self, ServerError> {
         self.ecds = Some(Ecds {
-            listener: Listener::bind(addr, &self.config)?,
+            listener: Listener::bind(addr, self.config.connections_max, &self.config)?,
             resources: Arc::new(Resources::new(templates)),
         });
         Ok(self)
@@ -249,27 +242,19 @@ impl Server {
 }
 
 impl Listener {
-    fn bind(addr: SocketAddr, config: &Config) -> Result<Self, ServerError> {
+    fn bind(
+        addr: SocketAddr,
+        connections_max: usize,
+        config: &Config,
+    ) -> Result<Self, ServerError> {
         if !addr.ip().is_loopback() && !config.allow_non_loopback {
             return Err(ServerError::NotLoopback(addr));
         }
         let bind_error = |error| ServerError::Bind { addr, error };
-        let listener = listen(addr).map_err(bind_error)?;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = Connections::listen(addr, connections_max).map_err(bind_error)?;
         let addr = incoming.local_addr().map_err(bind_error)?;
         Ok(Self { incoming, addr })
     }
-}
-
-/// The address is free again at once after a restart.
-fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match addr {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    socket.set_reuseaddr(true)?;
-    socket.bind(addr)?;
-    socket.listen(WAITING_CONNECTIONS_MAX)
 }
 
 async fn told(mut stopping: watch::Receiver<bool>) {

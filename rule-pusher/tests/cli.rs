@@ -325,11 +325,12 @@ fn web_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
-        let (mut connection, _) = listener.accept().unwrap();
-        connection
-            .write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
-            .unwrap();
-        drop(connection.read_to_end(&mut Vec::new()));
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+            drop(connection.write_all(answer));
+            drop(connection.read_to_end(&mut Vec::new()));
+        }
     });
     address
 }

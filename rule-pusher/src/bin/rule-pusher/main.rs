@@ -3,6 +3,7 @@
 mod args;
 mod deliveries;
 mod exit;
+mod open_files;
 mod publish;
 mod serve;
 mod status;

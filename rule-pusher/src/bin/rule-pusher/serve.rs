@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
-use crate::{args::ServeArgs, exit::Failure};
+use crate::{args::ServeArgs, exit::Failure, open_files::within_limit};
 
 /// The line that tells that the service is ready.
 #[derive(Serialize)]
@@ -45,6 +45,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), Failure> {
         allow_non_loopback,
         ..Config::default()
     };
+    let config = within_limit(config, 1 + usize::from(ecds.is_some()));
     let mut server = Server::bind(
         subscribers,
         admin,
