@@ -24,19 +24,22 @@ pub(crate) fn bundle(revision: u64) -> Arc<[u8]> {
         .clone()
 }
 
-/// The same of any ruleset, with so many words of 30 bytes.
+/// The same of any ruleset, with rules for so many paths.
 pub(crate) fn make(ruleset: &str, revision: u64, words: usize) -> Arc<[u8]> {
     let own = own_path(revision);
-    let words: Vec<String> = (0..words)
-        .map(|word| format!("{:?}", format!("/word/{}/of/{revision}", word * 7_919)))
-        .collect();
-    let rules = format!(
+    let mut rules = format!(
         "rules:\n  \
          - {{ id: all, when: 'request.url_path == \"{BLOCKED}\"', then: deny }}\n  \
-         - {{ id: own, when: 'request.url_path == \"{own}\"', then: deny }}\n  \
-         - {{ id: words, when: 'request.url_path in [{}]', then: deny }}\n",
-        words.join(", ")
+         - {{ id: own, when: 'request.url_path == \"{own}\"', then: deny }}\n"
     );
+    let words: Vec<String> = (0..words)
+        .map(|word| format!("\"/word/{}/of/{revision}\"", word * 7_919))
+        .collect();
+    // A condition has at most 64 KiB.
+    for (number, words) in words.chunks(1_000).enumerate() {
+        let condition = format!("request.url_path in [{}]", words.join(", "));
+        rules += &format!("  - {{ id: words-{number}, when: '{condition}', then: deny }}\n");
+    }
     let file = bytes_of(ruleset, revision, "", &rules);
     Bundle::parse(&file).unwrap().without_detached().into()
 }

@@ -182,7 +182,7 @@ impl Fleet {
         }
     }
 
-    fn request(&mut self, worker: usize, path: &str) -> Outcome {
+    pub(crate) fn request(&mut self, worker: usize, path: &str) -> Outcome {
         let request = Request {
             headers: vec![
                 (b":method".to_vec(), b"GET".to_vec()),

@@ -13,6 +13,8 @@ mod bundles;
 #[allow(dead_code, reason = "the other test binaries use the rest")]
 mod filter;
 mod fleet;
+mod neighbours;
 mod one_stream;
 mod pusher;
+mod scarcity;
 mod traps;
