@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use riskgate_e2e::{Envoy, Pusher, Scenario, Stage, until};
+use riskgate_e2e::{Envoy, Pusher, Scenario, Stage, VMS, until};
 use serde_json::{Value, json};
 
 use crate::{NO_ADMIN, NO_LOGIN, RULESET};
@@ -199,4 +199,62 @@ fn a_bundle_in_the_default_configuration_is_the_boot_path() {
     fetching.publish(&pusher, NO_LOGIN, 5);
     wait_for_delivery(&pusher, 5, "delivered");
     wait_for_status(&envoy, "/login", 429);
+}
+
+/// Where a stream and ECDS both deliver, from pushers that know nothing of each other, the higher revision serves.
+#[test]
+fn of_a_stream_and_a_delivered_configuration_the_higher_revision_serves() {
+    let fetching = Fetching::new();
+    fetching.offer(|config| config["configuration"]["push"] = json!({ "cluster": "rule_pusher" }));
+    let (delivers, streams) = (fetching.pusher(), fetching.stage.pusher().unwrap());
+    let ecds_port = delivers.addresses().ecds.unwrap().port();
+    let scenario = fetching.scenario.clone().set("ECDS_PORT", ecds_port);
+    let port = streams.addresses().subscribers.port();
+    let scenario = scenario.edit(move |text| with_stream(text, ecds_port, port));
+    let envoy = fetching.stage.envoy(scenario).unwrap();
+
+    fetching.publish(&delivers, NO_ADMIN, 1);
+    wait_for_delivery(&delivers, 1, "delivered");
+    wait_for_status(&envoy, "/admin", 403);
+    fetching.publish(&streams, NO_LOGIN, 3);
+    streams.wait_for_acks(VMS, 3).unwrap();
+    wait_for_status(&envoy, "/login", 429);
+
+    fetching.publish(&delivers, NO_ADMIN, 2);
+    wait_for_delivery(&delivers, 2, "delivered");
+    envoy.wait_for_metric("loads.refused", 1).unwrap();
+    wait_for_status(&envoy, "/admin", 200);
+    wait_for_status(&envoy, "/login", 429);
+
+    fetching.publish(&delivers, NO_ADMIN, 4);
+    wait_for_delivery(&delivers, 4, "delivered");
+    wait_for_status(&envoy, "/admin", 403);
+    wait_for_status(&envoy, "/login", 200);
+    let newer = || {
+        let vms = streams.status_json()?["vms"].clone();
+        let vms = vms.as_array().unwrap();
+        let holds = |vm: &Value| vm["held_revision"] == 4 && vm["holds"] == "newer";
+        Ok((vms.len() == VMS && vms.iter().all(holds)).then_some(()))
+    };
+    until(
+        "the stream to tell of the revision that came by ECDS",
+        newer,
+    )
+    .unwrap();
+
+    fetching.publish(&streams, NO_LOGIN, 5);
+    streams.wait_for_acks(VMS, 5).unwrap();
+    wait_for_status(&envoy, "/login", 429);
+    wait_for_status(&envoy, "/admin", 200);
+}
+
+/// One more cluster, as that of the discovery service: the address that filters subscribe at.
+fn with_stream(bootstrap: &str, ecds_port: u16, port: u16) -> String {
+    let (_, cluster) = bootstrap
+        .split_once("    - name: rule_pusher_ecds\n")
+        .unwrap();
+    let cluster = cluster
+        .replace("rule_pusher_ecds", "rule_pusher")
+        .replace(&ecds_port.to_string(), &port.to_string());
+    format!("{bootstrap}\n    - name: rule_pusher\n{cluster}")
 }

@@ -13,6 +13,7 @@ mod canary;
 mod claims;
 mod counters;
 mod custom;
+mod delta;
 mod ecds;
 mod evasion;
 mod forged;
