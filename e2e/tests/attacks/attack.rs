@@ -1,8 +1,9 @@
 //! What is tried, and what each gate has to say to it.
 
 use crate::filter::Filter;
-use crate::forge::{RULESET, SERVES, Spec, next};
+use crate::forge::{RULESET, SERVES, Sent, Spec, next};
 use crate::gates::{Pusher, verify};
+use crate::stream::{Answer, push};
 
 /// A file that must not begin to serve.
 pub(crate) struct Attack {
@@ -84,6 +85,7 @@ pub(crate) fn try_all(trust: Trust, attacks: &[Attack]) {
         assert_eq!(filter.refusals(), [attack.answer], "filter: {name}");
         filter.assert_decides("/old", SERVES);
 
+        try_stream(trust, attack, &before);
         if attack.refused_as_first {
             let mut filter = Filter::serving(trust, &attack.file);
             assert_eq!(
@@ -105,4 +107,39 @@ pub(crate) fn try_all(trust: Trust, attacks: &[Attack]) {
     let mut filter = Filter::serving(trust, &before);
     filter.reconfigure(trust, &file);
     filter.assert_decides("/new", honest.revision);
+    for first in [&before[..], b""] {
+        let mut filter = Filter::subscribing(trust, first);
+        assert_eq!(push(&mut filter, &file), Answer::Ack);
+        filter.assert_decides("/new", honest.revision);
+    }
+}
+
+/// From a push service that sends what it should not.
+fn try_stream(trust: Trust, attack: &Attack, before: &[u8]) {
+    let (name, sent, honest) = (attack.name, Sent::of(&attack.file), next().file());
+    let honest = Sent::of(&honest);
+    if sent == honest {
+        // Only the padding behind the last section is gone, and that does not travel.
+        return;
+    }
+    // Of a file that was cut behind its head the rest never comes. A filter that has the rest from before needs none.
+    let is_cut = name == "the file is cut short" && sent.head == honest.head;
+    let expected = if is_cut {
+        Answer::Nothing
+    } else {
+        Answer::Nack(attack.answer.to_owned())
+    };
+    if !is_cut {
+        let mut filter = Filter::subscribing(trust, before);
+        let answer = push(&mut filter, &attack.file);
+        assert_eq!(answer, expected, "stream: {name}: {}", filter.log());
+        filter.assert_decides("/old", SERVES);
+    }
+    if attack.refused_as_first {
+        let mut filter = Filter::subscribing(trust, b"");
+        let answer = push(&mut filter, &attack.file);
+        let log = filter.log();
+        assert_eq!(answer, expected, "stream, as its first: {name}: {log}");
+        filter.assert_serves_nothing();
+    }
 }

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use riskgate_e2e::wasm_module;
-use riskgate_wasm_host::{Action, Module, Vm};
+use riskgate_push_protocol::PusherMessage;
+use riskgate_wasm_host::{Action, Module, Proxy, Vm};
 
 use crate::attack::Trust;
 use crate::forge::{RULESET, key, now_s};
@@ -30,6 +31,10 @@ impl Filter {
 
     /// As [`Filter::serving`], with raw public keys.
     pub(crate) fn trusting(keys: &[[u8; 32]], threshold: u32, bundle: &[u8]) -> Filter {
+        Filter::configured(&configuration(keys, threshold, bundle))
+    }
+
+    fn configured(configuration: &str) -> Filter {
         let mut vm = Vm::new(module()).unwrap();
         vm.proxy_mut().now_ns = now_s() * 1_000_000_000;
         let mut filter = Filter {
@@ -37,7 +42,7 @@ impl Filter {
             root: 1,
             next_request: 100,
         };
-        filter.begin(&configuration(keys, threshold, bundle));
+        filter.begin(configuration);
         filter
     }
 
@@ -54,6 +59,35 @@ impl Filter {
         assert!(self.vm.done(old).unwrap());
         self.vm.delete(old).unwrap();
         self.vm.tick(self.root).unwrap();
+    }
+
+    /// Connected to a push service, with this bundle in its configuration; without a good one requests are denied.
+    pub(crate) fn subscribing(trust: Trust, bundle: &[u8]) -> Filter {
+        let keys: Vec<[u8; 32]> = trust
+            .keys
+            .iter()
+            .map(|number| key(*number).verifying_key().to_bytes())
+            .collect();
+        let configuration = configuration(&keys, trust.threshold, bundle);
+        let push = r#"{"push":{"cluster":"pusher"},"#;
+        Filter::configured(&configuration.replacen('{', push, 1))
+    }
+
+    pub(crate) fn hear(&mut self, token: u32, message: &PusherMessage) {
+        let message = message.encode_to_vec();
+        self.vm.grpc_receive(self.root, token, &message).unwrap();
+    }
+
+    /// A tenth of a second passes.
+    pub(crate) fn tick(&mut self) {
+        let proxy = self.vm.proxy_mut();
+        proxy.now_ns += 100_000_000;
+        proxy.monotonic_ns += 100_000_000;
+        self.vm.tick(self.root).unwrap();
+    }
+
+    pub(crate) fn proxy(&self) -> &Proxy {
+        self.vm.proxy()
     }
 
     pub(crate) fn set_time(&mut self, now_s: u64) {

@@ -195,6 +195,77 @@ impl Parts {
     }
 }
 
+/// A file as a push service takes it apart, however little it makes sense.
+#[derive(PartialEq)]
+pub(crate) struct Sent<'a> {
+    /// What stands before the first section.
+    pub(crate) head: &'a [u8],
+    pub(crate) manifest: &'a [u8],
+    /// Hash and contents, in the order of the table; each hash once.
+    pub(crate) sections: Vec<([u8; 32], &'a [u8])>,
+    table: Vec<&'a [u8]>,
+}
+
+impl<'a> Sent<'a> {
+    pub(crate) fn of(file: &'a [u8]) -> Sent<'a> {
+        let upto = |at: usize| &file[..at.min(file.len())];
+        let number = |at: usize| {
+            let bytes = file.get(at..at + 4).unwrap_or(&[0; 4]);
+            u32::from_le_bytes(bytes.try_into().unwrap()) as usize
+        };
+        let manifest_end = HEADER_LEN + number(12);
+        let table_at = manifest_end + SIGNATURE_LEN * number(16);
+        let table_end = table_at + ENTRY_LEN * number(20);
+        let head = upto(table_end + padding_after(table_end));
+        let table = upto(table_end).get(table_at..).unwrap_or_default();
+        let table: Vec<_> = table.chunks(ENTRY_LEN).collect();
+        let mut sent = Sent {
+            head,
+            manifest: upto(manifest_end).get(HEADER_LEN..).unwrap_or_default(),
+            sections: Vec::new(),
+            table,
+        };
+        let mut at = head.len();
+        for entry in sent.table.iter().filter(|entry| is_sent(entry)) {
+            let len = length_of(entry);
+            let contents = upto(at + len).get(at..).unwrap_or_default();
+            at += len + padding_after(len);
+            let hash = hash_of(entry);
+            if !contents.is_empty() && sent.sections.iter().all(|(known, _)| *known != hash) {
+                sent.sections.push((hash, contents));
+            }
+        }
+        sent
+    }
+
+    /// Of the table, what a push service says it sends.
+    pub(crate) fn places(&self) -> Vec<u32> {
+        let mut known = Vec::new();
+        let places = (0_u32..).zip(&self.table);
+        let places = places.filter(|(_, entry)| is_sent(entry) && length_of(entry) > 0);
+        let places = places.filter(|(_, entry)| {
+            let is_new = !known.contains(&hash_of(entry));
+            known.push(hash_of(entry));
+            is_new
+        });
+        places.map(|(place, _)| place).collect()
+    }
+}
+
+/// Whether an entry is whole and its section travels.
+fn is_sent(entry: &[u8]) -> bool {
+    entry.len() == ENTRY_LEN && entry[2] & 1 == 0
+}
+
+fn length_of(entry: &[u8]) -> usize {
+    let length = &entry[ENTRY_LENGTH_AT..ENTRY_LENGTH_AT + 4];
+    u32::from_le_bytes(length.try_into().unwrap()) as usize
+}
+
+fn hash_of(entry: &[u8]) -> [u8; 32] {
+    entry[8..].try_into().unwrap()
+}
+
 /// A signature as it stands in a file.
 pub(crate) fn raw(signature: &Signature) -> Vec<u8> {
     [&signature.key_id[..], &signature.bytes[..]].concat()

@@ -1,5 +1,5 @@
 //! Forged, altered and misused bundles at each of the three gates: `rulec verify`, a real pusher, and the filter as it is
-//! shipped. What docs/trust.md says of each attack is held here.
+//! shipped, which gets them in its configuration and by its stream. What docs/trust.md says of each attack is held here.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,3 +17,4 @@ mod keys;
 mod misused;
 mod page;
 mod rollback;
+mod stream;
