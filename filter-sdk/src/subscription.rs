@@ -77,9 +77,13 @@ impl Subscription {
             }
             Link::Open { age_ms, .. } => {
                 *age_ms = age_ms.saturating_add(TICK_PERIOD_MS);
-                if *age_ms >= GOOD_STREAM_MS {
+                let age_ms = *age_ms;
+                if age_ms >= GOOD_STREAM_MS {
                     self.backoff.reset();
                     self.last_line.clear();
+                }
+                if age_ms == GOOD_STREAM_MS && loader.held().is_none() {
+                    self.log_once(loader, nothing_came(loader));
                 }
                 false
             }
@@ -218,6 +222,20 @@ impl Subscription {
             ms: self.backoff.next_ms(loader.host),
         };
     }
+}
+
+/// A name that nobody publishes under looks like a push service that is slow, but for this line.
+fn nothing_came(loader: &Loader<'_>) -> String {
+    let audience = loader.config.audience.as_ref();
+    let audience = audience.map_or_else(
+        || "without an audience".to_owned(),
+        |audience| format!("for audience `{audience}`"),
+    );
+    let seconds = GOOD_STREAM_MS / 1_000;
+    format!(
+        "the stream to the push service has been open for {seconds} s and no rules have come; is a bundle of this ruleset published \
+         {audience}? `on_missing` decides until one comes"
+    )
 }
 
 /// A message that is too long is not even copied.

@@ -129,6 +129,25 @@ fn a_pushed_bundle_serves_and_is_reported() {
 }
 
 #[test]
+fn a_stream_that_brings_no_rules_is_told_of_once() {
+    let told = |more: &str, ticks| {
+        let mut driver = Driver::subscribed(more);
+        for _ in 0..ticks {
+            driver.tick();
+        }
+        let log = driver.log();
+        let lines = log.matches("no rules have come").count();
+        let audience = log.contains("published for audience `eu`?");
+        (lines, audience)
+    };
+    assert_eq!(told("", 49), (0, false));
+    assert_eq!(told("", 500), (1, false));
+    assert_eq!(told(r#","audience":"eu""#, 500), (1, true));
+    let with_bundle = format!(r#","bundle":"{}""#, PLAIN.base64());
+    assert_eq!(told(&with_bundle, 500), (0, false));
+}
+
+#[test]
 fn a_report_waits_for_the_one_before_it() {
     let mut driver = Driver::subscribed("");
     driver.hello();
