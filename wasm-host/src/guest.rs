@@ -35,9 +35,10 @@ impl<'c, 'd> Guest<'c, 'd> {
         let injected = proxy.faults.next(name);
         let (vm, watcher) = (proxy.number, proxy.watcher.clone());
         let fault = injected.or_else(|| {
-            let memory = self.memory.data(&self.caller);
+            let (memory, proxy) = self.memory.data_and_store_mut(&mut self.caller);
             watcher?.fault(&HostCall {
                 vm,
+                callback: &proxy.running,
                 name,
                 args,
                 memory,
@@ -89,8 +90,10 @@ impl<'c, 'd> Guest<'c, 'd> {
         let proxy = self.proxy();
         proxy.faults.set_calling_back(true);
         let before = proxy.contexts.enter(context_id);
+        let outer = std::mem::replace(&mut proxy.running, name.to_owned());
         let result = self.result_of(name, args);
         let proxy = self.proxy();
+        proxy.running = outer;
         proxy.contexts.leave(before);
         proxy.faults.set_calling_back(false);
         proxy.callback_results.push(result);

@@ -66,6 +66,8 @@ pub struct Proxy {
     pub(crate) memory: MemoryLimit,
     pub(crate) faults: Faults,
     pub(crate) watcher: Option<Watcher>,
+    /// The callback that runs, or ran last.
+    pub(crate) running: String,
 }
 
 /// What came for the callback that runs.

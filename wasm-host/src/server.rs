@@ -150,7 +150,7 @@ impl Server {
         Ok(id)
     }
 
-    /// Another configuration of a plugin. The same one changes nothing.
+    /// Another configuration of a plugin. The same one changes nothing. A thread whose VM trapped gets a new one.
     ///
     /// # Errors
     ///
@@ -240,17 +240,23 @@ impl Server {
         first_failure
     }
 
-    /// A root context that took its configuration.
+    /// A root context that took its configuration, in a new VM if the old one trapped.
     pub(crate) fn new_root(&mut self, id: PluginId, thread: usize) -> Option<Root> {
         let number = self.vm_number(id, thread)?;
-        let configuration = self.plugins.get(id.0)?.plugin.configuration.clone();
+        let plugin = self.plugins.get(id.0)?.plugin.clone();
+        if self.process.vm(number)?.is_dead() {
+            self.process.restart(&plugin.module, number).ok()?;
+            self.prepare(number);
+            let vm = self.process.vm(number)?;
+            vm.proxy_mut().vm_configuration = plugin.vm_configuration;
+        }
         let loaded_ns = self.process.monotonic_ns();
         let generation = *self.process.generations.get(number)?;
         let vm = self.process.vm(number)?;
         let context_id = vm.proxy_mut().contexts.allocate();
         vm.create_context(context_id, 0).ok()?;
         let is_taken =
-            vm.start(context_id).ok()? && vm.configure(context_id, &configuration).ok()?;
+            vm.start(context_id).ok()? && vm.configure(context_id, &plugin.configuration).ok()?;
         is_taken.then_some(Root {
             context_id,
             vm: number,

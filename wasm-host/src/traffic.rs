@@ -182,14 +182,7 @@ impl Server {
                 ..old
             },
         );
-        let plugin = self.plugins.get(id.0)?.plugin.clone();
         // Another plugin of the same VM may have brought about a new one already.
-        if self.process.vm(old.vm)?.is_dead() {
-            self.process.restart(&plugin.module, old.vm).ok()?;
-            self.prepare(old.vm);
-            let vm = self.process.vm(old.vm)?;
-            vm.proxy_mut().vm_configuration = plugin.vm_configuration;
-        }
         let root = self.new_root(id, thread)?;
         self.set_root(id, thread, root);
         Some(root)

@@ -248,6 +248,7 @@ impl Vm {
             .instance
             .get_typed_func::<P, R>(&mut self.store, callback)
             .map_err(unusable)?;
+        callback.clone_into(&mut self.proxy_mut().running);
         let before = self.proxy_mut().contexts.enter(context_id);
         let result = function.call(&mut self.store, params);
         let proxy = self.proxy_mut();

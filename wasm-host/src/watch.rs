@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct HostCall<'c> {
     /// The number of the VM in its process; 0 for one that is alone.
     pub vm: usize,
+    /// In which callback of the VM: `proxy_on_tick` for example.
+    pub callback: &'c str,
     /// `proxy_set_shared_data` for example. `proxy_on_memory_allocate` is the memory that the VM is to give for what a call
     /// returns: a status in its place is null.
     pub name: &'c str,

@@ -232,6 +232,26 @@ fn each_failure_policy_is_kept() {
 }
 
 #[test]
+fn another_configuration_brings_back_what_trapped() {
+    for policy in [
+        FailurePolicy::Closed,
+        FailurePolicy::Open,
+        FailurePolicy::Reload,
+    ] {
+        let (mut server, plugin) = server("", policy);
+        send(&mut server, plugin, 1, "trap");
+        server.vm(plugin, 0).unwrap().kill();
+        server.reconfigure(plugin, b"tick=100").unwrap();
+        let next = send(&mut server, plugin, 1, "refuse");
+        let seen = (next.status(), next.passage);
+        assert_eq!(seen, (Some(403), Passage::Filtered), "{policy:?}");
+        server.advance(1_000).unwrap();
+        let ticks = server.process().metric("ticks");
+        assert_eq!(ticks, Some(30), "the main thread's, too");
+    }
+}
+
+#[test]
 fn plugins_of_the_same_code_share_a_vm_and_its_end() {
     let mut server = Server::new(1, NOW_NS);
     let first = server.install(plugin("tick=100")).unwrap();

@@ -17,4 +17,5 @@ mod neighbours;
 mod one_stream;
 mod pusher;
 mod scarcity;
+mod schedule;
 mod traps;

@@ -15,7 +15,10 @@ use std::sync::Arc;
 const CHUNK_LEN: usize = 256;
 /// What was refused for now is offered again after this.
 const AGAIN_MS: u64 = 5_000;
+/// Who has not answered an offer for so long is deaf.
+const DEADLINE_MS: u64 = 60_000;
 /// gRPC statuses.
+const DEADLINE_EXCEEDED: u32 = 4;
 const ABORTED: u32 = 10;
 const UNAVAILABLE: u32 = 14;
 
@@ -47,6 +50,8 @@ struct Stream {
     unsent: VecDeque<SectionChunk>,
     in_flight: usize,
     again_ms: Option<u64>,
+    /// Since the offer, or the last credit for it.
+    unanswered_ms: u64,
     reported: Vec<VmReport>,
 }
 
@@ -88,6 +93,11 @@ impl Pusher {
             let Some(stream) = self.streams.get_mut(&id) else {
                 continue;
             };
+            stream.unanswered_ms += ms;
+            if stream.offered.is_some() && stream.unanswered_ms > DEADLINE_MS {
+                self.close(id, DEADLINE_EXCEEDED);
+                continue;
+            }
             match stream.again_ms {
                 Some(left_ms) if left_ms <= ms => {
                     stream.again_ms = None;
@@ -138,6 +148,7 @@ impl Pusher {
             unsent: VecDeque::new(),
             in_flight: 0,
             again_ms: None,
+            unanswered_ms: 0,
             reported: hello.report.vms.clone(),
             hello,
         };
@@ -174,6 +185,7 @@ impl Pusher {
         stream.offered = Some(bundle);
         stream.in_flight = 0;
         stream.again_ms = None;
+        stream.unanswered_ms = 0;
         let sections = Sections::that_lack(newest, &stream.sections);
         stream.unsent = sections.chunks(CHUNK_LEN);
         let offer = Offer {
@@ -204,6 +216,7 @@ impl Pusher {
         {
             let left = stream.in_flight.checked_sub(1);
             stream.in_flight = left.expect("credit is given for what was sent");
+            stream.unanswered_ms = 0;
             self.send_chunks(id);
         }
     }
