@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    iter,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -81,7 +82,15 @@ impl RoguePusher {
     pub fn offer(&self, bundle: &[u8]) -> Result<BundleId> {
         let id = id_of(bundle)?;
         let number = self.offers.fetch_add(1, Ordering::Relaxed) + 1;
-        let messages = messages(number, id, bundle)?;
+        let (offer, chunks) = transfer(number, id, bundle)?;
+        ensure!(
+            chunks.len() < QUEUED_MESSAGES,
+            "this bundle needs credit, which the rogue pusher does not wait for"
+        );
+        let chunks = chunks.into_iter().map(PusherMessage::Chunk);
+        let messages: Vec<_> = iter::once(PusherMessage::Offer(offer))
+            .chain(chunks)
+            .collect();
         for subscriber in lock(&self.subscribers).iter() {
             for message in &messages {
                 let sent = subscriber.try_send(Ok(message.clone().into()));
@@ -93,6 +102,29 @@ impl RoguePusher {
             }
         }
         Ok(id)
+    }
+
+    /// Sends every proxy that is there what `hostile` makes of an offer of these bytes, as far as it is taken.
+    pub fn offer_with(
+        &self,
+        bundle: &[u8],
+        hostile: impl FnOnce(Offer, Vec<SectionChunk>) -> Vec<proto::PusherMessage>,
+    ) -> Result<()> {
+        let number = self.offers.fetch_add(1, Ordering::Relaxed) + 1;
+        let (offer, chunks) = transfer(number, id_of(bundle)?, bundle)?;
+        let messages = hostile(offer, chunks);
+        for subscriber in lock(&self.subscribers).iter() {
+            for message in &messages {
+                // A stream that ended takes no more of it.
+                let _ = subscriber.try_send(Ok(message.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many streams there ever were.
+    pub fn streams(&self) -> usize {
+        lock(&self.subscribers).len()
     }
 
     /// Waits until something was reported of `vms` different VMs that `wanted` takes, and returns what it made of it.
@@ -125,7 +157,7 @@ fn id_of(bundle: &[u8]) -> Result<BundleId> {
 }
 
 /// An offer, and all sections that can travel.
-fn messages(number: u32, id: BundleId, bundle: &[u8]) -> Result<Vec<PusherMessage>> {
+fn transfer(number: u32, id: BundleId, bundle: &[u8]) -> Result<(Offer, Vec<SectionChunk>)> {
     let parsed = Bundle::parse(bundle).context("not even the structure of a bundle")?;
     let (mut sent, mut chunks) = (Vec::new(), Vec::new());
     let mut known = HashSet::new();
@@ -140,25 +172,21 @@ fn messages(number: u32, id: BundleId, bundle: &[u8]) -> Result<Vec<PusherMessag
         sent.push(place);
         let mut offset = 0;
         for data in bytes.chunks(CHUNK_LEN_MAX) {
-            chunks.push(PusherMessage::Chunk(SectionChunk {
+            chunks.push(SectionChunk {
                 section: SectionHash(section.hash),
                 offset,
                 data: data.to_vec().into(),
-            }));
+            });
             offset += u32::try_from(data.len())?;
         }
     }
-    ensure!(
-        chunks.len() < QUEUED_MESSAGES,
-        "this bundle needs credit, which the rogue pusher does not wait for"
-    );
-    let offer = PusherMessage::Offer(Offer {
+    let offer = Offer {
         number,
         bundle: id,
         head: parsed.head().to_bytes().into(),
         sent,
-    });
-    Ok([vec![offer], chunks].concat())
+    };
+    Ok((offer, chunks))
 }
 
 fn serve(

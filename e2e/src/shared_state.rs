@@ -20,6 +20,7 @@ const FILLED: usize = 4;
 /// The shared data and queues of the filter that a scenario `stream` configures.
 pub struct SharedState {
     neighbour: Neighbour,
+    lease: String,
     keys: Vec<String>,
     queues: Vec<String>,
 }
@@ -27,23 +28,23 @@ pub struct SharedState {
 impl SharedState {
     /// Of the filter for this ruleset.
     pub fn new(ruleset: &str, keys: &Keys, neighbour: Neighbour) -> Result<Self> {
-        let config = json!({
-            "ruleset": ruleset,
-            "trust": { "keys": [fs::read_to_string(&keys.public)?] },
-            "push": { "cluster": "rule_pusher" },
-        });
-        let config = Config::parse(config.to_string().as_bytes()).context("the configuration")?;
-        let namespace = Namespace::of(&config);
+        let namespace = namespace(ruleset, keys)?;
         let mut names: Vec<_> = ["head", "lease", "attempts"].map(str::to_owned).into();
         names.extend((0..SLOTS).map(|slot| format!("slot/{slot}")));
         names.extend((0..PAGES).map(|page| format!("page/{page}")));
         Ok(SharedState {
             neighbour,
+            lease: namespace.key("lease"),
             keys: names.iter().map(|name| namespace.key(name)).collect(),
             queues: (0..SLOTS)
                 .map(|slot| namespace.key(format!("queue/{slot}")))
                 .collect(),
         })
+    }
+
+    /// The key of the notes that VMs leave while they load a bundle.
+    pub fn attempts_key(ruleset: &str, keys: &Keys) -> Result<String> {
+        Ok(namespace(ruleset, keys)?.key("attempts"))
     }
 
     /// What is there: keys and values.
@@ -69,6 +70,15 @@ impl SharedState {
         keys.try_for_each(|key| self.neighbour.write(key, value))
     }
 
+    /// Writes one VM in the place of another where that has the lease.
+    pub fn pass_lease(&self, from: &[u8; 16], to: &[u8; 16]) -> Result<()> {
+        let lease = self.neighbour.read(&self.lease)?.unwrap_or_default();
+        match lease.strip_prefix(from) {
+            Some(rest) => self.neighbour.write(&self.lease, &[to, rest].concat()),
+            None => Ok(()),
+        }
+    }
+
     /// Writes values of this length.
     pub fn fill(&self, len: usize) -> Result<()> {
         let mut keys = self.keys.iter().take(FILLED);
@@ -91,4 +101,14 @@ impl SharedState {
         }
         Ok(())
     }
+}
+
+fn namespace(ruleset: &str, keys: &Keys) -> Result<Namespace> {
+    let config = json!({
+        "ruleset": ruleset,
+        "trust": { "keys": [fs::read_to_string(&keys.public)?] },
+        "push": { "cluster": "rule_pusher" },
+    });
+    let config = Config::parse(config.to_string().as_bytes()).context("the configuration")?;
+    Ok(Namespace::of(&config))
 }

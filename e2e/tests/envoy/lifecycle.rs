@@ -47,7 +47,8 @@ fn an_envoy_that_drains_gets_the_newest_rules_to_its_end() {
 
     envoy.admin().drain_listeners().unwrap();
     pusher.publish_bytes(&revisions.build(2).unwrap()).unwrap();
-    pusher.wait_for_acks(VMS, 2).unwrap();
+    let vms = pusher.wait_for_acks(VMS, 2).unwrap();
+    assert_eq!(vms.iter().filter(|vm| vm.holds_stream).count(), 1);
     let last = kept.send(&shelf_request(0)).unwrap();
     assert_eq!(revision_of(0, &last).unwrap(), 2);
 }

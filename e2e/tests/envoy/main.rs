@@ -17,10 +17,12 @@ mod delta;
 mod ecds;
 mod evasion;
 mod forged;
+mod hostile;
 mod lifecycle;
 mod listeners;
 mod load;
 mod neighbours;
+mod one_stream;
 mod outages;
 mod reconfigure;
 mod refuse;
@@ -29,6 +31,7 @@ mod requests;
 mod storefront;
 mod swap;
 mod swaps;
+mod traps;
 
 /// The ruleset of the tests that bring their own rules.
 const RULESET: &str = "shop";
