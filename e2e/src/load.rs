@@ -49,6 +49,8 @@ pub struct Tally {
     pub trapped: u64,
     /// Answers that were not, or named a revision before the floor, and requests without an answer.
     pub violations: u64,
+    /// Answers among these with a status of 500 or above: no verdict here has one.
+    pub server_errors: u64,
     /// The first of them, a sentence each.
     pub told: Vec<String>,
 }
@@ -175,7 +177,10 @@ impl Client {
             let mut tally = shared.tally();
             match answer {
                 Ok(answer) if traps && is_of_a_trap(&answer) => tally.trapped += 1,
-                Ok(answer) => tally.judge(revision_of(number, &answer), floor),
+                Ok(answer) => {
+                    tally.server_errors += u64::from(answer.status >= 500);
+                    tally.judge(revision_of(number, &answer), floor);
+                }
                 Err(error) => tally.violate(format!("{error:#}")),
             }
             drop(tally);

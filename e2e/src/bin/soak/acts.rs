@@ -24,6 +24,7 @@ pub(crate) enum Act {
     Duplicates,
     Stall,
     Kill,
+    Trap,
     Forgery,
     Replay,
     Erasure,
@@ -33,7 +34,7 @@ pub(crate) enum Act {
 }
 
 /// Each with its weight.
-const WEIGHTS: [(Act, usize); 15] = [
+const WEIGHTS: [(Act, usize); 16] = [
     (Act::Swap, 970),
     (Act::Burst, 10),
     (Act::Partition, 2),
@@ -43,6 +44,7 @@ const WEIGHTS: [(Act, usize); 15] = [
     (Act::Duplicates, 1),
     (Act::Stall, 2),
     (Act::Kill, 2),
+    (Act::Trap, 2),
     (Act::Forgery, 2),
     (Act::Replay, 2),
     (Act::Erasure, 2),
@@ -94,6 +96,7 @@ impl Act {
                 ground.pusher = Some(killed.start()?);
                 ground.publish(0)?;
             }
+            Act::Trap => return trap(ground, random),
             Act::Forgery => around(ground, |ground| ground.shared.overwrite(&[0xff; 300]))?,
             Act::Replay => {
                 let old = ground.shared.read()?;
@@ -143,6 +146,20 @@ fn around(ground: &mut Ground, act: impl Fn(&Ground) -> Result<()>) -> Result<()
     ground.settle()?;
     act(ground)?;
     ground.publish(0)
+}
+
+/// Envoy answers 503 until it has made the VM anew, at the first request after a second.
+fn trap(ground: &mut Ground, random: &mut Random) -> Result<Duration> {
+    ground.load.expect_traps(true);
+    for _ in 0..1 + random.below(8) {
+        ground.trap()?;
+    }
+    ground.publish(100)?;
+    pause(random);
+    ground.publish(0)?;
+    let settled = ground.settle();
+    ground.load.expect_traps(false);
+    settled
 }
 
 fn pause(random: &mut Random) {

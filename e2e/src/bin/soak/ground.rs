@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Context, Result};
 use riskgate_e2e::{
-    Envoy, Load, Neighbour, Pusher, Relay, Revisions, Scenario, SharedState, Stage, VMS,
-    target_dir, wasm_module,
+    Connection, Envoy, Load, Neighbour, Pusher, Relay, Revisions, Scenario, SharedState, Stage,
+    VMS, shelf_request, target_dir, wasm_module,
 };
 
 const RULESET: &str = "soak";
@@ -81,6 +81,14 @@ impl Ground {
         self.pusher()?.wait_for_acks(VMS, self.revision)?;
         self.load.set_floor(self.revision);
         Ok(begun.elapsed())
+    }
+
+    /// Traps the VM of one worker.
+    pub(crate) fn trap(&self) -> Result<()> {
+        let request = shelf_request(0).header("x-trap", "now");
+        // Envoy answers this one itself.
+        Connection::open(self.envoy.listener("direct")?, None)?.send(&request)?;
+        Ok(())
     }
 
     pub(crate) fn revision(&self) -> u64 {

@@ -8,7 +8,7 @@ use riskgate_e2e::random::Random;
 use crate::{acts::Act, ground::Ground, summary::Summary};
 
 /// How often memory is looked at, and progress told.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(2);
 const PROGRESS: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(seed: u64, time: Duration) -> Result<Summary> {

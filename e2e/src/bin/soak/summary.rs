@@ -85,29 +85,45 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut swaps = self.swaps_ms.clone();
         swaps.sort_unstable();
-        let quantile = |share: usize| swaps.get(swaps.len() * share / 100).copied();
+        let place = |share: usize| (swaps.len() * share / 100).min(swaps.len().saturating_sub(1));
+        let quantile = |share: usize| swaps.get(place(share)).unwrap_or(&0);
         writeln!(f, "seed {}, {} s", self.seed, self.took.as_secs())?;
-        writeln!(f, "revisions published: {}", self.revisions)?;
+        let tally = &self.tally;
         writeln!(
             f,
-            "revisions that answered requests: {}; answers: {}, of these by Envoy for a trapped VM: {}",
-            self.tally.by_revision.len(),
-            self.tally.answers(),
-            self.tally.trapped
+            "swaps: {}; revisions that answered requests: {}",
+            self.revisions.saturating_sub(1),
+            tally.by_revision.len()
         )?;
         writeln!(
             f,
-            "a swap until every VM said so, ms: median {:?}, p99 {:?}, longest {:?}",
+            "a swap until every VM said so, ms: median {}, p99 {}, longest {}",
             quantile(50),
             quantile(99),
-            swaps.last()
+            quantile(100)
         )?;
         writeln!(
             f,
-            "Envoy's memory, kB: first {:?}, last {:?}, most {:?}",
-            self.memory_kb.first(),
-            self.memory_kb.last(),
-            self.memory_kb.iter().max()
+            "verdicts checked: {}; wrong: {}",
+            tally.answers() - tally.trapped,
+            tally.violations
+        )?;
+        writeln!(
+            f,
+            "answers 5xx of ours: {}; of Envoy's for a VM that trapped: {}",
+            tally.server_errors, tally.trapped
+        )?;
+        let (first, last) = (self.memory_kb.first(), self.memory_kb.last());
+        let (first, last) = (first.unwrap_or(&0), last.unwrap_or(&0));
+        let most = self.memory_kb.iter().max().unwrap_or(&0);
+        let judged = match self.growth() {
+            _ if self.memory_kb.len() < LOOKS_MIN => "too short a run to say whether it is flat",
+            None => "flat",
+            Some(_) => "it grew",
+        };
+        writeln!(
+            f,
+            "Envoy's memory, kB: first {first}, last {last}, most {most}: {judged}"
         )?;
         for (act, times) in &self.acts {
             writeln!(f, "  {act:?}: {times}")?;
