@@ -13,7 +13,7 @@ use istio_api_rs::{
     extensions::v1alpha1::wasm_plugin::WasmPlugin, networking::v1alpha3::envoy_filter::EnvoyFilter,
 };
 use k8s_openapi::api::apps::v1::Deployment;
-use riskgate_e2e::{Stage, VMS, root, until};
+use riskgate_e2e::{Request, Stage, VMS, root};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -85,7 +85,15 @@ fn both_ways_configure_the_filter_alike() {
     }
 }
 
-/// Patches the shipped bootstrap as Istio would patch its own, and sees the filter take its configuration.
+/// Rules that need all that only the EnvoyFilter can set.
+const RULES: &str = r#"
+rules:
+  - id: coupon
+    when: request.method == "POST" && request.body.json["/coupon"] == "FREE"
+    then: deny
+"#;
+
+/// Patches the shipped bootstrap as Istio would patch its own, and sees the filter decide, by bodies too.
 #[test]
 fn the_patches_run_on_envoy() {
     let stage = Stage::new().unwrap();
@@ -104,6 +112,7 @@ fn the_patches_run_on_envoy() {
             let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
             let code = manager.pointer("/http_filters/0/typed_config/config/vm_config/code").unwrap();
             *filter.pointer_mut("/typed_config/config/vm_config/code").unwrap() = code.clone();
+            trust_as(&manager["http_filters"][0], &mut filter);
             manager["http_filters"][0] = filter.clone();
             merge(manager, &file("remote-address.yaml")["spec"]["configPatches"][0]["patch"]["value"]["typed_config"]);
         }
@@ -112,16 +121,15 @@ fn the_patches_run_on_envoy() {
         bootstrap.to_string()
     });
     let envoy = stage.envoy(scenario).unwrap();
-    let subscribed = || {
-        let status = pusher.status()?;
-        let ours = status
-            .vms
-            .iter()
-            .filter(|vm| vm.ruleset == "storefront")
-            .count();
-        Ok((ours == VMS).then_some(()))
+    let bundle = stage.build("storefront", RULES, 1).unwrap();
+    pusher.publish(&bundle).unwrap();
+    pusher.wait_for_acks(VMS, 1).unwrap();
+    let post = |body: &str| {
+        let request = Request::post("/checkout", body);
+        envoy.send(&request).unwrap().status
     };
-    until("every VM to subscribe", subscribed).unwrap();
+    assert_eq!(post(r#"{"coupon":"FREE"}"#), 403);
+    assert_eq!(post(r#"{"coupon":"HALF"}"#), 200);
     assert_eq!(envoy.metric("config_errors").unwrap(), 0);
 }
 
@@ -133,6 +141,14 @@ fn file(name: &str) -> Value {
 /// The HTTP filter that envoy-filter.yaml inserts.
 fn inserted_filter() -> Value {
     file("envoy-filter.yaml")["spec"]["configPatches"][0]["patch"]["value"].clone()
+}
+
+/// Lets a filter trust the keys that another does.
+fn trust_as(other: &Value, filter: &mut Value) {
+    let mut configuration = plugin_configuration(filter);
+    configuration["trust"] = plugin_configuration(other)["trust"].clone();
+    let value = filter.pointer_mut("/typed_config/config/configuration/value");
+    *value.unwrap() = configuration.to_string().into();
 }
 
 /// The filter's own configuration, out of the string that Envoy hands on.
