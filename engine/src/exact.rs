@@ -19,11 +19,14 @@ use crate::codec::{
     ArrayRange, Bytes, Cursor, Partition, Record, check_index, find, record, records, slice,
     write_array,
 };
+use crate::pace::Pace;
 use crate::seen::Seen;
 use crate::strings::{StringId, Strings};
 
 /// Bits of the bitmap for each value, at least: one value of sixteen that is none is looked for all the same.
 const BITS_EACH: usize = 16;
+/// Checking an entry takes as long as looking at so many bytes: its string lies anywhere.
+const WORK_EACH: usize = 150;
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -154,10 +157,11 @@ pub(crate) struct Exact {
 }
 
 impl Exact {
-    pub(crate) fn read(
+    pub(crate) async fn read(
         bytes: &Bytes,
         strings: &Strings,
         atoms: &Atoms,
+        pace: &Pace,
     ) -> Result<Exact, BundleError> {
         let mut cursor = Cursor::new(bytes, "exact");
         let section = Exact {
@@ -170,8 +174,8 @@ impl Exact {
         };
         cursor.finish()?;
         section.check_starts()?;
-        section.check_entries(strings, atoms)?;
-        section.check_buckets(strings)?;
+        section.check_entries(strings, atoms, pace).await?;
+        section.check_buckets(strings, pace).await?;
         Ok(section)
     }
 
@@ -244,12 +248,13 @@ impl Exact {
     }
 
     /// A value finds its entry in its own bucket, by binary search, however many share it.
-    fn check_buckets(&self, strings: &Strings) -> Result<(), BundleError> {
+    async fn check_buckets(&self, strings: &Strings, pace: &Pace) -> Result<(), BundleError> {
         let entries = self.entries.view(&self.bytes);
         let starts = records::<u32>(self.starts.view(&self.bytes));
         let ends = records::<u32>(self.starts.view(&self.bytes)).skip(1);
         let count = self.starts.len().saturating_sub(1) as usize;
         for (index, (start, end)) in (0..).zip(starts.zip(ends)) {
+            pace.spend_on(index as usize, WORK_EACH).await;
             let bucket = slice::<Entry>(entries, start, end.saturating_sub(start));
             let is_at_home = |entry: Entry| {
                 let hash = hash(entry.attribute, strings.get(entry.string));
@@ -284,13 +289,19 @@ impl Exact {
         }
     }
 
-    fn check_entries(&self, strings: &Strings, atoms: &Atoms) -> Result<(), BundleError> {
+    async fn check_entries(
+        &self,
+        strings: &Strings,
+        atoms: &Atoms,
+        pace: &Pace,
+    ) -> Result<(), BundleError> {
         let what = "exact";
         if !self.attributes().is_sorted_by(|a, b| a < b) {
             return Err(BundleError::BadValue { what });
         }
         let mut slices = Partition::default();
-        for entry in records::<Entry>(self.entries.view(&self.bytes)) {
+        for (index, entry) in records::<Entry>(self.entries.view(&self.bytes)).enumerate() {
+            pace.spend_on(index, WORK_EACH).await;
             strings.check(entry.string, what)?;
             slices.next(entry.atoms, self.atoms.len(), what)?;
             let named = slice::<u32>(self.atoms.view(&self.bytes), entry.atoms.0, entry.atoms.1);
@@ -319,6 +330,11 @@ mod tests {
     use crate::fixture;
     use crate::strings::StringsWriter;
 
+    fn read_exact(section: &[u8], strings: &Strings, atoms: &Atoms) -> Result<Exact, BundleError> {
+        let bytes = section.into();
+        crate::pace::at_once(async |pace| Exact::read(&bytes, strings, atoms, pace).await)
+    }
+
     #[test]
     fn values_find_their_atoms_by_attribute() {
         let mut texts = StringsWriter::default();
@@ -342,7 +358,7 @@ mod tests {
         let atom = |attribute| fixture::atom(attribute, View::Value, Test::OneOf);
         let mut read = |atoms: &[Atom]| fixture::read(&mut texts, &[Base::Path, Base::Host], atoms);
         let (strings, atoms) = read(&[atom(0), atom(0), atom(1)]);
-        let section = Exact::read(&exact.write().as_slice().into(), &strings, &atoms).unwrap();
+        let section = read_exact(&exact.write(), &strings, &atoms).unwrap();
         let found = |attribute, value: &str| -> Vec<AtomId> {
             let mut seen = Seen::default();
             seen.clear(section.place_count());
@@ -374,7 +390,7 @@ mod tests {
             let (first, second) = swapped.get_mut(at..at + 24).unwrap().split_at_mut(16);
             first.get_mut(..8).unwrap().swap_with_slice(second);
             assert!(
-                Exact::read(&swapped.as_slice().into(), &strings, &atoms).is_err(),
+                read_exact(&swapped, &strings, &atoms).is_err(),
                 "entries {index}"
             );
             shared += 1;
@@ -384,7 +400,7 @@ mod tests {
         let mut wrong = [atom(1), atom(0), atom(1)];
         let mut refused = |atoms: &[Atom]| {
             let (strings, atoms) = read(atoms);
-            Exact::read(&exact.write().as_slice().into(), &strings, &atoms).is_err()
+            read_exact(&exact.write(), &strings, &atoms).is_err()
         };
         assert!(refused(&wrong));
         wrong = [
@@ -397,8 +413,8 @@ mod tests {
 
     #[test]
     fn an_empty_table_finds_nothing() {
-        let section = Exact::read(
-            &ExactWriter::default().write().as_slice().into(),
+        let section = read_exact(
+            &ExactWriter::default().write(),
             &Strings::default(),
             &Atoms::default(),
         );

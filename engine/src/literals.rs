@@ -19,6 +19,7 @@ use crate::bundle::BundleError;
 use crate::codec::{
     ArrayRange, Bytes, Cursor, Partition, Record, check_index, record, records, slice,
 };
+use crate::pace::Pace;
 use crate::seen::Seen;
 use crate::strings::{StringId, Strings};
 
@@ -32,6 +33,8 @@ pub const MAX_LITERAL_LEN: usize = 64;
 pub const GRAM_LENS: [u8; 4] = [1, 2, 4, 8];
 
 const MAX_BITMAP_BITS: u8 = 26;
+/// Checking an entry takes as long as looking at so many bytes: its literal lies anywhere.
+const WORK_EACH: usize = 300;
 const MAX_BUCKET_BITS: u8 = 22;
 /// A bitmap is made of words.
 const MIN_BITMAP_BITS: u8 = 5;
@@ -219,10 +222,11 @@ pub(crate) struct Literals {
 }
 
 impl Literals {
-    pub(crate) fn read(
+    pub(crate) async fn read(
         bytes: &Bytes,
         strings: &Strings,
         atoms: &Atoms,
+        pace: &Pace,
     ) -> Result<Literals, BundleError> {
         let mut cursor = Cursor::new(bytes, "literals");
         let section = Literals {
@@ -235,7 +239,7 @@ impl Literals {
         };
         cursor.finish()?;
         section.check_tables()?;
-        section.check_entries(strings, atoms)?;
+        section.check_entries(strings, atoms, pace).await?;
         Ok(section)
     }
 
@@ -337,7 +341,12 @@ impl Literals {
         Ok(last.unwrap_or(first))
     }
 
-    fn check_entries(&self, strings: &Strings, atoms: &Atoms) -> Result<(), BundleError> {
+    async fn check_entries(
+        &self,
+        strings: &Strings,
+        atoms: &Atoms,
+        pace: &Pace,
+    ) -> Result<(), BundleError> {
         let what = "literals";
         let mut slices = Partition::default();
         for table in self.all_tables() {
@@ -349,6 +358,7 @@ impl Literals {
             let ends = records::<u32>(starts).skip(1);
             for (bucket, (start, end)) in (0..).zip(records::<u32>(starts).zip(ends)) {
                 for index in start..end {
+                    pace.spend_on(index as usize, WORK_EACH).await;
                     let entry = record::<Entry>(self.entries.view(&self.bytes), index)
                         .ok_or(BundleError::BadValue { what })?;
                     slices.next(entry.atoms, self.atoms.len(), what)?;
@@ -553,7 +563,9 @@ mod tests {
 
     impl Fixture {
         fn read(&self) -> Result<Literals, BundleError> {
-            Literals::read(&self.section.as_slice().into(), &self.strings, &self.atoms)
+            let bytes = self.section.as_slice().into();
+            let (strings, atoms) = (&self.strings, &self.atoms);
+            crate::pace::at_once(async |pace| Literals::read(&bytes, strings, atoms, pace).await)
         }
 
         fn find(&self, literals: &Literals, value: &[u8]) -> Vec<AtomId> {

@@ -7,6 +7,9 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll, Waker};
 
+/// So many things are done between two looks at what is allowed.
+const BATCH: usize = 512;
+
 /// The work that is still allowed, in bytes looked at.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pace(Arc<AtomicUsize>);
@@ -21,6 +24,13 @@ impl Pace {
         .await;
         let left = self.0.load(Ordering::Relaxed);
         self.0.store(left.saturating_sub(work), Ordering::Relaxed);
+    }
+
+    /// Counts the `index`th of many things of which each takes as long as so many bytes, and stops now and then.
+    pub(crate) async fn spend_on(&self, index: usize, work_each: usize) {
+        if index.is_multiple_of(BATCH) {
+            self.spend(work_each * BATCH).await;
+        }
     }
 
     /// Allows so much from now on.
@@ -62,6 +72,20 @@ impl<T> Paced<T> {
         match done {
             Poll::Ready(done) => Some(done),
             Poll::Pending => None,
+        }
+    }
+}
+
+/// Does all of a work at once.
+#[cfg(test)]
+pub(crate) fn at_once<T>(work: impl AsyncFnOnce(&Pace) -> T) -> T {
+    let pace = Pace::default();
+    let mut work = core::pin::pin!(work(&pace));
+    loop {
+        pace.allow(usize::MAX);
+        let polled = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        if let Poll::Ready(done) = polled {
+            return done;
         }
     }
 }

@@ -78,13 +78,13 @@ impl Sections {
             counters: counters_bytes.as_deref().map_or(Ok(0), counters::count)?,
         };
         let atoms = Atoms::read(&whole.get(SectionKind::Atoms).await?, &targets)?;
-        let exact = Exact::read(&whole.get(SectionKind::Exact).await?, &strings, &atoms)?;
+        let exact = whole.exact(&strings, &atoms).await?;
         let programs = Programs::read(&whole.get(SectionKind::Programs).await?, atoms.count())?;
         let actions = Actions::read(&whole.get(SectionKind::Actions).await?, &strings)?;
         let rules = Rules::read(&rules_bytes, &strings, &programs, actions.count())?;
         let policy_bytes = whole.get(SectionKind::Policy).await?;
         let policy = Policy::read(&policy_bytes, actions.count(), rules.count(), atoms.count())?;
-        let literals = Literals::read(&whole.get(SectionKind::Literals).await?, &strings, &atoms)?;
+        let literals = whole.literals(&strings, &atoms).await?;
         let networks = Networks::read(&whole.get(SectionKind::Networks).await?, &atoms)?;
         let ranks = Ranks::read(&whole.get(SectionKind::Ranks).await?, &atoms)?;
         let pairs = Pairs::read(&whole.get(SectionKind::Pairs).await?, &atoms, rules.count())?;
@@ -206,6 +206,16 @@ impl Whole<'_> {
             .ok_or(BundleError::MissingSection { kind })?;
         self.pace.spend(bytes.len()).await;
         Ok(bytes)
+    }
+
+    async fn exact(&self, strings: &Strings, atoms: &Atoms) -> Result<Exact, BundleError> {
+        let bytes = self.get(SectionKind::Exact).await?;
+        Exact::read(&bytes, strings, atoms, self.pace).await
+    }
+
+    async fn literals(&self, strings: &Strings, atoms: &Atoms) -> Result<Literals, BundleError> {
+        let bytes = self.get(SectionKind::Literals).await?;
+        Literals::read(&bytes, strings, atoms, self.pace).await
     }
 
     /// One that stands only in bundles that need it.
