@@ -8,13 +8,13 @@ use crate::peers::Role;
 use crate::seat::Seat;
 use crate::shared::{Load, SLICE, Step};
 use crate::subscription::Subscription;
-use riskgate_engine::assembly::WholeSection;
 use riskgate_push_protocol::limits::VMS_MAX;
 use riskgate_push_protocol::{
     Hello, Holdings, InstanceId, Offer, PusherMessage, Report, SectionChunk, SectionHash,
     SubscriberMessage, VmAnswer, VmId, VmReport,
 };
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 /// How the log calls a bundle that came by the stream.
 pub(crate) const ORIGIN: &str = "from the push service";
@@ -164,16 +164,16 @@ impl Delivery {
     fn holdings(&self, loader: &Loader<'_>) -> Holdings {
         let served = loader.serving.whole_sections().iter();
         let donated = self.donor.iter().flat_map(Load::whole_sections);
-        let mut sections: Vec<&WholeSection> = served.chain(donated).collect();
-        // There is room for so many only, and what is not stated travels again.
-        sections.sort_unstable_by_key(|section| (Reverse(section.bytes().len()), section.hash()));
-        sections.dedup_by_key(|section| section.hash());
+        // There is room for so many only, and what is not stated travels again. Sorting the sections by length and hash would
+        // be a tenth of the module's code.
+        let mut longest_first = BTreeSet::new();
+        for section in served.chain(donated) {
+            longest_first.insert((Reverse(section.bytes().len()), *section.hash()));
+        }
+        let sections = longest_first.into_iter();
         Holdings {
             held: loader.held().map(mark_id),
-            sections: sections
-                .into_iter()
-                .map(|section| SectionHash(*section.hash()))
-                .collect(),
+            sections: sections.map(|(_, hash)| SectionHash(hash)).collect(),
         }
     }
 
