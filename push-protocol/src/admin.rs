@@ -17,6 +17,9 @@ pub struct Published {
     pub unchanged: bool,
     /// Keys that the pusher does not trust and whose signatures it therefore left out of what it stored and pushed.
     pub signatures_left_out: Vec<KeyId>,
+    /// Keys that the pusher does not trust and whose signatures are in what it stored and pushed, as they came. Filters
+    /// that trust such a key refuse the bundle if its signature is bad.
+    pub signatures_unchecked: Vec<KeyId>,
 }
 
 /// What is published, and what every connected VM made of it.

@@ -234,8 +234,11 @@ proptest! {
         PublishedRuleset { ruleset, audience, bundle, .. } in published_ruleset(),
         (subscribers, unchanged) in any::<(u32, bool)>(),
         signatures_left_out in vec(any::<[u8; 32]>().prop_map(KeyId), 0..3),
+        signatures_unchecked in vec(any::<[u8; 32]>().prop_map(KeyId), 0..3),
     ) {
-        let published = Published { ruleset, audience, bundle, subscribers, unchanged, signatures_left_out };
+        let published = Published {
+            ruleset, audience, bundle, subscribers, unchanged, signatures_left_out, signatures_unchecked,
+        };
         let wire = proto::PublishResponse::from(published.clone());
         prop_assert_eq!(Published::try_from(wire), Ok(published));
     }

@@ -17,7 +17,7 @@ use crate::{
     clock::Clock,
     config::Config,
     ecds::Deliveries,
-    publisher::{Accepted, PublishError, Publisher},
+    publisher::{Accepted, PublishError, Publisher, Unverified},
     registry::Registry,
 };
 
@@ -70,7 +70,7 @@ impl Admin {
         let Accepted {
             publication,
             unchanged,
-            signatures_left_out,
+            signatures: Unverified { left_out, kept },
         } = accepted;
         let subscribers =
             u32::try_from(self.registry.count(&publication.topic)).unwrap_or(u32::MAX);
@@ -82,7 +82,8 @@ impl Admin {
             bundle,
             subscribers,
             unchanged,
-            signatures_left_out,
+            signatures_left_out: left_out,
+            signatures_unchecked: kept,
         }
     }
 

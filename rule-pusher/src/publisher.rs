@@ -35,8 +35,16 @@ pub(crate) struct Accepted {
     pub(crate) publication: Arc<Publication>,
     /// The same file was published before.
     pub(crate) unchanged: bool,
-    /// Of signatures that cannot be checked here and are not in what is served.
-    pub(crate) signatures_left_out: Vec<KeyId>,
+    pub(crate) signatures: Unverified,
+}
+
+/// Of signatures that cannot be checked here, the keys.
+#[derive(Default)]
+pub(crate) struct Unverified {
+    /// They are not in what is served.
+    pub(crate) left_out: Vec<KeyId>,
+    /// They are.
+    pub(crate) kept: Vec<KeyId>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -95,19 +103,17 @@ impl Publisher {
         };
         let given = accept(file)?;
         if let Some(current) = self.served_already(&given) {
-            return Ok(unchanged(current, Vec::new()));
+            return Ok(self.unchanged(current, Vec::new()));
         }
         let merged = self.merged(&topic, file)?;
         let (file, publication, left_out) = match &merged {
             Some(Merged { file, left_out }) => (file.as_slice(), accept(file)?, left_out.clone()),
             None => (file, given, Vec::new()),
         };
-        for key in &left_out {
-            warn!(topic = %publication.topic, %key, "a signature was left out: its key is not trusted here");
-        }
         if let Some(current) = self.served_already(&publication) {
-            return Ok(unchanged(current, left_out));
+            return Ok(self.unchanged(current, left_out));
         }
+        let signatures = self.unverified(&publication, left_out);
         self.store
             .put(&topic, file, publication.published_at_ms)
             .map_err(PublishError::Store)?;
@@ -118,8 +124,29 @@ impl Publisher {
         Ok(Accepted {
             publication,
             unchanged: false,
-            signatures_left_out: left_out,
+            signatures,
         })
+    }
+
+    fn unchanged(&self, publication: Arc<Publication>, left_out: Vec<KeyId>) -> Accepted {
+        let signatures = self.unverified(&publication, left_out);
+        Accepted {
+            publication,
+            unchanged: true,
+            signatures,
+        }
+    }
+
+    fn unverified(&self, publication: &Publication, left_out: Vec<KeyId>) -> Unverified {
+        let kept = self.verifier.unknown_keys(&publication.payload);
+        let topic = &publication.topic;
+        for key in &left_out {
+            warn!(%topic, %key, "a signature was left out: its key is not trusted here");
+        }
+        for key in &kept {
+            warn!(%topic, %key, "a signature was not checked: its key is not trusted here");
+        }
+        Unverified { left_out, kept }
     }
 
     /// A file of the manifest that is stored already keeps the signatures that are stored with it.
@@ -143,14 +170,6 @@ impl Publisher {
     fn served_already(&self, publication: &Publication) -> Option<Arc<Publication>> {
         let current = self.catalogue.snapshot().get(&publication.topic).cloned()?;
         (current.payload == publication.payload).then_some(current)
-    }
-}
-
-fn unchanged(publication: Arc<Publication>, signatures_left_out: Vec<KeyId>) -> Accepted {
-    Accepted {
-        publication,
-        unchanged: true,
-        signatures_left_out,
     }
 }
 

@@ -10,7 +10,7 @@ use riskgate_engine::{
     ruleset::Ruleset,
     trust::{KeyError, TrustedKeys, key_id, signing_payload},
 };
-use riskgate_push_protocol::{BundleId, Digest, SectionHash};
+use riskgate_push_protocol::{BundleId, Digest, KeyId, SectionHash};
 
 use crate::catalogue::{Publication, Section, Topic};
 
@@ -111,6 +111,14 @@ impl Verifier {
                 Err(_) => Weight::Bad,
             }
         }
+    }
+
+    /// Of signatures that nobody looked at.
+    pub(crate) fn unknown_keys(&self, file: &[u8]) -> Vec<KeyId> {
+        let bundle = Bundle::parse(file);
+        let signatures = bundle.iter().flat_map(|bundle| bundle.signatures());
+        let unknown = signatures.filter(|signature| !self.keys.contains_key(&signature.key_id));
+        unknown.map(|signature| KeyId(signature.key_id)).collect()
     }
 
     /// A stored bundle whose signatures count no more, because a key was withdrawn, holds nothing back.

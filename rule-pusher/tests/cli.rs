@@ -203,7 +203,8 @@ fn publish_tells_what_it_did() {
       "digest": "[digest]",
       "subscribers": 0,
       "unchanged": true,
-      "signatures_left_out": []
+      "signatures_left_out": [],
+      "signatures_unchecked": []
     }
     "#);
     let by_an_unknown_key = TestBundle {
@@ -216,6 +217,23 @@ fn publish_tells_what_it_did() {
     was published already: `storefront` revision 2 to 0 subscribers
     digest: [digest]
     warning: the signature by key [digest] was left out: the pusher does not trust that key, so it cannot check it; start the pusher with that key under `--trust` and publish again
+    "#);
+}
+
+#[test]
+fn publish_tells_of_signatures_that_nobody_checked() {
+    let folder = folder();
+    let served = Served::start(folder.path());
+    let by_both = TestBundle {
+        signers: vec![key(1), key(9)],
+        ..lasting(1)
+    };
+    fs::write(folder.path().join("both.bundle"), by_both.build()).unwrap();
+    assert_snapshot!(served.publish(folder.path(), "both.bundle"), @r#"
+    exit 0
+    published: `storefront` revision 1 to 0 subscribers
+    digest: [digest]
+    warning: the signature by key [digest] was not checked, since the pusher does not trust that key: filters that do refuse the bundle if it is bad; start the pusher with that key under `--trust`
     "#);
 }
 

@@ -124,6 +124,7 @@ async fn a_publication_takes_no_signature_away() {
     let trusted = pusher.admin.publish(&by(&[1, 9]).build()).await.unwrap();
     assert!(!trusted.unchanged);
     assert_eq!(trusted.signatures_left_out, []);
+    assert_eq!(trusted.signatures_unchecked, []);
     pusher.stop().await;
     assert_eq!(stored_files(folder.path()), [by(&[1, 2, 9]).build()]);
 }
@@ -147,7 +148,9 @@ async fn signatures_add_up_and_those_of_unknown_keys_stay_as_long_as_they_fit() 
     let added = pusher.admin.publish(&by(&[2]).build()).await.unwrap();
     assert!(!added.unchanged);
     assert_eq!(added.signatures_left_out.len(), 1);
+    assert_eq!(added.signatures_unchecked.len(), 14);
     let left_out = added.signatures_left_out[0];
+    assert!(!added.signatures_unchecked.contains(&left_out));
     assert!(unknown.iter().any(|number| id(*number) == left_out));
     pusher.stop().await;
     let files = stored_files(folder.path());

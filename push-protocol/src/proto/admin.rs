@@ -18,18 +18,16 @@ impl TryFrom<super::PublishResponse> for Published {
             audience,
             unchanged,
             signatures_left_out,
+            signatures_unchecked,
         } = wire;
-        let key_id = |id: Vec<u8>| field::fixed("signatures_left_out", &id).map(KeyId);
         Ok(Self {
             ruleset: field::name("ruleset", ruleset)?,
             audience: field::optional_name("audience", audience)?,
             bundle: field::bundle_id("digest", revision, &digest)?,
             subscribers,
             unchanged,
-            signatures_left_out: signatures_left_out
-                .into_iter()
-                .map(key_id)
-                .collect::<Result<_, _>>()?,
+            signatures_left_out: key_ids("signatures_left_out", &signatures_left_out)?,
+            signatures_unchecked: key_ids("signatures_unchecked", &signatures_unchecked)?,
         })
     }
 }
@@ -43,7 +41,9 @@ impl From<Published> for super::PublishResponse {
             subscribers,
             unchanged,
             signatures_left_out,
+            signatures_unchecked,
         } = published;
+        let ids = |keys: Vec<KeyId>| keys.iter().map(|key| key.0.to_vec()).collect();
         Self {
             ruleset,
             revision: bundle.revision,
@@ -51,12 +51,16 @@ impl From<Published> for super::PublishResponse {
             subscribers,
             audience: audience.unwrap_or_default(),
             unchanged,
-            signatures_left_out: signatures_left_out
-                .into_iter()
-                .map(|key| key.0.to_vec())
-                .collect(),
+            signatures_left_out: ids(signatures_left_out),
+            signatures_unchecked: ids(signatures_unchecked),
         }
     }
+}
+
+fn key_ids(field: &'static str, ids: &[Vec<u8>]) -> Result<Vec<KeyId>, ProtoError> {
+    ids.iter()
+        .map(|id| field::fixed(field, id).map(KeyId))
+        .collect()
 }
 
 impl TryFrom<super::StatusResponse> for Status {

@@ -221,6 +221,9 @@ pub struct PublishResponse {
     /// Key ids, 32 bytes each, of signatures that cannot be checked here and are not in what is stored and pushed.
     #[prost(bytes = "vec", repeated, tag = "7")]
     pub signatures_left_out: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
+    /// Key ids, 32 bytes each, of signatures that cannot be checked here and are in what is stored and pushed all the same.
+    #[prost(bytes = "vec", repeated, tag = "8")]
+    pub signatures_unchecked: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StatusRequest {

@@ -29,7 +29,7 @@ pub(crate) async fn run(args: &PublishArgs) -> Result<(), Failure> {
         .await?
         .publish(&file)
         .await?;
-    warn_of_signatures_left_out(&published);
+    warn_of_signatures(&published);
     let text = match format {
         Format::Human => human(&published),
         Format::Json => json(&published),
@@ -37,9 +37,12 @@ pub(crate) async fn run(args: &PublishArgs) -> Result<(), Failure> {
     writeln!(io::stdout(), "{text}").map_err(Failure::Output)
 }
 
-fn warn_of_signatures_left_out(published: &Published) {
+fn warn_of_signatures(published: &Published) {
     for key in &published.signatures_left_out {
         eprintln!("{}", left_out(key));
+    }
+    for key in &published.signatures_unchecked {
+        eprintln!("{}", unchecked(key));
     }
 }
 
@@ -47,6 +50,13 @@ fn left_out(key: &KeyId) -> String {
     format!(
         "warning: the signature by key {key} was left out: the pusher does not trust that key, so it cannot check it; \
          start the pusher with that key under `--trust` and publish again"
+    )
+}
+
+fn unchecked(key: &KeyId) -> String {
+    format!(
+        "warning: the signature by key {key} was not checked, since the pusher does not trust that key: filters that do \
+         refuse the bundle if it is bad; start the pusher with that key under `--trust`"
     )
 }
 
@@ -58,6 +68,7 @@ fn human(published: &Published) -> String {
         subscribers,
         unchanged,
         signatures_left_out: _,
+        signatures_unchecked: _,
     } = published;
     let audience = audience
         .as_ref()
@@ -85,6 +96,7 @@ struct Shape<'a> {
     subscribers: u32,
     unchanged: bool,
     signatures_left_out: Vec<String>,
+    signatures_unchecked: Vec<String>,
 }
 
 fn json(published: &Published) -> String {
@@ -95,8 +107,10 @@ fn json(published: &Published) -> String {
         subscribers,
         unchanged,
         signatures_left_out,
+        signatures_unchecked,
     } = published;
     let (audience, digest) = (audience.as_deref(), digest.to_string());
+    let ids = |keys: &[KeyId]| keys.iter().map(KeyId::to_string).collect();
     let shape = Shape {
         ruleset,
         audience,
@@ -104,7 +118,8 @@ fn json(published: &Published) -> String {
         digest,
         subscribers: *subscribers,
         unchanged: *unchanged,
-        signatures_left_out: signatures_left_out.iter().map(KeyId::to_string).collect(),
+        signatures_left_out: ids(signatures_left_out),
+        signatures_unchecked: ids(signatures_unchecked),
     };
     serde_json::to_string_pretty(&shape).unwrap_or_default()
 }
@@ -127,6 +142,7 @@ mod tests {
             subscribers: 1,
             unchanged: false,
             signatures_left_out: vec![KeyId([0xcd; 32])],
+            signatures_unchecked: Vec::new(),
         }
     }
 
@@ -160,7 +176,8 @@ mod tests {
           "unchanged": false,
           "signatures_left_out": [
             "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"
-          ]
+          ],
+          "signatures_unchecked": []
         }
         "#);
     }
