@@ -9,7 +9,11 @@
 )]
 
 mod calls;
+mod life;
+#[path = "../envoy/listeners.rs"]
+mod listeners;
 mod probe;
+mod trace;
 
 use calls::{Call, Random};
 use probe::{Probe, RESULT_LEN};
