@@ -55,7 +55,7 @@ pub(crate) enum Violation {
     OfferNumber { found: u32, last: u32 },
     #[error("the offer names section {0}, which is none that can be sent")]
     NoSuchSection(u32),
-    #[error("a chunk came that belongs to no offer")]
+    #[error("a chunk came that belongs to no offer, or that no credit was left for")]
     Unasked,
     #[error("a chunk of section {found} came, that of {expected} is next")]
     OtherSection {

@@ -8,7 +8,7 @@ use crate::peers::Role;
 use crate::seat::Seat;
 use crate::shared::{Load, SLICE, Step};
 use crate::subscription::Subscription;
-use riskgate_push_protocol::limits::VMS_MAX;
+use riskgate_push_protocol::limits::{CHUNKS_IN_FLIGHT_MAX, VMS_MAX};
 use riskgate_push_protocol::{
     Hello, Holdings, InstanceId, Offer, PusherMessage, Report, SectionChunk, SectionHash,
     SubscriberMessage, VmAnswer, VmId, VmReport,
@@ -37,9 +37,16 @@ enum Incoming {
     #[default]
     Nothing,
     Intake(Box<Intake>),
-    /// The offer was answered: chunks that are still on their way are dropped.
-    Answered,
+    /// The offer was answered: so many chunks, which may still be on their way, are dropped. There are no more, for they
+    /// give no credit.
+    Answered {
+        late: usize,
+    },
 }
+
+const ANSWERED: Incoming = Incoming::Answered {
+    late: CHUNKS_IN_FLIGHT_MAX,
+};
 
 impl Delivery {
     /// A message of `len` bytes came on a stream.
@@ -93,7 +100,7 @@ impl Delivery {
         }
         self.talk.incoming = match intake.is_complete() {
             true => Incoming::Nothing,
-            false => Incoming::Answered,
+            false => ANSWERED,
         };
         false
     }
@@ -227,9 +234,9 @@ impl Delivery {
             return Err(Violation::OfferNumber { found, last });
         }
         self.talk.offer = found;
-        let donor = match std::mem::replace(&mut self.talk.incoming, Incoming::Answered) {
+        let donor = match std::mem::replace(&mut self.talk.incoming, ANSWERED) {
             Incoming::Intake(intake) => Some(intake.into_load()),
-            Incoming::Nothing | Incoming::Answered => self.donor.take(),
+            Incoming::Nothing | Incoming::Answered { .. } => self.donor.take(),
         };
         self.answer = VmAnswer::Pending;
         match Intake::begin(loader, offer, donor)? {
@@ -246,8 +253,11 @@ impl Delivery {
 
     fn on_chunk(&mut self, loader: &Loader<'_>, chunk: &SectionChunk) -> Result<(), Violation> {
         match &mut self.talk.incoming {
-            Incoming::Nothing => Err(Violation::Unasked),
-            Incoming::Answered => Ok(()),
+            Incoming::Nothing | Incoming::Answered { late: 0 } => Err(Violation::Unasked),
+            Incoming::Answered { late } => {
+                *late -= 1;
+                Ok(())
+            }
             Incoming::Intake(intake) => {
                 match intake.take(chunk)? {
                     Taken::Credit(taken) => {
@@ -257,7 +267,7 @@ impl Delivery {
                         loader.report_refused(rejection.code(), &rejection, ORIGIN);
                         let bundle = mark_id(intake.load().mark());
                         self.answer = VmAnswer::Nack(nack(bundle, &rejection));
-                        self.talk.incoming = Incoming::Answered;
+                        self.talk.incoming = ANSWERED;
                     }
                 }
                 Ok(())

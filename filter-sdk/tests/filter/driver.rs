@@ -4,6 +4,7 @@ use crate::bundles::{EPOCH_S, PLAIN, id_of, public_key};
 use crate::proxy::{Proxy, SharedData};
 use riskgate_engine::bundle::{Bundle, Section};
 use riskgate_filter_sdk::{Filter, Flow, Vm};
+use riskgate_push_protocol::limits::CHUNKS_IN_FLIGHT_MAX;
 use riskgate_push_protocol::{
     Hello, Nack, Offer, PusherMessage, Report, SectionChunk, SectionHash, SubscriberMessage,
     VmAnswer,
@@ -259,9 +260,25 @@ impl Driver {
     /// A whole bundle comes.
     pub(crate) fn hear_bundle(&mut self, bytes: &[u8]) {
         self.hear_offer(bytes);
-        for chunk in chunks(bytes) {
+        let before = self.credit();
+        for (sent, chunk) in chunks(bytes).into_iter().enumerate() {
+            let in_flight = sent - (self.credit() - before);
+            if in_flight == CHUNKS_IN_FLIGHT_MAX {
+                break;
+            }
             self.hear(&PusherMessage::Chunk(chunk));
         }
+    }
+
+    /// How many chunks were taken, of those that [`Driver::said`] has not told of.
+    fn credit(&self) -> usize {
+        let streams = self.proxy.streams.borrow();
+        let sent = streams.iter().flat_map(|stream| &stream.sent);
+        sent.filter(|bytes| {
+            let message = SubscriberMessage::decode(bytes);
+            matches!(message, Ok(SubscriberMessage::ChunkTaken(_)))
+        })
+        .count()
     }
 
     /// The next offer of the stream.

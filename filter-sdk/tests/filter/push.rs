@@ -3,7 +3,7 @@
 use crate::bundles::{CHANGED, EPOCH_S, PLAIN, Spec, TTL_S, id_of};
 use crate::driver::{Driver, WAIT_TICKS_MAX, chunks, head_of};
 use riskgate_engine::bundle::Bundle;
-use riskgate_push_protocol::limits::{CHUNK_LEN_MAX, MESSAGE_LEN_MAX};
+use riskgate_push_protocol::limits::{CHUNK_LEN_MAX, CHUNKS_IN_FLIGHT_MAX, MESSAGE_LEN_MAX};
 use riskgate_push_protocol::{
     BundleId, Offer, PusherMessage, SectionChunk, SectionHash, SubscriberMessage, VmAnswer,
 };
@@ -225,7 +225,7 @@ fn a_bad_head_is_refused_before_any_section_comes() {
             nack.detail
         );
         assert_eq!(nack.permanent, reason != "issued-in-future", "{reason}");
-        for chunk in chunks(&file) {
+        for chunk in chunks(&file).into_iter().take(CHUNKS_IN_FLIGHT_MAX) {
             driver.hear(&PusherMessage::Chunk(chunk));
         }
         assert_eq!(
@@ -410,7 +410,16 @@ fn a_stream_that_breaks_the_rules_is_cancelled() {
         },
         ..offer.clone()
     };
-    let cases: [(&str, Messages<'_>); 11] = [
+    let unsigned = |offer: Offer| {
+        let mut head = offer.head.to_vec();
+        let manifest_len = u32::from_le_bytes(head[12..16].try_into().unwrap()) as usize;
+        head[64 + manifest_len + 32] ^= 1;
+        Offer {
+            head: head.into(),
+            ..offer
+        }
+    };
+    let cases: [(&str, Messages<'_>); 12] = [
         ("gap", &|o, c| {
             vec![Offered(o), Chunk(c[0].clone()), Chunk(c[2].clone())]
         }),
@@ -431,6 +440,10 @@ fn a_stream_that_breaks_the_rules_is_cancelled() {
             let last = c.last().cloned().unwrap();
             let all = c.into_iter().chain([last]).map(Chunk);
             [vec![Offered(o)], all.collect()].concat()
+        }),
+        ("more than was on its way when it was refused", &|o, c| {
+            let first = vec![Chunk(c[0].clone()); CHUNKS_IN_FLIGHT_MAX + 1];
+            [vec![Offered(unsigned(o))], first].concat()
         }),
         ("no such section", &|o, _| vec![Offered(sends(&o, 4_095))]),
         ("another head", &|o, _| vec![Offered(other_head(&o))]),
