@@ -1,6 +1,6 @@
 //! Envoys that drain, are replaced while they run, or start with a bundle whose time is over; and pushers that differ.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use riskgate_e2e::{
     Connection, Envoy, Load, Pusher, Revisions, Stage, VMS, revision_of, shelf_request, until,
@@ -21,7 +21,15 @@ fn a_hot_restart_changes_no_verdict_and_both_processes_get_the_newest_rules() {
 
     let new = stage.hot_restart(&old, scenario).unwrap();
     pusher.publish_bytes(&revisions.build(2).unwrap()).unwrap();
-    pusher.wait_for_acks(2 * VMS, 2).unwrap();
+    let both = pusher.wait_for_acks(2 * VMS, 2).unwrap();
+    let instances: BTreeSet<_> = both.iter().map(|vm| vm.instance).collect();
+    let holders = both
+        .iter()
+        .filter(|vm| vm.holds_stream)
+        .map(|vm| vm.instance);
+    assert_eq!(instances.len(), 2, "{both:?}");
+    assert_eq!(holders.collect::<BTreeSet<_>>(), instances, "a stream each");
+    assert!(both.iter().all(|vm| vm.node == before[0].node));
     load.set_floor(2);
     load.wait_for_answers(50).unwrap();
 

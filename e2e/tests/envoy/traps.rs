@@ -22,7 +22,7 @@ const CONNECTIONS: u64 = 32;
 const SUSPICIOUS: Duration = Duration::from_millis(250);
 
 /// A list that the trapping filter has no memory for.
-const TOO_MANY: usize = 1_500_000;
+const TOO_MANY: usize = 500_000;
 
 const COUNTERS: &str = r#"
 counters:

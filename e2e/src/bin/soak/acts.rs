@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use riskgate_e2e::{Network, random::Random};
 
 use crate::ground::Ground;
@@ -25,6 +25,7 @@ pub(crate) enum Act {
     Stall,
     Kill,
     Trap,
+    Hang,
     Forgery,
     Replay,
     Erasure,
@@ -34,7 +35,7 @@ pub(crate) enum Act {
 }
 
 /// Each with its weight.
-const WEIGHTS: [(Act, usize); 16] = [
+const WEIGHTS: [(Act, usize); 17] = [
     (Act::Swap, 970),
     (Act::Burst, 10),
     (Act::Partition, 2),
@@ -45,6 +46,7 @@ const WEIGHTS: [(Act, usize); 16] = [
     (Act::Stall, 2),
     (Act::Kill, 2),
     (Act::Trap, 2),
+    (Act::Hang, 1),
     (Act::Forgery, 2),
     (Act::Replay, 2),
     (Act::Erasure, 2),
@@ -97,6 +99,7 @@ impl Act {
                 ground.publish(0)?;
             }
             Act::Trap => return trap(ground, random),
+            Act::Hang => hang(ground, random)?,
             Act::Forgery => around(ground, |ground| ground.shared.overwrite(&[0xff; 300]))?,
             Act::Replay => {
                 let old = ground.shared.read()?;
@@ -160,6 +163,17 @@ fn trap(ground: &mut Ground, random: &mut Random) -> Result<Duration> {
     let settled = ground.settle();
     ground.load.expect_traps(false);
     settled
+}
+
+/// Longer than a VM that says nothing keeps the stream, and at times than it keeps its slot.
+fn hang(ground: &mut Ground, random: &mut Random) -> Result<()> {
+    let hanging = ground.hang(Duration::from_millis(3_000 + random.below(3_000) as u64))?;
+    ground.publish(100)?;
+    pause(random);
+    ground.publish(0)?;
+    let woken = hanging.join().map_err(|_| anyhow!("a client panicked"))?;
+    woken.context("a worker that hung")?;
+    ground.publish(0)
 }
 
 fn pause(random: &mut Random) {

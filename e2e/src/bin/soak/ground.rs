@@ -3,13 +3,14 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result};
 use riskgate_e2e::{
-    Connection, Envoy, Load, Neighbour, Pusher, Relay, Revisions, Scenario, SharedState, Stage,
-    VMS, shelf_request, target_dir, wasm_module,
+    Connection, Envoy, Load, Neighbour, Pusher, Relay, Response, Revisions, Scenario, SharedState,
+    Stage, VMS, shelf_request, target_dir, wasm_module,
 };
 
 const RULESET: &str = "soak";
@@ -89,6 +90,14 @@ impl Ground {
         // Envoy answers this one itself.
         Connection::open(self.envoy.listener("direct")?, None)?.send(&request)?;
         Ok(())
+    }
+
+    /// Lets the VM of one worker hang for so long. Gives who waits for its answer.
+    pub(crate) fn hang(&self, time: Duration) -> Result<JoinHandle<Result<Response>>> {
+        let end = SystemTime::now().duration_since(UNIX_EPOCH)? + time;
+        let request = shelf_request(0).header("x-hang-until", end.as_millis().to_string());
+        let mut connection = Connection::open(self.envoy.listener("direct")?, None)?;
+        Ok(thread::spawn(move || connection.send(&request)))
     }
 
     pub(crate) fn revision(&self) -> u64 {
