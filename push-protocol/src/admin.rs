@@ -33,6 +33,8 @@ pub struct Status {
     pub now_ms: u64,
     /// Resources that Envoys fetch over streams that are open.
     pub deliveries: Vec<Delivery>,
+    /// How many VMs and deliveries are not listed, because the answer would become too long.
+    pub left_out: u32,
 }
 
 /// The newest bundle of a ruleset and audience.

@@ -222,8 +222,9 @@ proptest! {
         vms in vec(vm_status(), 0..3),
         now_ms in any::<u64>(),
         deliveries in vec(delivery(), 0..3),
+        left_out in any::<u32>(),
     ) {
-        let status = Status { rulesets, vms, now_ms, deliveries };
+        let status = Status { rulesets, vms, now_ms, deliveries, left_out };
         let bytes = proto::StatusResponse::from(status.clone()).encode_to_vec();
         let wire = proto::StatusResponse::decode(bytes.as_slice()).unwrap();
         prop_assert_eq!(Status::try_from(wire), Ok(status));

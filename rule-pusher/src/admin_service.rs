@@ -92,15 +92,18 @@ impl Admin {
         let wanted = |publication: &&Arc<Publication>| {
             ruleset.is_none_or(|ruleset| publication.topic.ruleset == ruleset)
         };
+        let (vms, deliveries) = (self.registry.vms(ruleset), self.deliveries.all(ruleset));
+        let left_out = vms.left_out.saturating_add(deliveries.left_out);
         PusherStatus {
             rulesets: snapshot
                 .values()
                 .filter(wanted)
                 .map(|publication| described(publication))
                 .collect(),
-            vms: self.registry.vms(ruleset),
+            vms: vms.entries,
             now_ms: self.clock.now_ms(),
-            deliveries: self.deliveries.all(ruleset),
+            deliveries: deliveries.entries,
+            left_out: u32::try_from(left_out).unwrap_or(u32::MAX),
         }
     }
 }

@@ -26,8 +26,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 /// A bundle travels in pieces of this length, in bytes.
 const PIECE_LEN: usize = 256 << 10;
 
-/// Room for the status of 20,000 VMs with the longest texts, in bytes.
-const STATUS_LEN_MAX: usize = 64 << 20;
+/// Room for the longest status, in bytes; the pusher lists no more than fits.
+pub(crate) const STATUS_LEN_MAX: usize = 64 << 20;
 
 /// A connection to a push service's admin address.
 #[derive(Clone, Debug)]

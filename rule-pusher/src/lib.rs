@@ -30,6 +30,7 @@ pub mod config;
 mod connections;
 pub mod ecds;
 pub mod keys;
+mod listing;
 mod merge;
 mod outbox;
 mod publisher;

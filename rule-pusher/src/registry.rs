@@ -8,7 +8,7 @@ use std::{
 use riskgate_push_protocol::{InstanceId, VmId, VmStatus};
 use tokio::sync::oneshot;
 
-use crate::catalogue::Topic;
+use crate::{catalogue::Topic, listing::Listing};
 
 /// All open streams.
 #[derive(Debug, Default)]
@@ -96,7 +96,7 @@ impl Registry {
     }
 
     /// Ordered by node, instance and VM; of one ruleset only, if it is given.
-    pub(crate) fn vms(&self, ruleset: Option<&str>) -> Vec<VmStatus> {
+    pub(crate) fn vms(&self, ruleset: Option<&str>) -> Listing<VmStatus> {
         let wanted =
             |stream: &&Stream| ruleset.is_none_or(|ruleset| stream.topic.ruleset == ruleset);
         let shared: Vec<_> = {
@@ -104,9 +104,10 @@ impl Registry {
             let wanted = streams.streams.values().filter(wanted);
             wanted.map(|stream| Arc::clone(&stream.vms)).collect()
         };
-        let mut vms: Vec<VmStatus> = shared.iter().flat_map(|vms| vms.iter().cloned()).collect();
+        let mut listing = Listing::of(&shared);
+        let vms = &mut listing.entries;
         vms.sort_by(|a, b| (&a.node, a.instance, a.vm).cmp(&(&b.node, b.instance, b.vm)));
-        vms
+        listing
     }
 
     /// How many streams subscribe to a topic.

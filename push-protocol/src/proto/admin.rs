@@ -72,6 +72,7 @@ impl TryFrom<super::StatusResponse> for Status {
             vms,
             now_ms,
             deliveries,
+            left_out,
         } = wire;
         Ok(Self {
             rulesets: rulesets
@@ -87,6 +88,7 @@ impl TryFrom<super::StatusResponse> for Status {
                 .into_iter()
                 .map(TryInto::try_into)
                 .collect::<Result<_, _>>()?,
+            left_out,
         })
     }
 }
@@ -98,12 +100,14 @@ impl From<Status> for super::StatusResponse {
             vms,
             now_ms,
             deliveries,
+            left_out,
         } = status;
         Self {
             rulesets: rulesets.into_iter().map(Into::into).collect(),
             vms: vms.into_iter().map(Into::into).collect(),
             now_ms,
             deliveries: deliveries.into_iter().map(Into::into).collect(),
+            left_out,
         }
     }
 }

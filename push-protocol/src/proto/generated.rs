@@ -243,6 +243,9 @@ pub struct StatusResponse {
     /// Of Envoys that fetch the filter's configuration with its bundle (ECDS).
     #[prost(message, repeated, tag = "4")]
     pub deliveries: ::prost::alloc::vec::Vec<Delivery>,
+    /// VMs and deliveries that are not listed, because the answer would become too long.
+    #[prost(uint32, tag = "5")]
+    pub left_out: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PublishedRuleset {

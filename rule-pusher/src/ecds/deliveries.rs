@@ -7,6 +7,8 @@ use std::{
 
 use riskgate_push_protocol::Delivery;
 
+use crate::listing::Listing;
+
 /// All open streams.
 #[derive(Debug, Default)]
 pub(crate) struct Deliveries {
@@ -38,13 +40,18 @@ impl Deliveries {
     }
 
     /// Ordered by node and resource; of one ruleset only, if it is given.
-    pub(crate) fn all(&self, ruleset: Option<&str>) -> Vec<Delivery> {
-        let shared: Vec<_> = self.lock().of.values().cloned().collect();
-        let all = shared.iter().flat_map(|deliveries| deliveries.iter());
-        let wanted = |delivery: &&Delivery| ruleset.is_none_or(|name| delivery.ruleset == name);
-        let mut wanted: Vec<Delivery> = all.filter(wanted).cloned().collect();
-        wanted.sort_by(|a, b| (&a.node, &a.resource).cmp(&(&b.node, &b.resource)));
-        wanted
+    pub(crate) fn all(&self, ruleset: Option<&str>) -> Listing<Delivery> {
+        let mut shared: Vec<Arc<[Delivery]>> = self.lock().of.values().cloned().collect();
+        if let Some(ruleset) = ruleset {
+            let is_wanted = |delivery: &&Delivery| delivery.ruleset == ruleset;
+            for deliveries in &mut shared {
+                *deliveries = deliveries.iter().filter(is_wanted).cloned().collect();
+            }
+        }
+        let mut listing = Listing::of(&shared);
+        let deliveries = &mut listing.entries;
+        deliveries.sort_by(|a, b| (&a.node, &a.resource).cmp(&(&b.node, &b.resource)));
+        listing
     }
 
     /// A panic elsewhere leaves the map whole: each change is one call.

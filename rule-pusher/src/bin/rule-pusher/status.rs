@@ -41,11 +41,21 @@ fn human(status: &Status) -> String {
         return "nothing is published, and no VM is connected\n".to_owned();
     }
     format!(
-        "{}{}\n{}{deliveries}",
+        "{}{}\n{}{deliveries}{}",
         rulesets_table(status),
         rollbacks(&status.rulesets),
-        vms_table(status)
+        vms_table(status),
+        left_out(status.left_out)
     )
+}
+
+fn left_out(count: u32) -> String {
+    match count {
+        0 => String::new(),
+        count => {
+            format!("\n{count} more VMs or Envoys are not listed; `--ruleset` narrows it down\n")
+        }
+    }
 }
 
 /// A line for each ruleset whose newest bundle brings old rules back.
@@ -207,6 +217,7 @@ struct StatusShape<'a> {
     rulesets: Vec<RulesetShape<'a>>,
     vms: Vec<VmShape<'a>>,
     deliveries: Vec<DeliveryShape<'a>>,
+    left_out: u32,
 }
 
 #[derive(Serialize)]
@@ -246,12 +257,14 @@ fn json(status: &Status) -> String {
         vms,
         now_ms,
         deliveries,
+        left_out,
     } = status;
     let shape = StatusShape {
         now_ms: *now_ms,
         rulesets: rulesets.iter().map(ruleset_shape).collect(),
         vms: vms.iter().map(|vm| vm_shape(vm, status)).collect(),
         deliveries: deliveries.iter().map(DeliveryShape::new).collect(),
+        left_out: *left_out,
     };
     serde_json::to_string_pretty(&shape).unwrap_or_default()
 }
@@ -378,6 +391,7 @@ mod tests {
             ],
             now_ms: NOW_MS,
             deliveries: Vec::new(),
+            left_out: 0,
         }
     }
 
@@ -401,6 +415,15 @@ mod tests {
         no VM is connected
         "#);
         assert_snapshot!(human(&Status::default()), @"nothing is published, and no VM is connected");
+        let cut = Status {
+            left_out: 12,
+            ..status()
+        };
+        assert!(
+            human(&cut).ends_with(
+                "\n\n12 more VMs or Envoys are not listed; `--ruleset` narrows it down\n"
+            )
+        );
     }
 
     #[test]
@@ -499,7 +522,8 @@ mod tests {
               "holds_stream": false
             }
           ],
-          "deliveries": []
+          "deliveries": [],
+          "left_out": 0
         }
         "#);
     }
