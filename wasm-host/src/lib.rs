@@ -28,7 +28,7 @@
 //! # }
 //! ```
 //!
-//! It speaks ABI 0.2.1; a call that it does not know answers [`Status::UNIMPLEMENTED`]. The README lists all calls. It checks
+//! It speaks ABI 0.2.1, and takes no module that Envoy would not load. The README lists all calls. It checks
 //! nothing else of a request that a proxy checks, and is no measure of speed.
 
 mod answers;
@@ -42,6 +42,7 @@ mod guest;
 mod hostcall;
 mod http;
 mod http_stream;
+mod imports;
 mod link;
 mod maps;
 mod memory;

@@ -1,5 +1,6 @@
 //! Compiled modules.
 
+use crate::imports;
 use crate::vm::{Error, unusable};
 use wasmtime::Engine;
 
@@ -14,10 +15,12 @@ impl Module {
     ///
     /// # Errors
     ///
-    /// When the bytes are no wasm module.
+    /// When the bytes are no wasm module, or one that Envoy does not load: of another ABI than 0.2.0 and 0.2.1, without an
+    /// allocator, or with an import that is not there.
     pub fn new(wasm: &[u8]) -> Result<Module, Error> {
         let engine = Engine::default();
         let module = wasmtime::Module::new(&engine, wasm).map_err(unusable)?;
+        imports::check(&module)?;
         Ok(Module { engine, module })
     }
 

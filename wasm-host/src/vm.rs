@@ -52,7 +52,7 @@ impl Vm {
     ///
     /// # Errors
     ///
-    /// When the module imports anything but functions of `env` and WASI, or traps.
+    /// When the module cannot be started, or traps.
     pub fn new(module: &Module) -> Result<Vm, Error> {
         Vm::with_proxy(module, Proxy::default())
     }
@@ -72,8 +72,26 @@ impl Vm {
             instance,
             dead: false,
         };
-        vm.tell(0, "_initialize", ())?;
+        vm.begin()?;
         Ok(vm)
+    }
+
+    /// As in Envoy: a reactor is initialized and its `main` runs; any other module begins at `_start`.
+    fn begin(&mut self) -> Result<(), Error> {
+        if !self.exports("_initialize") {
+            return self.tell(0, "_start", ());
+        }
+        self.tell(0, "_initialize", ())?;
+        if self.exports("main") {
+            let _status: Option<u32> = self.run(0, "main", (0_u32, 0_u32))?;
+        } else {
+            let _status: Option<u32> = self.run(0, "__main_void", ())?;
+        }
+        Ok(())
+    }
+
+    fn exports(&mut self, name: &str) -> bool {
+        self.instance.get_func(&mut self.store, name).is_some()
     }
 
     /// What the proxy holds.
@@ -241,7 +259,7 @@ impl Vm {
             let callback = callback.to_owned();
             return Err(Error::Dead { callback });
         }
-        if self.instance.get_func(&mut self.store, callback).is_none() {
+        if !self.exports(callback) {
             return Ok(None);
         }
         let function = self

@@ -19,6 +19,9 @@ const HEX_DIGITS: u32 = 8;
 
 /// A callback: its name, how many numbers it takes, and what it returns.
 const CALLBACKS: &[(&str, usize, Return)] = &[
+    ("_initialize", 0, Return::Nothing),
+    ("main", 2, Return::Number(0)),
+    ("proxy_validate_configuration", 2, Return::Number(1)),
     ("proxy_on_context_create", 2, Return::Nothing),
     ("proxy_on_vm_start", 2, Return::Number(1)),
     ("proxy_on_configure", 2, Return::Number(1)),
@@ -32,6 +35,11 @@ const CALLBACKS: &[(&str, usize, Return)] = &[
     ("proxy_on_response_headers", 3, Return::Number(0)),
     ("proxy_on_response_body", 3, Return::Number(0)),
     ("proxy_on_response_trailers", 2, Return::Number(0)),
+    ("proxy_on_request_metadata", 2, Return::Number(0)),
+    ("proxy_on_response_metadata", 2, Return::Number(0)),
+    ("proxy_on_foreign_function", 3, Return::Nothing),
+    ("proxy_on_tick", 1, Return::Nothing),
+    ("proxy_on_queue_ready", 2, Return::Nothing),
     ("proxy_on_done", 1, Return::Number(1)),
     ("proxy_on_log", 1, Return::Nothing),
     ("proxy_on_delete", 1, Return::Nothing),

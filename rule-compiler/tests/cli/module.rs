@@ -251,10 +251,18 @@ fn what_no_host_can_say_is_told_with_its_place() {
     );
 }
 
+/// It has the ABI's version and an allocator, and no callback: types, functions, exports and code.
+const IDLE_MODULE: &[u8] = b"\0asm\x01\0\0\0\
+    \x01\x09\x02\x60\0\0\x60\x01\x7f\x01\x7f\
+    \x03\x03\x02\0\x01\
+    \x07\x24\x02\x17proxy_abi_version_0_2_1\0\0\x06malloc\0\x01\
+    \x0a\x09\x02\x02\0\x0b\x04\0\x41\0\x0b";
+
 #[test]
 fn what_is_no_filter_is_told_once() {
     let workshop = shop();
     workshop.write("empty.wasm", b"\0asm\x01\0\0\0");
+    workshop.write("idle.wasm", IDLE_MODULE);
     workshop.write("torn.wasm", b"\0asm\x01\0\0\0\x01\xff");
     workshop.write("text.wasm", "language: 1");
     let refused = |module: &str, words: &str| {
@@ -273,7 +281,8 @@ fn what_is_no_filter_is_told_once() {
         "it is no wasm module; give the riskgate_filter.wasm",
     );
     refused("torn.wasm", "the module cannot be used");
-    refused("empty.wasm", "it does not decide by the ruleset; give");
+    refused("empty.wasm", "it exports neither `proxy_abi_version");
+    refused("idle.wasm", "it does not decide by the ruleset; give");
     workshop
         .run("test shop --wasm empty.wasm --coverage")
         .expect(2, "cannot be used with");
