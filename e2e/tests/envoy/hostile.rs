@@ -61,23 +61,31 @@ fn messages_that_make_no_sense_end_the_stream_and_change_nothing() {
     ]);
 }
 
-/// What comes after the last chunk ends the stream, and what came before it is good and serves.
+/// What comes after the last chunk ends the stream, and what came before it is good and serves. What comes of a bundle that
+/// was refused does so, too, beyond what may be on its way.
 #[test]
-fn chunks_after_the_end_do_not_undo_what_came_before() {
+fn chunks_after_the_answer_end_the_stream_and_undo_nothing() {
     // It holds nothing yet, so it needs the last section that is sent.
     let Attacked {
         stage,
         rogue,
         envoy,
     } = Attacked::new();
-    let newer = stage.build(RULESET, NO_LOGIN, 6).unwrap().read().unwrap();
+    let good = stage.build(RULESET, NO_LOGIN, 6).unwrap().read().unwrap();
     let late: Hostile = |offer, mut chunks| {
         chunks.push(chunk(0, 100));
         messages(offer, chunks)
     };
-    rogue.offer_with(&newer, late).unwrap();
+    rogue.offer_with(&good, late).unwrap();
     envoy.wait_for_metric("stream.closed", 1).unwrap();
-    check_accepted(&rogue, &newer);
+    wait_for_stream_after(&rogue, 1);
+    check_accepted(&rogue, &good);
+    check_serves(&envoy, NO_LOGIN);
+
+    let older = stage.build(RULESET, NO_ADMIN, 5).unwrap().read().unwrap();
+    let flood: Hostile = |offer, _| messages(offer, vec![chunk(0, CHUNK_LEN_MAX); FLOOD]);
+    rogue.offer_with(&older, flood).unwrap();
+    envoy.wait_for_metric("stream.closed", 2).unwrap();
     check_serves(&envoy, NO_LOGIN);
 }
 
@@ -98,8 +106,7 @@ fn check_attacks(attacks: &[(&str, Hostile)]) {
         let ended = envoy.wait_for_metric("stream.closed", number);
         ended.unwrap_or_else(|error| panic!("{attack}: {error:#}"));
         check_serves(&envoy, NO_ADMIN);
-        let again = || Ok((rogue.streams() > streams).then_some(()));
-        until("the filter to come back by itself", again).unwrap();
+        wait_for_stream_after(&rogue, streams);
     }
     let after_kb = envoy.memory().unwrap().resident_kb;
     let grown_kb = after_kb.saturating_sub(before_kb);
@@ -137,6 +144,11 @@ impl Attacked {
             stage,
         }
     }
+}
+
+fn wait_for_stream_after(rogue: &RoguePusher, streams: usize) {
+    let again = || Ok((rogue.streams() > streams).then_some(()));
+    until("the filter to come back by itself", again).unwrap();
 }
 
 fn check_accepted(rogue: &RoguePusher, bundle: &[u8]) {
