@@ -16,6 +16,7 @@ mod custom;
 mod delta;
 mod ecds;
 mod evasion;
+mod expiry;
 mod forged;
 mod hostile;
 mod lifecycle;
