@@ -109,6 +109,14 @@ impl AdmittedHead {
         &self.bytes
     }
 
+    fn claims(&self) -> Claims {
+        Claims {
+            mark: self.mark,
+            not_before_s: self.not_before_s,
+            expires_at_s: self.expires_at_s,
+        }
+    }
+
     fn new(head: &Head<'_>, expired: bool) -> AdmittedHead {
         let manifest = head.manifest();
         AdmittedHead {
@@ -254,26 +262,28 @@ impl Admission<'_> {
     ///
     /// What has come to stand against it.
     pub fn admit_again(&self, head: &mut AdmittedHead) -> Result<(), Refusal> {
-        let claims = Claims {
-            mark: head.mark,
-            not_before_s: head.not_before_s,
-            expires_at_s: head.expires_at_s,
-        };
-        head.expired = self.check_claims(&claims)?;
+        head.expired = self.check_claims(&head.claims())?;
         Ok(())
     }
 
-    /// What a head counts for as a mark, whatever the time is and whatever else was accepted: whose signatures it has
-    /// and whom it is for is all that matters.
+    /// A head as it is known whatever the time is and whatever else was accepted: whose signatures it has and whom it is
+    /// for is all that matters. [`Admission::is_in_time`] is still to be asked.
     ///
     /// # Errors
     ///
     /// As [`Admission::admit`].
-    pub fn mark_of(&self, bytes: &[u8]) -> Result<Mark, Refusal> {
+    pub fn known_head(&self, bytes: &[u8]) -> Result<AdmittedHead, Refusal> {
         let head = Head::parse(bytes).map_err(Refusal::Malformed)?;
         self.check_origin(&head)?;
         head.check_table().map_err(refusal_of)?;
-        Ok(mark_of(&head))
+        Ok(AdmittedHead::new(&head, false))
+    }
+
+    /// Whether the times of a head let it serve: it was not issued in the future, and if it has expired it is the first
+    /// or resumes.
+    #[must_use]
+    pub fn is_in_time(&self, head: &AdmittedHead) -> bool {
+        self.check_times(&head.claims()).is_ok()
     }
 
     fn judge(&self, head: &Head<'_>) -> Result<AdmittedHead, Refusal> {

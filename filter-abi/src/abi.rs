@@ -33,6 +33,8 @@ const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
 const OWN_VM_ID: &str = "";
 /// No value that is read without its version is longer, in bytes.
 const SHORT_VALUE_LEN_MAX: usize = 4 << 10;
+/// No message in a queue is longer, in bytes.
+const WAKE_UP_LEN_MAX: usize = 64;
 /// Writes whatever is under the key.
 const CAS_ANY: u32 = 0;
 /// Writes only if nothing is under the key.
@@ -236,7 +238,7 @@ impl Host for Envoy {
     }
 
     fn dequeue(&self, queue: u32, message: &mut Vec<u8>) -> Result<bool, HostError> {
-        room::filled(message, |answer: &mut Answer| {
+        let taken = room::filled_up_to(WAKE_UP_LEN_MAX, message, |answer: &mut Answer| {
             // SAFETY: the out-values are live.
             let status = unsafe {
                 proxy_dequeue_shared_queue(queue, &raw mut answer.data, &raw mut answer.len)
@@ -245,7 +247,12 @@ impl Host for Envoy {
                 STATUS_EMPTY => Ok(false),
                 _ => unless_not_found(status),
             }
-        })
+        });
+        match taken {
+            // The host has dropped it.
+            Err(HostError::TooLong) => Ok(true),
+            taken => taken,
+        }
     }
 
     fn property(&self, path: &str, value: &mut Vec<u8>) -> Result<bool, HostError> {

@@ -94,7 +94,10 @@ impl Delivery {
 
     /// Time passes.
     pub(crate) fn tick(&mut self, loader: &mut Loader<'_>, serves_requests: bool) {
-        self.shared.tick();
+        let vm = self.vm.nonce(loader.host).unwrap_or_default();
+        self.shared.tick(loader.host, vm);
+        self.talk_tick();
+        loader.note_time();
         self.work(loader, serves_requests, true);
     }
 
@@ -131,6 +134,7 @@ impl Delivery {
         };
         let mut is_busy = self.step(loader);
         is_busy |= self.follow(loader, work);
+        self.drop_overtaken(loader);
         let Some(seat) = self.acting_seat(loader) else {
             self.rest(loader);
             return;

@@ -106,7 +106,8 @@ pub trait Host {
     fn resolve_queue(&self, name: &str) -> Result<Option<u32>, HostError>;
     /// Puts a message into a queue.
     fn enqueue(&self, queue: u32, message: &[u8]) -> Result<(), HostError>;
-    /// Takes the oldest message out of a queue and puts it into `message`; false if there is none.
+    /// Takes the oldest message out of a queue and puts it into `message`; false if there is none. Of one that is longer than
+    /// a wake-up, which a neighbour may have sent, nothing is kept.
     fn dequeue(&self, queue: u32, message: &mut Vec<u8>) -> Result<bool, HostError>;
 
     /// Puts a property of the request, the connection or the node into `value`; false when it is absent. The parts of

@@ -68,6 +68,8 @@ pub(crate) enum Violation {
     Overflow(usize),
     #[error("{0}")]
     Chunk(AddError),
+    #[error("offers come without end that are refused by their heads")]
+    Refused,
     #[error("a report was said to be taken, and none was on its way")]
     NoReport,
 }

@@ -42,6 +42,19 @@ impl<'l> Loader<'l> {
         }
     }
 
+    /// Latches expiry, also where no request comes: all VMs of a proxy see the same time.
+    pub(crate) fn note_time(&mut self) {
+        let wall_ns = self.host.now_ns().ok();
+        let standing = self.serving.standing(0, wall_ns);
+        if let Some(standing) = standing
+            && standing.expired_just_now
+        {
+            let revision = standing.ruleset.revision();
+            let line = expiry_line(&self.config.ruleset, revision);
+            self.host.log(Level::Error, &line);
+        }
+    }
+
     /// Counts and logs a bundle that does not serve.
     pub(crate) fn report_refused(&self, code: &str, why: &dyn std::fmt::Display, origin: &str) {
         self.metrics.count(self.host, Metric::LoadsRefused);

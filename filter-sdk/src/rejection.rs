@@ -29,6 +29,11 @@ impl Rejection {
         }
     }
 
+    /// Whether it says something of the bytes of a section, which the digest does not.
+    pub(crate) fn is_of_bytes(&self) -> bool {
+        matches!(self, Rejection::Refused(Refusal::BadHash(_)))
+    }
+
     /// Whether this digest will be refused for ever, so that sending it again is of no use.
     pub(crate) fn is_permanent(&self) -> bool {
         match self {

@@ -132,12 +132,12 @@ impl Serving {
         self.served.as_ref().is_some_and(|served| served.expired)
     }
 
-    /// The time that counts at `wall_ns` by the wall clock: no earlier than the issue of the newest bundle that was accepted. Only where the
+    /// The time that counts at `wall_ns` by the wall clock: no earlier than the issue of the bundle that serves. Only where the
     /// clock failed it is what that said last; a clock that was ahead for a moment must not keep rules from going by
-    /// the right time after it.
+    /// the right time after it. What others accepted does not count: that is only known from shared data.
     pub(crate) fn now_ns(&mut self, wall_ns: Option<u64>) -> u64 {
         self.wall_ns = wall_ns.unwrap_or(self.wall_ns);
-        let issued_at_s = self.floor().map_or(0, |mark| mark.issued_at_s);
+        let issued_at_s = self.mark().map_or(0, |mark| mark.issued_at_s);
         self.wall_ns
             .max(issued_at_s.saturating_mul(crate::NS_PER_S))
     }

@@ -21,6 +21,11 @@ pub(crate) const ORIGIN: &str = "from the push service";
 /// The stable word for a stream that breaks the rules.
 const BAD_STREAM: &str = "bad-stream";
 
+/// More refused offers than these at once end the stream: each costs the check of its signatures.
+const REFUSED_MAX: u32 = 16;
+/// One refused offer is forgotten in so many ticks.
+const TICKS_PER_REFUSED: u32 = 10;
+
 /// What was said on the stream that is open.
 #[derive(Default)]
 pub(super) struct Talk {
@@ -29,6 +34,9 @@ pub(super) struct Talk {
     incoming: Incoming,
     reported: Option<Report>,
     report_is_taken: bool,
+    /// Offers that were refused, less one for each second since.
+    refused: u32,
+    ticks: u32,
 }
 
 #[derive(Default)]
@@ -79,6 +87,29 @@ impl Delivery {
         {
             self.break_off();
         }
+    }
+
+    /// Time passes on the stream.
+    pub(super) fn talk_tick(&mut self) {
+        self.talk.ticks = self.talk.ticks.wrapping_add(1);
+        if self.talk.ticks.is_multiple_of(TICKS_PER_REFUSED) {
+            self.talk.refused = self.talk.refused.saturating_sub(1);
+        }
+    }
+
+    /// What has come of a bundle is of no use once it, or a newer one, serves.
+    pub(super) fn drop_overtaken(&mut self, loader: &Loader<'_>) {
+        let Some(served) = loader.serving.mark() else {
+            return;
+        };
+        if let Incoming::Intake(intake) = &mut self.talk.incoming
+            && intake.load().mark() == served
+        {
+            self.answer = VmAnswer::Ack(mark_id(served));
+            self.talk.incoming = ANSWERED;
+        }
+        let donor = self.donor.take();
+        self.donor = donor.filter(|donor| donor.mark().revision > served.revision);
     }
 
     /// Goes on with the bundle that the stream brings.
@@ -241,7 +272,13 @@ impl Delivery {
         self.answer = VmAnswer::Pending;
         match Intake::begin(loader, offer, donor)? {
             Judged::Good(intake) => self.talk.incoming = Incoming::Intake(Box::new(intake)),
-            Judged::Bad(rejection) => self.answer = VmAnswer::Nack(nack(offer.bundle, &rejection)),
+            Judged::Bad(rejection) => {
+                self.answer = VmAnswer::Nack(nack(offer.bundle, &rejection));
+                self.talk.refused += 1;
+                if self.talk.refused > REFUSED_MAX {
+                    return Err(Violation::Refused);
+                }
+            }
             Judged::Lacking(load) => {
                 self.donor = Some(load);
                 let holdings = self.holdings(loader);

@@ -4,7 +4,7 @@ use crate::identity::Nonce;
 use riskgate_push_protocol::{VmId, VmReport};
 
 /// What is longer is no record, and is not even looked at, in bytes.
-pub(super) const VALUE_LEN_MAX: usize = 1 << 20;
+pub(super) const VALUE_LEN_MAX: usize = 4 << 10;
 /// The lease's holder has no slot.
 const NO_SLOT: u8 = u8::MAX;
 

@@ -1,7 +1,7 @@
 //! Who is loading what: a VM that traps while it loads a bundle leaves a note of that, and the others learn from it.
 //!
 //! A note stands under `attempts` of the namespace while a VM takes a step of a load, and no longer. So one that is old is
-//! of a VM that hangs, or that trapped. After two of those the bundle is left alone. What neighbours forge here keeps a
+//! of a VM that hangs, or that trapped. After two of those, which stay, the bundle is left alone. What neighbours forge here keeps a
 //! bundle from loading, or lets VMs try one that traps; neither lets in what was not signed.
 //!
 //! Layout: each note is the digest (32 bytes), the revision (u64), the VM's name (16) and when the step began by the
@@ -18,6 +18,11 @@ const SUSPECT_NS: u64 = 200_000_000;
 const TRAP_NS: u64 = 2_000_000_000;
 /// After so many the bundle is left alone.
 const TRAPS_MAX: usize = 2;
+/// So long traps are looked at before they count: where the whole process stood still, its VMs go on and take their notes
+/// away.
+const CERTAINTY_NS: u64 = 1_000_000_000;
+/// How often a note is tried to be taken away at once. All VMs load what is new at the same time.
+const END_TRIES: u32 = 64;
 /// As many as there are slots for VMs. Older ones make room.
 const NOTES_MAX: usize = 64;
 const NOTE_LEN: usize = 32 + 8 + 16 + 8;
@@ -26,6 +31,10 @@ const NOTE_LEN: usize = 32 + 8 + 16 + 8;
 pub(super) struct Attempts {
     key: String,
     value: Vec<u8>,
+    /// The note of a step that is done stands there still.
+    is_left: bool,
+    /// The bundle that others trapped with, and since when this VM knows.
+    trapped: Option<([u8; 32], u64)>,
 }
 
 /// Whether to go on.
@@ -51,6 +60,8 @@ impl Attempts {
         Attempts {
             key,
             value: Vec::new(),
+            is_left: false,
+            trapped: None,
         }
     }
 
@@ -67,7 +78,7 @@ impl Attempts {
             began_ns: now_ns,
         };
         let mut advice = Advice::Go;
-        let _ = self.change(host, |notes| {
+        let _ = self.change(host, TRIES, |notes| {
             notes.retain(|note| note.is_of_use(&own));
             advice = judge(notes, &own);
             if advice == Advice::Go {
@@ -77,21 +88,46 @@ impl Attempts {
                 notes.push(own);
             }
         });
-        advice
+        self.after_another_look(advice, &own)
     }
 
     /// The step is done.
     pub(super) fn end(&mut self, host: &dyn Host, vm: Nonce) {
-        let _ = self.change(host, |notes| notes.retain(|note| note.vm != vm));
+        let changed = self.change(host, END_TRIES, |notes| notes.retain(|note| note.vm != vm));
+        self.is_left = changed != Ok(true);
     }
 
-    /// Changes the notes, unless others change them all the time.
+    /// Takes away a note that could not be taken away: others would take it for that of a trap.
+    pub(super) fn tidy(&mut self, host: &dyn Host, vm: Nonce) {
+        if self.is_left {
+            self.end(host, vm);
+        }
+    }
+
+    /// Traps count that still stand there some time after they were seen first.
+    fn after_another_look(&mut self, advice: Advice, own: &Note) -> Advice {
+        if advice != Advice::Leave {
+            self.trapped = None;
+            return advice;
+        }
+        let known = self.trapped.filter(|(digest, _)| *digest == own.digest);
+        let (_, since_ns) = *self
+            .trapped
+            .insert(known.unwrap_or((own.digest, own.began_ns)));
+        match own.began_ns.saturating_sub(since_ns) {
+            CERTAINTY_NS.. => Advice::Leave,
+            _ => Advice::Wait,
+        }
+    }
+
+    /// Changes the notes, unless others change them all the time; says whether it could.
     fn change(
         &mut self,
         host: &dyn Host,
+        tries: u32,
         mut change: impl FnMut(&mut Vec<Note>),
-    ) -> Result<(), HostError> {
-        for _ in 0..TRIES {
+    ) -> Result<bool, HostError> {
+        for _ in 0..tries {
             let max_len = NOTES_MAX * NOTE_LEN;
             let version = host.shared_data_version(&self.key, max_len, &mut self.value)?;
             let held = match version {
@@ -101,10 +137,10 @@ impl Attempts {
             let mut notes = held.clone();
             change(&mut notes);
             if notes == held || write(host, &self.key, &notes, version)? {
-                return Ok(());
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
     }
 }
 

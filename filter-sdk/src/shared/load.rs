@@ -110,6 +110,14 @@ impl Load {
         }
     }
 
+    /// The file that it comes from, if there is one.
+    pub(super) fn as_file(&self) -> Option<(&Arc<[u8]>, &'static str)> {
+        match &self.source {
+            Source::File(file) => Some((file, self.origin)),
+            Source::Pushed | Source::Stored(_) => None,
+        }
+    }
+
     /// What it will be the mark of.
     pub(crate) fn mark(&self) -> Mark {
         self.assembly.head().mark()

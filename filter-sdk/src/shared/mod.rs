@@ -16,6 +16,7 @@ mod pushed;
 mod record;
 mod seen;
 
+use crate::host::Host;
 use crate::identity::Nonce;
 use crate::load::Loader;
 use crate::namespace::Namespace;
@@ -25,7 +26,7 @@ use pages::{Pages, write};
 use publication::{Publication, Written, page_of};
 use riskgate_engine::admission::Mark;
 use riskgate_engine::bundle::Digest;
-use seen::Seen;
+use seen::{Seen, SeenBundle};
 use std::sync::Arc;
 
 pub(crate) use load::{Load, Notes, SLICE, Step};
@@ -37,6 +38,8 @@ const TRIES: u32 = 4;
 const WAIT_TICKS_MAX: u32 = 32;
 /// So often sections may be wrong before the bundle before them is tried, too.
 const TORN_MAX: u32 = 3;
+/// The wait before what was published is published again doubles so often: up to 6.3 s.
+const REPUBLISHED_MAX: u32 = 6;
 /// Refused bundles that are remembered; older ones are judged again.
 const REFUSED_MAX: usize = 16;
 /// How the log calls a bundle that another VM left.
@@ -50,6 +53,9 @@ pub(crate) struct Shared {
     seen: Seen,
     load: Option<Load>,
     publication: Option<Publication>,
+    published: Published,
+    /// A file that was refused for what may pass.
+    waiting_file: Option<WaitingFile>,
     refused: Vec<(Digest, Rejection)>,
     /// Ticks that pass before the head's bundle is tried again.
     wait_ticks: u32,
@@ -59,6 +65,42 @@ pub(crate) struct Shared {
     is_in_doubt: bool,
     /// The page that is looked at next, among those of what serves.
     next_page: usize,
+}
+
+/// A file that is tried again.
+struct WaitingFile {
+    file: Arc<[u8]>,
+    origin: &'static str,
+    wait_ticks: u32,
+}
+
+impl WaitingFile {
+    fn new(file: &Arc<[u8]>, origin: &'static str) -> WaitingFile {
+        WaitingFile {
+            file: Arc::clone(file),
+            origin,
+            wait_ticks: WAIT_TICKS_MAX,
+        }
+    }
+}
+
+/// What this VM published last. Somebody may write over it without end: each time it waits longer before it does so, too.
+#[derive(Default)]
+struct Published {
+    digest: Option<Digest>,
+    times: u32,
+    wait_ticks: u32,
+}
+
+impl Published {
+    fn note(&mut self, digest: Digest) {
+        self.times = match self.digest == Some(digest) {
+            true => self.times.saturating_add(1),
+            false => 0,
+        };
+        self.digest = Some(digest);
+        self.wait_ticks = (1 << self.times.min(REPUBLISHED_MAX)) - 1;
+    }
 }
 
 /// What there is left to do.
@@ -81,6 +123,8 @@ impl Shared {
             seen: Seen::default(),
             load: None,
             publication: None,
+            published: Published::default(),
+            waiting_file: None,
             refused: Vec::new(),
             wait_ticks: 0,
             torn: 0,
@@ -89,9 +133,14 @@ impl Shared {
         }
     }
 
-    /// A tick has passed.
-    pub(crate) fn tick(&mut self) {
+    /// A tick has passed in the VM named `vm`.
+    pub(crate) fn tick(&mut self, host: &dyn Host, vm: Nonce) {
         self.wait_ticks = self.wait_ticks.saturating_sub(1);
+        self.published.wait_ticks = self.published.wait_ticks.saturating_sub(1);
+        if let Some(file) = &mut self.waiting_file {
+            file.wait_ticks = file.wait_ticks.saturating_sub(1);
+        }
+        self.attempts.tidy(host, vm);
     }
 
     /// Looks at the head, loads what is newer than what serves, and, if this filter is the one that `writes` for its VM,
@@ -107,12 +156,13 @@ impl Shared {
         while work > 0 {
             if self.load.is_none() {
                 self.load = self.next_load(loader);
+                self.resume_file(loader);
             }
             if self.load.is_some() {
                 if let Some(progress) = self.step_load(loader, vm, &mut work) {
                     return progress;
                 }
-            } else if writes && self.is_behind(loader) {
+            } else if writes && self.has_to_publish(loader) {
                 return self.publish(loader, &mut work);
             } else {
                 self.publication = None;
@@ -135,9 +185,34 @@ impl Shared {
         file: &Arc<[u8]>,
         origin: &'static str,
     ) {
+        self.waiting_file = None;
         match Load::file(loader, file, origin) {
             Ok(load) => self.load = Some(load),
-            Err(rejection) => loader.report_refused(rejection.code(), &rejection, origin),
+            Err(rejection) => {
+                loader.report_refused(rejection.code(), &rejection, origin);
+                if !rejection.is_permanent() {
+                    self.waiting_file = Some(WaitingFile::new(file, origin));
+                }
+            }
+        }
+    }
+
+    /// Tries a file again that was refused for what may have passed. What stands against it still is not told twice.
+    fn resume_file(&mut self, loader: &mut Loader<'_>) {
+        let is_due = |file: &WaitingFile| file.wait_ticks == 0;
+        if self.load.is_some() || !self.waiting_file.as_ref().is_some_and(is_due) {
+            return;
+        }
+        let Some(mut waiting) = self.waiting_file.take() else {
+            return;
+        };
+        match Load::file(loader, &waiting.file, waiting.origin) {
+            Ok(load) => self.load = Some(load),
+            Err(rejection) if rejection.is_permanent() => {}
+            Err(_) => {
+                waiting.wait_ticks = WAIT_TICKS_MAX;
+                self.waiting_file = Some(waiting);
+            }
         }
     }
 
@@ -152,12 +227,12 @@ impl Shared {
 
     /// The bundle that the head names, as it was read last.
     pub(crate) fn named(&self) -> Option<Mark> {
-        self.seen.bundles().first().map(|bundle| bundle.mark)
+        self.seen.current().map(SeenBundle::mark)
     }
 
     /// Why the bundle that the head names does not serve here.
     pub(crate) fn refusal(&self) -> Option<(Mark, &Rejection)> {
-        let mark = self.seen.bundles().first()?.mark;
+        let mark = self.seen.current()?.mark();
         let mut refused = self.refused.iter();
         let (_, rejection) = refused.find(|(digest, _)| *digest == mark.digest)?;
         Some((mark, rejection))
@@ -165,13 +240,14 @@ impl Shared {
 
     /// Reads the head. It is what no VM falls behind, also where its sections do not load.
     fn look(&mut self, loader: &mut Loader<'_>) {
-        let mark = loader.floor();
+        let mark = loader.serving.mark();
         let admission = loader.admission(mark);
         if self.seen.look(loader.host, &self.key, &admission) == Ok(true) {
             (self.wait_ticks, self.torn) = (0, 0);
         }
+        self.seen.judge(&admission);
         if let Some(newest) = self.seen.newest() {
-            loader.serving.raise_floor(newest.mark);
+            loader.serving.raise_floor(newest.mark());
         }
     }
 
@@ -184,22 +260,24 @@ impl Shared {
         let is_in_doubt = std::mem::take(&mut self.is_in_doubt);
         let served = loader.serving.mark();
         let is_newer = |mark: Mark| served.is_none_or(|served| served.revision < mark.revision);
-        let bundles = self.seen.bundles().iter().enumerate();
+        let bundles = self.seen.in_time();
         let mut wanted = bundles
-            .filter(|(place, _)| *place == 0 || served.is_none())
-            .filter(|(_, bundle)| is_newer(bundle.mark) && !self.is_refused(bundle.mark.digest));
-        let (mut place, mut bundle) = wanted.next()?;
+            .filter(|(is_fallback, _)| !is_fallback || served.is_none())
+            .filter(|(_, bundle)| is_newer(bundle.mark()))
+            .filter(|(_, bundle)| !self.is_refused(bundle.mark().digest));
+        let (mut is_fallback, mut bundle) = wanted.next()?;
         if is_in_doubt {
-            (place, bundle) = wanted.next()?;
+            (is_fallback, bundle) = wanted.next()?;
         }
         // In turns: the current one may have been mended.
         if self.torn > TORN_MAX && self.torn.is_multiple_of(2) {
-            (place, bundle) = wanted.next().unwrap_or((place, bundle));
+            (is_fallback, bundle) = wanted.next().unwrap_or((is_fallback, bundle));
         }
-        match Load::stored(loader, &bundle.stored, place > 0, ORIGIN) {
+        drop(wanted);
+        match Load::stored(loader, &bundle.stored, is_fallback, ORIGIN) {
             Ok(load) => Some(load),
             Err(rejection) => {
-                let digest = bundle.mark.digest;
+                let digest = bundle.mark().digest;
                 loader.report_refused(rejection.code(), &rejection, ORIGIN);
                 self.note_refused(digest, rejection);
                 None
@@ -233,7 +311,14 @@ impl Shared {
             Step::Done(_) => self.torn = 0,
             Step::Rejected(rejection) => {
                 let digest = load.mark().digest;
-                self.note_refused(digest, rejection);
+                match load.as_file() {
+                    Some((file, origin)) if !rejection.is_permanent() => {
+                        self.waiting_file = Some(WaitingFile::new(file, origin));
+                    }
+                    // Other bytes of the same digest may be good.
+                    Some(_) if rejection.is_of_bytes() => {}
+                    _ => self.note_refused(digest, rejection),
+                }
             }
             Step::Torn | Step::Starved => {
                 self.wait_ticks = 1 << self.torn.min(WAIT_TICKS_MAX.ilog2());
@@ -255,13 +340,18 @@ impl Shared {
         }
     }
 
-    /// Whether what serves is newer than what the head names.
+    /// Whether there is anything to write now.
+    fn has_to_publish(&self, loader: &Loader<'_>) -> bool {
+        let is_unfinished = self.publication.as_ref().is_some_and(Publication::is_named);
+        is_unfinished || (self.is_behind(loader) && self.published.wait_ticks == 0)
+    }
+
+    /// Whether what serves is newer than what the head names. What has expired is not put in the place of anything.
     fn is_behind(&self, loader: &Loader<'_>) -> bool {
-        let named = self
-            .seen
-            .bundles()
-            .first()
-            .map(|bundle| bundle.mark.revision);
+        if loader.serving.is_expired() && !self.seen.bundles().is_empty() {
+            return false;
+        }
+        let named = self.seen.current().map(|bundle| bundle.mark().revision);
         let served = loader.serving.mark().map(|mark| mark.revision);
         served > named
     }
@@ -271,18 +361,26 @@ impl Shared {
             return Progress::Idle;
         };
         let publication = match self.publication.take() {
-            Some(publication) if publication.is_of(ruleset) => Some(publication),
+            Some(publication) if publication.is_named() || publication.is_of(ruleset) => {
+                Some(publication)
+            }
             _ => Publication::begin(ruleset, &self.seen),
         };
         let Some(mut publication) = publication else {
             return Progress::Waiting;
         };
+        publication.leave_alone(&self.seen);
+        let is_new = !publication.is_named();
+        let digest = ruleset.digest();
         match publication.step(loader.host, &mut self.pages, &self.key, work) {
             Written::Partly => {
                 self.publication = Some(publication);
                 Progress::Busy
             }
             Written::Wholly => {
+                if is_new {
+                    self.published.note(digest);
+                }
                 self.look(loader);
                 Progress::Idle
             }
@@ -296,7 +394,7 @@ impl Shared {
             return;
         };
         let mut bundles = self.seen.bundles().iter();
-        let served = bundles.find(|bundle| bundle.mark.digest == ruleset.digest());
+        let served = bundles.find(|bundle| bundle.mark().digest == ruleset.digest());
         let Some(bundle) = served else {
             return;
         };

@@ -76,6 +76,19 @@ impl Publication {
         })
     }
 
+    /// Whether its head is there, and only what that freed is left to do.
+    pub(super) fn is_named(&self) -> bool {
+        self.is_named
+    }
+
+    /// Frees no page that a head has come to name since.
+    pub(super) fn leave_alone(&mut self, seen: &Seen) {
+        if self.is_named {
+            let named: BTreeSet<Page> = seen.all_pages().collect();
+            self.freed.retain(|page| !named.contains(page));
+        }
+    }
+
     /// Whether it is this ruleset that is being written.
     pub(super) fn is_of(&self, ruleset: &Ruleset) -> bool {
         self.stored.head[..] == ruleset.head().bytes()[..]

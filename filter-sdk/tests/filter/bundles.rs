@@ -19,6 +19,7 @@ pub(crate) const TTL_S: u64 = 3_600;
 pub(crate) struct Spec {
     pub(crate) revision: u64,
     pub(crate) ruleset: &'static str,
+    pub(crate) ttl_s: u64,
     pub(crate) on_expired: &'static str,
     /// More of `ruleset.yaml`.
     pub(crate) more: &'static str,
@@ -32,6 +33,7 @@ pub(crate) struct Spec {
 pub(crate) const PLAIN: Spec = Spec {
     revision: 1,
     ruleset: "shop",
+    ttl_s: TTL_S,
     on_expired: "keep",
     more: "",
     rules: r#"
@@ -54,8 +56,8 @@ impl Spec {
     /// The file as it is sent to filters.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let ruleset = format!(
-            "language: 1\nruleset: {}\nttl: {TTL_S}s\non_expired: {}\n{}",
-            self.ruleset, self.on_expired, self.more
+            "language: 1\nruleset: {}\nttl: {}s\non_expired: {}\n{}",
+            self.ruleset, self.ttl_s, self.on_expired, self.more
         );
         let rules = format!("rules:{}", self.rules);
         let sources =

@@ -27,4 +27,5 @@ mod requests;
 mod rotation;
 mod shared;
 mod shared_faults;
+mod shared_times;
 mod vm;

@@ -53,6 +53,8 @@ pub(crate) struct SharedData {
     /// Root contexts that were not told of a message yet, and the queue.
     pub(crate) wake_ups: RefCell<VecDeque<(u32, u32)>>,
     pub(crate) monotonic_ns: Cell<u64>,
+    /// So many more writes come too late under keys that end in `attempts`: others are faster.
+    pub(crate) lost_notes: Cell<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -219,6 +221,11 @@ impl Host for Proxy {
     ) -> Result<bool, HostError> {
         self.enter("replace_shared_data")?;
         let held = self.shared_data.version(key);
+        let lost = self.shared_data.lost_notes.get();
+        if lost > 0 && key.ends_with("/attempts") {
+            self.shared_data.lost_notes.set(lost - 1);
+            return Ok(false);
+        }
         // As in Envoy, nothing is every version.
         let may_write = held.is_none_or(|held| held == version.number());
         if may_write {

@@ -477,6 +477,24 @@ fn a_stream_that_breaks_the_rules_is_cancelled() {
 }
 
 #[test]
+fn offers_that_are_refused_without_end_end_the_stream() {
+    let mut driver = Driver::subscribed("");
+    driver.hello();
+    let bad = Spec { key: 9, ..CHANGED }.bytes();
+    // One a second is what a push service may well try.
+    for _ in 0..40 {
+        driver.hear_offer(&bad);
+        (0..10).for_each(|_| driver.tick());
+        driver.said();
+    }
+    assert_eq!(driver.open_streams(), [0]);
+    (0..40).for_each(|_| driver.hear_offer(&bad));
+    driver.tick();
+    assert!(driver.open_streams().is_empty());
+    assert!(driver.metric("riskgate.loads.refused") <= 40 + 17 + 1);
+}
+
+#[test]
 fn messages_that_are_too_large_or_no_messages_are_not_taken() {
     for bytes in [vec![0xff; 9], vec![]] {
         let mut driver = Driver::subscribed("");

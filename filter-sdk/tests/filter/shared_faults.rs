@@ -2,8 +2,10 @@
 
 use crate::bundles::{PLAIN, Spec};
 use crate::driver::{Driver, config};
-use crate::proxy::SharedData;
+use crate::proxy::{Before, SharedData};
 use crate::shared::{FIFTH, SIXTH, data_with, head_key, revision, vm, with_bundle};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use proptest::prelude::*;
 use riskgate_engine::bundle::Bundle;
 use std::rc::Rc;
@@ -221,12 +223,13 @@ fn a_bundle_that_two_vms_trapped_with_is_left_alone_and_the_one_before_it_serves
     attempts(&data, &SIXTH, [2_000, 3_000]);
     let mut fresh = vm(&data, &config(""));
     assert_eq!(revision(&mut fresh), Some(5));
-    let log = fresh.log();
-    assert!(log.contains("refused (trapped)"), "{log}");
-    for _ in 0..10 {
+    for _ in 0..20 {
         fresh.tick();
     }
+    let log = fresh.log();
+    assert!(log.contains("refused (trapped)"), "{log}");
     assert_eq!(fresh.metric("riskgate.loads.refused"), 1);
+    assert_eq!(revision(&mut fresh), Some(5));
     let seventh = Spec {
         revision: 7,
         ..FIFTH
@@ -235,6 +238,120 @@ fn a_bundle_that_two_vms_trapped_with_is_left_alone_and_the_one_before_it_serves
     other.tick();
     fresh.tick();
     assert_eq!(revision(&mut fresh), Some(7), "a newer one is tried");
+}
+
+/// As when the whole process stood still while its VMs loaded: they go on, and take their notes away.
+#[test]
+fn notes_that_go_soon_were_none_of_traps() {
+    let (data, _first) = data_with_both();
+    attempts(&data, &SIXTH, [9_000, 9_000]);
+    let mut fresh = vm(&data, &config(""));
+    assert_eq!(revision(&mut fresh), Some(5));
+    (0..5).for_each(|_| fresh.tick());
+    data.set(&head_key(&data).replace("/head", "/attempts"), b"");
+    fresh.tick();
+    assert_eq!(revision(&mut fresh), Some(6));
+    assert_eq!(fresh.metric("riskgate.loads.refused"), 0);
+}
+
+#[test]
+fn a_note_that_could_not_be_taken_away_goes_with_the_next_tick() {
+    let (data, mut first) = data_with(&FIFTH);
+    let mut second = vm(&data, &config(""));
+    assert_eq!(revision(&mut second), Some(5));
+    first.replace(&with_bundle(&SIXTH));
+    first.proxy.before.replace(Some(lose_notes(&data)));
+    first.tick();
+    second.proxy.before.replace(Some(lose_notes(&data)));
+    second.tick();
+    let key = head_key(&data).replace("/head", "/attempts");
+    assert!(!data.values.borrow()[&key].0.is_empty(), "one is left");
+    data.lost_notes.set(0);
+    first.tick();
+    second.tick();
+    data.advance(3_000);
+    assert_eq!(revision(&mut vm(&data, &config(""))), Some(6));
+}
+
+/// From the second time on that something is to be written in the place of something: a load's note is there, and does not go.
+fn lose_notes(data: &Rc<SharedData>) -> Before {
+    let data = Rc::clone(data);
+    Before {
+        method: "replace_shared_data",
+        calls_left: 1,
+        happens: Box::new(move || data.lost_notes.set(1_000)),
+    }
+}
+
+#[test]
+fn a_spoiled_file_says_nothing_of_what_the_others_share() {
+    let mut spoiled = FIFTH.bytes();
+    let last = spoiled.iter().rposition(|byte| *byte != 0).unwrap();
+    spoiled[last] ^= 1;
+    let data = Rc::new(SharedData::default());
+    let bundle = format!(r#","bundle":"{}""#, BASE64.encode(&spoiled));
+    let mut fresh = vm(&data, &config(&bundle));
+    fresh.tick();
+    assert!(
+        fresh.log().contains("refused (bad-hash)"),
+        "{}",
+        fresh.log()
+    );
+    let mut other = vm(&data, &with_bundle(&FIFTH));
+    other.tick();
+    fresh.tick();
+    assert_eq!(revision(&mut fresh), Some(5));
+}
+
+#[test]
+fn pages_of_a_large_bundle_are_given_back() {
+    let mut values = String::new();
+    for number in 0..60_000_u64 {
+        let word = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        values.push_str(&format!("\"k{word:016x}\","));
+    }
+    let list = format!("lists: {{ all: {{ type: string, values: [{values}] }} }}\n");
+    let large = Spec {
+        more: Box::leak(list.into_boxed_str()),
+        rules: "\n  - { id: block, when: 'request.url_path in lists.all', then: deny }\n",
+        ..FIFTH
+    };
+    let (data, mut first) = data_with(&large);
+    let stored = || {
+        let values = data.values.borrow();
+        let pages = values.iter().filter(|(key, _)| key.contains("/page/"));
+        pages.map(|(_, (value, _))| value.len()).sum::<usize>()
+    };
+    assert!(stored() > 1 << 20, "{}", stored());
+    for revision in [6, 7] {
+        first.replace(&with_bundle(&Spec { revision, ..PLAIN }));
+        (0..20).for_each(|_| first.tick());
+    }
+    assert!(stored() < 64 << 10, "{}", stored());
+}
+
+/// Two VMs of one namespace that trust nothing of each other's: what one writes is nothing to the other.
+#[test]
+fn vms_that_do_not_trust_each_other_do_not_write_without_end() {
+    let data = Rc::new(SharedData::default());
+    let trusting = |key: u8, bundle: &Spec| {
+        let bundle = format!(r#","bundle":"{}""#, bundle.base64());
+        crate::driver::config_trusting(&[key], 1, &bundle)
+    };
+    let mut one = vm(&data, &trusting(1, &FIFTH));
+    let mut other = vm(&data, &trusting(2, &Spec { key: 2, ..SIXTH }));
+    let mut tick = |times| {
+        for _ in 0..times {
+            one.tick();
+            other.tick();
+        }
+    };
+    tick(200);
+    let before = data.writes.borrow().len();
+    tick(128);
+    let of_a_bundle = 20;
+    let written = data.writes.borrow().len() - before;
+    assert!(written <= 2 * 3 * of_a_bundle, "{written} writes");
 }
 
 #[test]
