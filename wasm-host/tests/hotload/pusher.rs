@@ -37,6 +37,8 @@ pub(crate) struct Pusher {
     pub(crate) is_away: bool,
     /// It knows nothing of leases, as two push services that know nothing of each other.
     pub(crate) is_lenient: bool,
+    /// It offers what it has to everybody, whatever they hold.
+    pub(crate) is_careless: bool,
 }
 
 struct Stream {
@@ -178,7 +180,7 @@ impl Pusher {
         };
         let bundle = id_of(newest);
         let has = |held: BundleId| held.revision > bundle.revision || held == bundle;
-        if stream.held.is_some_and(has) {
+        if !self.is_careless && stream.held.is_some_and(has) {
             return;
         }
         stream.offer += 1;

@@ -14,6 +14,10 @@ const SETTLED_BY_S: u64 = 90;
 #[derive(Debug, Clone)]
 enum Act {
     Publish,
+    /// The push service offers everybody a revision from before.
+    Lag {
+        revision: prop::sample::Index,
+    },
     Pass {
         ms: u64,
     },
@@ -63,6 +67,8 @@ enum Forgery {
     Empty,
     Cut,
     Spoil(prop::sample::Index),
+    /// What stood somewhere before stands there again.
+    PutBack(prop::sample::Index),
     Bytes(Vec<u8>),
 }
 
@@ -74,10 +80,12 @@ fn act() -> impl Strategy<Value = Act> {
         Just(Forgery::Empty),
         Just(Forgery::Cut),
         index().prop_map(Forgery::Spoil),
+        index().prop_map(Forgery::PutBack),
         prop::collection::vec(any::<u8>(), 0..80).prop_map(Forgery::Bytes),
     ];
     prop_oneof![
         6 => Just(Act::Publish),
+        1 => index().prop_map(|revision| Act::Lag { revision }),
         6 => (1..4_000_u64).prop_map(|ms| Act::Pass { ms }),
         2 => thread().prop_map(|thread| Act::Trap { thread }),
         2 => (thread(), 0..60_usize).prop_map(|(thread, calls)| Act::TrapSoon { thread, calls }),
@@ -142,6 +150,8 @@ struct Ship {
     storm: Arc<Mutex<Storm>>,
     published: u64,
     configuration: u64,
+    /// What stood under keys of shared data before.
+    history: Vec<(Vec<u8>, Vec<u8>)>,
     /// What each worker's VM has served.
     served: [Option<u64>; 2],
 }
@@ -163,6 +173,7 @@ impl Ship {
             storm,
             published: 0,
             configuration: 0,
+            history: Vec::new(),
             served: [None; 2],
         }
     }
@@ -173,6 +184,13 @@ impl Ship {
             Act::Publish => {
                 self.published += 1;
                 fleet.publish(self.published);
+            }
+            Act::Lag { .. } if self.published == 0 => {}
+            Act::Lag { revision } => {
+                let revision = revision.index(self.published as usize) + 1;
+                fleet.pusher.borrow_mut().is_careless = true;
+                fleet.publish(revision as u64);
+                fleet.pusher.borrow_mut().is_careless = false;
             }
             Act::Pass { ms } => fleet.pass(*ms),
             Act::Trap { thread } => fleet.vm(*thread).kill(),
@@ -197,12 +215,17 @@ impl Ship {
             }
         }
         self.fleet.settle();
+        let shared_data = self.fleet.server.process().shared_data();
+        let keys = shared_data.keys().into_iter();
+        let of_bundles = keys.filter(|key| !key.ends_with(b"/lease"));
+        let values = of_bundles.filter_map(|key| Some((key.clone(), shared_data.get(&key)?.0)));
+        self.history.extend(values);
     }
 
     fn forge(&mut self, key: &prop::sample::Index, how: &Forgery) {
         let shared_data = self.fleet.server.process().shared_data();
         let keys = shared_data.keys();
-        if keys.is_empty() {
+        if keys.is_empty() || self.history.is_empty() {
             return;
         }
         let key = key.get(&keys);
@@ -214,6 +237,10 @@ impl Ship {
             Forgery::Spoil(at) => {
                 let at = at.index(held.len());
                 held[at] ^= 0x10;
+            }
+            Forgery::PutBack(at) => {
+                let (key, value) = at.get(&self.history);
+                return shared_data.set(key, value);
             }
             Forgery::Bytes(bytes) => held.clone_from(bytes),
         }
