@@ -157,7 +157,9 @@ fn compare(criterion: &mut Criterion, group: &str, ruleset: &Ruleset, stream: &S
     group.bench_function(&stream.name, |bencher| {
         bencher.iter(|| {
             for request in &prepared {
-                black_box(ruleset.decide(&request.request(), &mut scratch).action());
+                request.decide(ruleset, &mut scratch, |verdict| {
+                    black_box(verdict.action());
+                });
             }
         });
     });

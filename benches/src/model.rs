@@ -113,6 +113,8 @@ pub struct TrafficItem {
     pub headers: Vec<(String, String)>,
     /// In 127.0.0.0/8.
     pub source: Ipv4Addr,
+    /// Empty for none.
+    pub body: String,
 }
 
 impl TrafficItem {

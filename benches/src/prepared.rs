@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use riskgate_engine::request::Request;
+use riskgate_engine::ruleset::{HeadDecision, Ruleset, Scratch};
+use riskgate_engine::verdict::Verdict;
 
 use crate::NOW_US;
 use crate::model::TrafficItem;
@@ -42,7 +44,24 @@ impl<'a> Prepared<'a> {
             client_ip: source,
             time_us: NOW_US,
             mtls: Some(false),
+            body: (!self.item.body.is_empty()).then_some(self.item.body.as_bytes()),
             ..Request::default()
         }
+    }
+
+    /// Decides it as a filter does: by its head, and by its body too if that can matter.
+    pub fn decide<T>(
+        &self,
+        ruleset: &Ruleset,
+        scratch: &mut Scratch,
+        take: impl FnOnce(&Verdict<'_>) -> T,
+    ) -> T {
+        let request = self.request();
+        if request.body.is_some()
+            && let HeadDecision::Decided(verdict) = ruleset.decide_head(&request, scratch)
+        {
+            return take(&verdict);
+        }
+        take(&ruleset.decide(&request, scratch))
     }
 }

@@ -61,6 +61,8 @@ pub struct MeasuredStream {
     pub engine_us: Percentiles,
     /// `proxy_on_request_headers`.
     pub decision_us: Percentiles,
+    /// `proxy_on_request_body`, of requests that wait for their bodies.
+    pub body_us: Option<Percentiles>,
     /// All callbacks of a request.
     pub request_us: Percentiles,
     /// Calls of the filter to the proxy for one request, on average.

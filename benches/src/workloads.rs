@@ -11,6 +11,7 @@ use riskgate_engine::ruleset::{Ruleset, Scratch};
 use crate::model::{self, Rule, Shape, TrafficItem};
 use crate::prepared::Prepared;
 
+mod bodies;
 mod enriched;
 mod hostile;
 mod lists;
@@ -72,7 +73,7 @@ impl Planned {
 /// A group, its sizes, and what makes a suite of a size.
 type Group = (&'static str, &'static [usize], fn(usize) -> Suite);
 
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; 9] = [
     ("selective", &[10, 100, 1000, 10_000, 100_000], |count| {
         generated(Shape::Selective, count)
     }),
@@ -80,6 +81,7 @@ const GROUPS: [Group; 8] = [
         generated(Shape::Unselective, count)
     }),
     ("enriched", &[10, 100, 1000, 10_000], enriched::suite),
+    ("bodies", &[10, 1000, 10_000], bodies::suite),
     ("regexes", &[30, 300], regexes::suite),
     ("hostile", &[1000], hostile::suite),
     ("strings list", &[1000, 1_000_000], lists::strings),
@@ -140,9 +142,10 @@ pub fn check(ruleset: &Ruleset, stream: &Stream) -> Result<u64> {
     let mut answers = Answers::of(stream);
     for case in &stream.cases {
         let prepared = Prepared::new(&case.item);
-        let verdict = ruleset.decide(&prepared.request(), &mut scratch);
-        let got = verdict.matched().chain(verdict.shadowed()).collect();
-        answers.compare(case, &got)?;
+        prepared.decide(ruleset, &mut scratch, |verdict| {
+            let got = verdict.matched().chain(verdict.shadowed()).collect();
+            answers.compare(case, &got)
+        })?;
     }
     Ok(stream.cases.len() as u64)
 }

@@ -10,8 +10,9 @@
 use riskgate_engine::admission::Admission;
 use riskgate_engine::bundle::Bundle;
 use riskgate_engine::request::Request;
-use riskgate_engine::ruleset::{Ruleset, Scratch};
+use riskgate_engine::ruleset::{HeadDecision, Ruleset, Scratch};
 use riskgate_engine::trust::TrustedKeys;
+use riskgate_engine::verdict::Verdict;
 use riskgate_filter_sdk::headers::{self, Header};
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -19,6 +20,8 @@ use std::net::IpAddr;
 #[derive(Default)]
 struct Probe {
     buffer: Vec<u8>,
+    /// Of the request that is added next; empty for none.
+    body: Vec<u8>,
     trust: Option<TrustedKeys>,
     now_s: u64,
     ruleset: Option<Ruleset>,
@@ -68,6 +71,12 @@ pub extern "C" fn load() {
     });
 }
 
+/// The buffer holds the body of the request that is added next.
+#[unsafe(no_mangle)]
+pub extern "C" fn body() {
+    with(|probe| probe.body = std::mem::take(&mut probe.buffer));
+}
+
 /// The buffer holds a header map as the ABI serializes it, and before it the textual address, ended by a zero byte. The request is
 /// taken apart now: that is no part of a decision.
 #[unsafe(no_mangle)]
@@ -84,18 +93,27 @@ pub extern "C" fn add_request() {
             .expect("an address");
         let time_us = i64::try_from(probe.now_s).expect("a time") * 1_000_000;
         let map = headers::decode(&bytes[end + 1..]).expect("a header map");
-        probe.requests.push(request(map, address, time_us));
+        let body: &'static [u8] = Vec::leak(std::mem::take(&mut probe.body));
+        let body = (!body.is_empty()).then_some(body);
+        let request = request(map, address, time_us);
+        probe.requests.push(Request { body, ..request });
     });
 }
 
-/// Decides a request: how many rules match, enforced or not.
+/// Decides a request, by its head alone where its body does not matter: how many rules match, enforced or not.
 #[unsafe(no_mangle)]
 pub extern "C" fn decide(index: usize) -> usize {
     with(|probe| {
         let ruleset = probe.ruleset.as_ref().expect("a ruleset was loaded");
         let request = &probe.requests[index];
-        let verdict = ruleset.decide(request, &mut probe.scratch);
-        verdict.matched().count() + verdict.shadowed().count()
+        let matches =
+            |verdict: &Verdict<'_>| verdict.matched().count() + verdict.shadowed().count();
+        if request.body.is_some()
+            && let HeadDecision::Decided(verdict) = ruleset.decide_head(request, &mut probe.scratch)
+        {
+            return matches(&verdict);
+        }
+        matches(&ruleset.decide(request, &mut probe.scratch))
     })
 }
 

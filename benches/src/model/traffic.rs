@@ -44,6 +44,7 @@ fn ordinary(random: &mut Random, rules: &[Rule]) -> TrafficItem {
             random.octet(0, 255),
             random.octet(128, 255),
         ),
+        body: String::new(),
     };
     let path = match hot_path(random, rules) {
         Some(path) => path,

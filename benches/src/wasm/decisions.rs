@@ -50,10 +50,12 @@ pub(super) fn time_filter(
     }
     let calls_before = vm.proxy().calls;
     let (mut decision, mut whole) = (Samples::default(), Samples::default());
+    let mut body = Samples::default();
     for _ in 0..effort.rounds {
         for wire in &mut wires {
             let times = vm.decide(wire)?;
             decision.push(times.decision);
+            times.body.into_iter().for_each(|time| body.push(time));
             whole.push(times.whole);
         }
     }
@@ -64,6 +66,7 @@ pub(super) fn time_filter(
         decisions: decisions as u64,
         engine_us,
         decision_us: Percentiles::of(decision),
+        body_us: (!body.is_empty()).then(|| Percentiles::of(body)),
         request_us: Percentiles::of(whole),
         host_calls: calls as f64 / decisions as f64,
     })

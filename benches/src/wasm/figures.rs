@@ -97,7 +97,8 @@ impl Measured {
             high: None,
             samples: stream.decisions,
         };
-        for (metric, Percentiles { p10, p50, p99 }) in times {
+        let body = stream.body_us.map(|times| ("body callback", times));
+        for (metric, Percentiles { p10, p50, p99 }) in times.into_iter().chain(body) {
             record.add(Measurement {
                 metric: metric.to_owned(),
                 unit: "µs".to_owned(),

@@ -31,6 +31,7 @@ pub(super) struct FilterVm {
 struct Callbacks {
     create: Option<TypedFunc<(u32, u32), ()>>,
     request_headers: TypedFunc<(u32, u32, u32), u32>,
+    request_body: TypedFunc<(u32, u32, u32), u32>,
     response_headers: Option<TypedFunc<(u32, u32, u32), u32>>,
     response_body: Option<TypedFunc<(u32, u32, u32), u32>>,
     done: Option<TypedFunc<u32, u32>>,
@@ -42,12 +43,15 @@ struct Callbacks {
 pub(super) struct Wire {
     pub(super) headers: Vec<u8>,
     pub(super) address: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 /// How long the callbacks of a request took.
 pub(super) struct Times {
     /// `proxy_on_request_headers`.
     pub(super) decision: Duration,
+    /// `proxy_on_request_body` with the whole body, of a request that waits for it.
+    pub(super) body: Option<Duration>,
     /// All of them.
     pub(super) whole: Duration,
 }
@@ -74,6 +78,7 @@ impl Wire {
         Ok(Wire {
             headers: headers::encode(&all).context("headers are too long")?,
             address: format!("{}:40000", item.source).into_bytes(),
+            body: item.body.clone().into_bytes(),
         })
     }
 }
@@ -146,9 +151,12 @@ impl FilterVm {
         proxy.clear_request();
         std::mem::swap(&mut proxy.headers, &mut wire.headers);
         std::mem::swap(&mut proxy.address, &mut wire.address);
+        std::mem::swap(&mut proxy.body, &mut wire.body);
+        let body_len = u32::try_from(proxy.body.len())?;
         let Callbacks {
             create,
             request_headers,
+            request_body,
             ..
         } = &self.callbacks;
         let start = Instant::now();
@@ -156,14 +164,26 @@ impl FilterVm {
             create.call(&mut self.store, (id, ROOT))?;
         }
         let decision = Instant::now();
-        request_headers.call(&mut self.store, (id, 18, 1))?;
+        let ends = u32::from(body_len == 0);
+        let paused = request_headers.call(&mut self.store, (id, 18, ends))? != 0;
         let decision = decision.elapsed();
+        let body = Instant::now();
+        let waits = paused && self.store.data().reply_status == 0;
+        if waits {
+            request_body.call(&mut self.store, (id, body_len, 1))?;
+        }
+        let body = waits.then(|| body.elapsed());
         self.callbacks.finish(&mut self.store, id)?;
         let whole = start.elapsed();
         let proxy = self.store.data_mut();
         std::mem::swap(&mut proxy.headers, &mut wire.headers);
         std::mem::swap(&mut proxy.address, &mut wire.address);
-        Ok(Times { decision, whole })
+        std::mem::swap(&mut proxy.body, &mut wire.body);
+        Ok(Times {
+            decision,
+            body,
+            whole,
+        })
     }
 
     /// The proxy, as the last request left it.
@@ -195,6 +215,7 @@ impl Callbacks {
                 .get_typed_func(&mut *store, "proxy_on_context_create")
                 .ok(),
             request_headers: instance.get_typed_func(&mut *store, "proxy_on_request_headers")?,
+            request_body: instance.get_typed_func(&mut *store, "proxy_on_request_body")?,
             response_headers: instance
                 .get_typed_func(&mut *store, "proxy_on_response_headers")
                 .ok(),

@@ -8,6 +8,7 @@ const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const EMPTY: u32 = 7;
 const PARSE_FAILURE: u32 = 4;
+const BUFFER_REQUEST_BODY: u32 = 0;
 const BUFFER_GRPC_MESSAGE: u32 = 5;
 const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
 /// The token of the VM's own queue.
@@ -27,6 +28,8 @@ pub(super) struct Proxy {
     pub(super) headers: Vec<u8>,
     /// `source.address` of the request.
     pub(super) address: Vec<u8>,
+    /// The whole body of the request.
+    pub(super) body: Vec<u8>,
     /// Properties that were set for the request: paths and values. The buffers are used again.
     state: Vec<(Vec<u8>, Vec<u8>)>,
     state_len: usize,
@@ -176,6 +179,13 @@ fn link_rare_answers(linker: &mut Linker<Proxy>) -> Result<()> {
         "env",
         "proxy_get_buffer_bytes",
         |mut vm: Vm<'_>, buffer: u32, _: u32, _: u32, data: u32, len: u32| {
+            if buffer == BUFFER_REQUEST_BODY {
+                vm.data_mut().calls += 1;
+                let body = std::mem::take(&mut vm.data_mut().body);
+                let status = give(&mut vm, &body, data, len);
+                vm.data_mut().body = body;
+                return status;
+            }
             let bytes = match buffer {
                 BUFFER_GRPC_MESSAGE => std::mem::take(&mut vm.data_mut().message),
                 BUFFER_PLUGIN_CONFIGURATION => vm.data().configuration.clone(),

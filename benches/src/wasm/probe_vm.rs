@@ -57,6 +57,8 @@ impl ProbeVm {
     pub(super) fn add_request(&mut self, item: &TrafficItem) -> Result<u32> {
         let wire = Wire::of(item)?;
         let address = format!("{}\0", item.source);
+        self.give(&wire.body)?;
+        self.call::<_, ()>("body", ())?;
         self.give(&[address.as_bytes(), &wire.headers].concat())?;
         self.call::<_, ()>("add_request", ())?;
         let index = self.requests;

@@ -11,6 +11,10 @@ impl Samples {
         self.0.push(sample);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The sample that `percent` of a hundred do not exceed, in microseconds.
     pub(super) fn percentile_us(&mut self, percent: usize) -> f64 {
         self.0.sort_unstable();
