@@ -147,14 +147,13 @@ impl Sources {
     }
 
     fn add_scanned(&mut self, index: &Index<'_>) {
-        let attribute = |atom: &AtomId| index.atoms.get(*atom).map(|atom| atom.attribute);
-        self.scanned = index.policy.scanned().collect();
-        self.scanned.sort_by_key(attribute);
-        for (place, atom) in (0..).zip(self.scanned.clone()) {
-            if let Some(id) = attribute(&atom) {
-                self.change(id, |lookups| extend(&mut lookups.scanned, place));
-            }
+        let filed = |atom: AtomId| Some((index.atoms.get(atom)?.attribute, atom));
+        let mut scanned: Vec<_> = index.policy.scanned().filter_map(filed).collect();
+        scanned.sort_unstable();
+        for (place, (attribute, _)) in (0..).zip(&scanned) {
+            self.change(*attribute, |lookups| extend(&mut lookups.scanned, place));
         }
+        self.scanned = scanned.into_iter().map(|(_, atom)| atom).collect();
     }
 
     fn change(&mut self, id: AttributeId, change: impl FnOnce(&mut Lookups)) {
