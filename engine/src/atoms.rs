@@ -11,6 +11,10 @@ use crate::codec::{
     ArrayRange, Bytes, Cursor, Partition, Record, check_index, record, records, slice, write_array,
 };
 use crate::number::Number;
+use crate::pace::Pace;
+
+/// Checking an atom takes as long as looking at so many bytes, beside its own.
+const WORK_EACH: usize = 20;
 
 /// Index of an atom.
 pub type AtomId = u32;
@@ -229,7 +233,11 @@ pub(crate) struct Atoms {
 }
 
 impl Atoms {
-    pub(crate) fn read(bytes: &Bytes, targets: &Targets<'_>) -> Result<Atoms, BundleError> {
+    pub(crate) async fn read(
+        bytes: &Bytes,
+        targets: &Targets<'_>,
+        pace: &Pace,
+    ) -> Result<Atoms, BundleError> {
         let what = "atoms";
         let mut cursor = Cursor::new(bytes, what);
         let atoms = ArrayRange::read::<Atom>(bytes, &mut cursor)?;
@@ -244,6 +252,7 @@ impl Atoms {
         let mut again = Vec::with_capacity(Atom::LEN);
         let written = section.atoms.view(bytes).chunks_exact(Atom::LEN);
         for (id, written) in (0..section.count()).zip(written) {
+            pace.spend_on(id as usize, WORK_EACH).await;
             let atom = section.get(id).ok_or(BundleError::BadValue { what })?;
             // There is one way to write each test: unused fields are zero.
             again.clear();

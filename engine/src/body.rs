@@ -85,6 +85,9 @@ impl BodyRules {
     /// Of sections that are all there.
     pub(crate) fn new(sections: &Sections) -> BodyRules {
         let mut found = BodyRules::default();
+        if !sections.asks_late(|base| matches!(base, Base::BodyJson | Base::BodyForm)) {
+            return found;
+        }
         found.add_atoms(sections);
         found.add_canaries(sections);
         found.add_counters(sections);

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use crate::atoms::{self, Atom, Atoms, Targets, Test, View};
 use crate::attributes::{self, Attribute, AttributeId, Attributes, Base, NO_KEY};
+use crate::pace;
 use crate::strings::{Strings, StringsWriter};
 
 /// How many prefix sets an atom may refer to.
@@ -39,8 +40,9 @@ pub(crate) fn read(strings: &mut StringsWriter, bases: &[Base], all: &[Atom]) ->
         rules: 0,
         counters: 0,
     };
-    let atoms = Atoms::read(&atoms::write(all, &[]).as_slice().into(), &targets).unwrap();
-    (strings, atoms)
+    let bytes = atoms::write(all, &[]).as_slice().into();
+    let atoms = pace::at_once(async |pace| Atoms::read(&bytes, &targets, pace).await);
+    (strings, atoms.unwrap())
 }
 
 /// [`read`] for atoms over one attribute and without strings.

@@ -17,12 +17,15 @@ use crate::bundle::BundleError;
 use crate::codec::{
     ArrayRange, Bytes, Cursor, Partition, Record, check_index, record, records, slice, write_array,
 };
+use crate::pace::Pace;
 
 /// No network.
 pub const NONE: u32 = u32::MAX;
 
 /// More networks around one another are refused: an address has 128 bits.
 const MAX_DEPTH: u32 = 129;
+/// Checking an interval's network takes as long as looking at so many bytes, beside its own.
+const WORK_EACH: usize = 20;
 
 /// The intervals of one attribute, as slices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +163,11 @@ pub(crate) struct Networks {
 }
 
 impl Networks {
-    pub(crate) fn read(bytes: &Bytes, atoms: &Atoms) -> Result<Networks, BundleError> {
+    pub(crate) async fn read(
+        bytes: &Bytes,
+        atoms: &Atoms,
+        pace: &Pace,
+    ) -> Result<Networks, BundleError> {
         let mut cursor = Cursor::new(bytes, "networks");
         let section = Networks {
             bytes: bytes.clone(),
@@ -173,7 +180,7 @@ impl Networks {
         cursor.finish()?;
         section.check_tables()?;
         section.check_networks()?;
-        section.check_atoms(atoms)?;
+        section.check_atoms(atoms, pace).await?;
         Ok(section)
     }
 
@@ -271,7 +278,7 @@ impl Networks {
         slices.finish(self.atoms.len(), what)
     }
 
-    fn check_atoms(&self, atoms: &Atoms) -> Result<(), BundleError> {
+    async fn check_atoms(&self, atoms: &Atoms, pace: &Pace) -> Result<(), BundleError> {
         let what = "networks";
         for id in records::<u32>(self.atoms.view(&self.bytes)) {
             check_index(id, atoms.count(), what)?;
@@ -282,7 +289,8 @@ impl Networks {
             let v6 = slice::<Interval<u128>>(self.v6.view(&self.bytes), table.v6.0, table.v6.1);
             let v4 = records::<Interval<u32>>(v4).map(|interval| interval.network);
             let v6 = records::<Interval<u128>>(v6).map(|interval| interval.network);
-            for network in v4.chain(v6) {
+            for (index, network) in v4.chain(v6).enumerate() {
+                pace.spend_on(index, WORK_EACH).await;
                 self.check_chain(network, table.attribute, &mut owners, atoms)?;
             }
         }
@@ -405,7 +413,9 @@ mod tests {
     }
 
     fn read(writer: &NetworksWriter) -> Result<Networks, BundleError> {
-        Networks::read(&writer.write().as_slice().into(), &atoms())
+        let bytes = writer.write().as_slice().into();
+        let atoms = atoms();
+        crate::pace::at_once(async |pace| Networks::read(&bytes, &atoms, pace).await)
     }
 
     #[test]

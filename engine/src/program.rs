@@ -12,11 +12,15 @@ use crate::bundle::BundleError;
 use crate::codec::{
     ArrayRange, Bytes, Cursor, Record, check_index, record, records, slice, write_array,
 };
+use crate::pace::Pace;
 
 /// The condition is true.
 pub const ACCEPT: u32 = u32::MAX;
 /// The condition is false.
 pub const REJECT: u32 = u32::MAX - 1;
+
+/// Checking a condition takes as long as looking at so many bytes.
+const WORK_EACH: usize = 10;
 
 /// One step: look at an atom, go on at one of two places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,9 +104,10 @@ impl Programs {
 
     /// Checks that conditions that start at `entries` stand one behind the other and that none reaches into the next:
     /// all walks of a request together take no more steps than there are nodes.
-    pub(crate) fn check_conditions(
+    pub(crate) async fn check_conditions(
         &self,
         entries: impl Iterator<Item = u32>,
+        pace: &Pace,
     ) -> Result<(), BundleError> {
         let what = "programs";
         let is_node = |next: &u32| !matches!(*next, ACCEPT | REJECT);
@@ -112,7 +117,8 @@ impl Programs {
         let Some(mut start) = starts.next().filter(|first| *first == 0) else {
             return Err(BundleError::BadValue { what });
         };
-        for end in starts {
+        for (index, end) in starts.enumerate() {
+            pace.spend_on(index, WORK_EACH).await;
             let nodes = slice::<Node>(
                 self.nodes.view(&self.bytes),
                 start,
@@ -298,6 +304,11 @@ mod tests {
         }
     }
 
+    fn check(programs: &Programs, entries: &[u32]) -> Result<(), BundleError> {
+        let entries = entries.iter().copied();
+        crate::pace::at_once(async |pace| programs.check_conditions(entries.clone(), pace).await)
+    }
+
     #[test]
     fn conditions_stand_one_behind_the_other() {
         let nodes = [
@@ -317,10 +328,10 @@ mod tests {
             (&[ACCEPT], false),
         ];
         for (entries, expected) in cases {
-            let found = programs.check_conditions(entries.iter().copied());
+            let found = check(&programs, entries);
             assert_eq!(found.is_ok(), expected, "{entries:?}");
         }
         let none = Programs::read(&write(&[]).as_slice().into(), 0).unwrap();
-        assert!(none.check_conditions([ACCEPT, REJECT].into_iter()).is_ok());
+        assert!(check(&none, &[ACCEPT, REJECT]).is_ok());
     }
 }

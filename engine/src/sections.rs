@@ -77,7 +77,7 @@ impl Sections {
             rules: rules::count(&rules_bytes)?,
             counters: counters_bytes.as_deref().map_or(Ok(0), counters::count)?,
         };
-        let atoms = Atoms::read(&whole.get(SectionKind::Atoms).await?, &targets)?;
+        let atoms = Atoms::read(&whole.get(SectionKind::Atoms).await?, &targets, pace).await?;
         let exact = whole.exact(&strings, &atoms).await?;
         let programs = Programs::read(&whole.get(SectionKind::Programs).await?, atoms.count())?;
         let actions = Actions::read(&whole.get(SectionKind::Actions).await?, &strings)?;
@@ -85,7 +85,7 @@ impl Sections {
         let policy_bytes = whole.get(SectionKind::Policy).await?;
         let policy = Policy::read(&policy_bytes, actions.count(), rules.count(), atoms.count())?;
         let literals = whole.literals(&strings, &atoms).await?;
-        let networks = Networks::read(&whole.get(SectionKind::Networks).await?, &atoms)?;
+        let networks = whole.networks(&atoms).await?;
         let ranks = Ranks::read(&whole.get(SectionKind::Ranks).await?, &atoms)?;
         let pairs = Pairs::read(&whole.get(SectionKind::Pairs).await?, &atoms, rules.count())?;
         let canaries = whole.find(SectionKind::Canaries);
@@ -111,26 +111,29 @@ impl Sections {
             sources: Sources::default(),
             body_rules: BodyRules::default(),
         };
-        sections.prepare(counters_bytes.as_deref())?;
+        sections.prepare(counters_bytes.as_deref(), pace).await?;
         Ok(sections)
     }
 
     /// What is worked out once all other sections are there.
-    fn prepare(&mut self, counters: Option<&[u8]>) -> Result<(), BundleError> {
+    async fn prepare(&mut self, counters: Option<&[u8]>, pace: &Pace) -> Result<(), BundleError> {
         if let Some(bytes) = counters {
             self.counters = self.read_counters(bytes)?;
         }
-        self.check_conditions()?;
+        self.check_conditions(pace).await?;
         self.sources = Sources::new(&self.index());
         self.body_rules = BodyRules::new(self);
         Ok(())
     }
 
     /// Conditions of rules stand before those of counters, and both ask for nothing that they cannot know.
-    fn check_conditions(&self) -> Result<(), BundleError> {
+    async fn check_conditions(&self, pace: &Pace) -> Result<(), BundleError> {
         let rules = self.rules.entries();
         let conditions = rules.chain(self.counters.entries());
-        self.programs.check_conditions(conditions)?;
+        self.programs.check_conditions(conditions, pace).await?;
+        if !self.asks_late(Base::is_of_response) {
+            return Ok(());
+        }
         let ways = counters::Ways {
             atoms: &self.atoms,
             attributes: &self.attributes,
@@ -139,6 +142,13 @@ impl Sections {
             programs: &self.programs,
         };
         ways.check(self.counters.entries())
+    }
+
+    /// Whether something may ask for what is not known yet when a request's head is there. Most bundles do not, and looking
+    /// through all of their atoms and conditions takes long.
+    pub(crate) fn asks_late(&self, is_late: impl Fn(Base) -> bool) -> bool {
+        let mut attributes = self.attributes.iter();
+        !self.counters.planned.is_empty() || attributes.any(|attribute| is_late(attribute.base))
     }
 
     fn read_counters(&self, bytes: &[u8]) -> Result<Counters, BundleError> {
@@ -216,6 +226,11 @@ impl Whole<'_> {
     async fn literals(&self, strings: &Strings, atoms: &Atoms) -> Result<Literals, BundleError> {
         let bytes = self.get(SectionKind::Literals).await?;
         Literals::read(&bytes, strings, atoms, self.pace).await
+    }
+
+    async fn networks(&self, atoms: &Atoms) -> Result<Networks, BundleError> {
+        let bytes = self.get(SectionKind::Networks).await?;
+        Networks::read(&bytes, atoms, self.pace).await
     }
 
     /// One that stands only in bundles that need it.
