@@ -172,8 +172,11 @@ impl Client {
         while !shared.ends.load(Ordering::SeqCst) {
             number += 1;
             let floor = shared.floor.load(Ordering::SeqCst);
-            let traps = shared.expects_traps.load(Ordering::SeqCst);
+            let expects_traps = || shared.expects_traps.load(Ordering::SeqCst);
+            let expected_before = expects_traps();
             let answer = self.send(number);
+            // What was expected at any time while the request was under way.
+            let traps = expected_before || expects_traps();
             let mut tally = shared.tally();
             match answer {
                 Ok(answer) if traps && is_of_a_trap(&answer) => tally.trapped += 1,
