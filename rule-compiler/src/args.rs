@@ -334,6 +334,9 @@ pub(crate) struct DiffArgs {
     /// Fail if a request is found that gets another answer.
     #[arg(long)]
     pub(crate) fail_on_flip: bool,
+    /// Fail if of a change it is not known whether a request gets another answer.
+    #[arg(long)]
+    pub(crate) fail_on_unknown: bool,
     /// For people or for machines.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,

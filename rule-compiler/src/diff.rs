@@ -11,6 +11,7 @@ use crate::ir;
 use crate::lower::Provenance;
 
 mod address;
+mod order;
 mod report;
 mod resolve;
 mod structure;

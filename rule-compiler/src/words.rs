@@ -4,6 +4,18 @@ use riskgate_engine::atoms::Comparison;
 use riskgate_engine::attributes::Base;
 use riskgate_engine::number::Number;
 
+/// A text on one line, with what a terminal would not show as such in escapes, so that none writes to it what it likes.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' | '\'' | '\\' => shown.push(character),
+            _ => shown.extend(character.escape_debug()),
+        }
+    }
+    shown
+}
+
 /// As authors write it, without a key; a custom attribute has no name but its key.
 pub(crate) fn base_name(base: Base) -> &'static str {
     match base {

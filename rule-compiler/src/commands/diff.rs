@@ -21,12 +21,18 @@ pub(crate) fn run(args: &DiffArgs) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     print_line(&mut out, text.trim_end())?;
     flush(&mut out)?;
-    match report.flips() {
-        flips if args.fail_on_flip && flips > 0 => Err(Failure::finding(format!(
+    let (flips, unknown) = (report.flips(), report.unknown());
+    if args.fail_on_flip && flips > 0 {
+        return Err(Failure::finding(format!(
             "--fail-on-flip: {flips} of the changes give a request another answer"
-        ))),
-        _ => Ok(()),
+        )));
     }
+    if args.fail_on_unknown && unknown > 0 {
+        return Err(Failure::finding(format!(
+            "--fail-on-unknown: of {unknown} of the changes it is not known whether they give a request another answer"
+        )));
+    }
+    Ok(())
 }
 
 fn load(path: &Path, attributes: Option<&Path>) -> Result<Loaded, Failure> {

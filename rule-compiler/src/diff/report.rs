@@ -10,6 +10,9 @@ use crate::verdict_json::VerdictJson;
 
 mod human;
 
+/// What of the policy holds once the bundle has expired.
+const ON_EXPIRED: &str = "on_expired";
+
 /// What is different. The JSON form is stable: keys are added, never renamed.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -21,7 +24,7 @@ pub struct Report {
     policy: Option<PolicyReport>,
     /// How many changes have a witness that is answered otherwise.
     flips: usize,
-    /// Of how many it is not known whether any request is.
+    /// Of how many without one it is not known whether any request is.
     unknown: usize,
 }
 
@@ -56,6 +59,8 @@ struct RuleReport {
     line: Option<u32>,
     fields: Vec<FieldChange>,
     effect: Effect,
+    /// Whether a request may get another answer, as far as can be told without a witness.
+    may_flip: bool,
     witness: Option<WitnessReport>,
 }
 
@@ -82,22 +87,34 @@ struct WitnessReport {
 
 impl Report {
     pub(super) fn new(old: &Side<'_>, new: &Side<'_>) -> Report {
-        let mut search = Search::new(old, new);
-        let rules = structure::rules(old, new);
-        let rules: Vec<RuleReport> = rules
+        let changes = structure::rules(old, new);
+        let mut search = Search::new(old, new, changes.len() + 1);
+        let policy = policy_report(structure::policy(old, new), &mut search);
+        let found = witnesses(&changes, &mut search);
+        let sides = [old, new];
+        let has_bands = sides
             .iter()
-            .map(|change| rule_report(change, &mut search))
+            .any(|side| side.ruleset.bands().next().is_some());
+        let rules = changes.iter().zip(found);
+        let rules: Vec<RuleReport> = rules
+            .map(|(change, found)| rule_report(change, found, has_bands))
             .collect();
         let counters = structure::counters(old, new);
-        let policy = policy_report(structure::policy(old, new), &mut search);
-        let effects = rules.iter().map(|rule| rule.effect);
-        let effects = effects.chain(policy.iter().map(|policy| policy.effect));
-        let count = |effect: Effect| effects.clone().filter(|own| *own == effect).count();
+        let effects = rules.iter().map(|rule| (rule.effect, rule.may_flip));
+        let effects = effects.chain(policy.iter().map(|policy| (policy.effect, true)));
+        let flips = effects
+            .clone()
+            .filter(|(effect, _)| *effect == Effect::Flips);
+        let unknown = effects.clone().filter(|(effect, may_flip)| match effect {
+            Effect::Unknown => true,
+            Effect::Differs => *may_flip,
+            Effect::Flips | Effect::None => false,
+        });
         Report {
             old: Identity::of(old),
             new: Identity::of(new),
-            flips: count(Effect::Flips),
-            unknown: count(Effect::Unknown),
+            flips: flips.count(),
+            unknown: unknown.count(),
             lists: structure::lists(&old.names.lists, &new.names.lists),
             counters: counters
                 .into_iter()
@@ -112,6 +129,12 @@ impl Report {
     #[must_use]
     pub fn flips(&self) -> usize {
         self.flips
+    }
+
+    /// Of how many changes without such a witness it is not known whether any request is answered otherwise.
+    #[must_use]
+    pub fn unknown(&self) -> usize {
+        self.unknown
     }
 
     /// The requests that show what changes, with whether the client gets another answer.
@@ -141,15 +164,27 @@ impl Identity {
     }
 }
 
-fn rule_report(change: &RuleChange<'_>, search: &mut Search<'_>) -> RuleReport {
+/// One place for each change. Rules that decide come first: a witness of theirs takes few questions, and what they leave
+/// over is for those that only score.
+fn witnesses(changes: &[RuleChange<'_>], search: &mut Search<'_>) -> Vec<Option<Witness>> {
+    let mut places: Vec<usize> = (0..changes.len()).collect();
+    places.sort_by_key(|place| {
+        let change = changes.get(*place);
+        !change.is_some_and(|change| change.is_inert() || change.has_action())
+    });
+    let mut found: Vec<(usize, Option<Witness>)> = Vec::with_capacity(changes.len());
+    for place in places {
+        let change = changes.get(place);
+        found.push((place, change.and_then(|change| search.of_rule(change))));
+    }
+    found.sort_by_key(|(place, _)| *place);
+    found.into_iter().map(|(_, witness)| witness).collect()
+}
+
+fn rule_report(change: &RuleChange<'_>, found: Option<Witness>, has_bands: bool) -> RuleReport {
     let rule = change.new.or(change.old);
     let provenance = rule.and_then(|rule| rule.provenance.as_ref());
-    let found = if change.is_inert {
-        None
-    } else {
-        found(change, search)
-    };
-    let (effect, witness) = told(found, change.is_inert);
+    let (effect, witness) = told(found, change.is_inert());
     RuleReport {
         id: rule.map(|rule| rule.id.clone()).unwrap_or_default(),
         change: change.kind,
@@ -157,18 +192,8 @@ fn rule_report(change: &RuleChange<'_>, search: &mut Search<'_>) -> RuleReport {
         line: provenance.map(|own| own.line),
         fields: change.fields.clone(),
         effect,
+        may_flip: effect == Effect::Flips || change.may_flip(has_bands),
         witness,
-    }
-}
-
-fn found(change: &RuleChange<'_>, search: &mut Search<'_>) -> Option<Witness> {
-    let own = search.of_rule(change.old, change.new);
-    let by_order = change.new.zip(change.overtaken);
-    match by_order {
-        Some((rule, other)) if !own.as_ref().is_some_and(|own| own.flips) => {
-            search.of_order(rule, other).or(own)
-        }
-        _ => own,
     }
 }
 
@@ -176,10 +201,18 @@ fn policy_report(fields: Vec<FieldChange>, search: &mut Search<'_>) -> Option<Po
     if fields.is_empty() {
         return None;
     }
-    // When a bundle has expired, no rule is asked.
-    let is_inert = fields.iter().all(|change| change.field == "on_expired");
-    let found = if is_inert { None } else { search.of_policy() };
-    let (effect, witness) = told(found, is_inert);
+    let (expired, others): (Vec<&FieldChange>, Vec<&FieldChange>) =
+        fields.iter().partition(|change| change.field == ON_EXPIRED);
+    let found = if others.is_empty() {
+        None
+    } else {
+        search.of_policy()
+    };
+    let (mut effect, mut witness) = told(found, others.is_empty());
+    // No request shows it before the bundle has expired, and every one does afterwards.
+    if !expired.is_empty() && effect != Effect::Flips {
+        (effect, witness) = (Effect::Flips, None);
+    }
     Some(PolicyReport {
         fields,
         effect,

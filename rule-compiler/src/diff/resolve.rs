@@ -51,8 +51,16 @@ pub(super) enum Test {
     Contains(Vec<u8>),
     /// The automaton.
     Matches(Vec<u8>),
-    /// Of the counter of this name and identity.
-    Counter(String, [u8; 16], Comparison, ExactNumber),
+    Counter(Rc<Counter>, Comparison, ExactNumber),
+}
+
+/// A counter, with what it counts written out: its identity has lists by their names only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Counter {
+    pub(super) name: String,
+    pub(super) identity: [u8; 16],
+    /// When it counts a request; one that lacks a part of the key it does not count.
+    pub(super) counts: Formula,
 }
 
 /// A test of one attribute, whichever bundle it is from.
@@ -85,7 +93,7 @@ impl Hash for Atom {
 }
 
 /// A condition.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Formula {
     Constant(bool),
     Literal(Rc<Atom>, bool),
@@ -102,6 +110,8 @@ pub(super) struct Action {
     pub(super) body: Vec<u8>,
     /// A redirect's template as it is written.
     pub(super) template: Vec<u8>,
+    /// The rule whose id the template names, so that what redirects to other places is not the same.
+    pub(super) named_rule: Option<String>,
 }
 
 /// Whether matches count.
@@ -150,8 +160,7 @@ pub(super) struct Side<'r> {
     pub(super) is_bundle: bool,
     pub(super) rules: Vec<Rule>,
     pub(super) names: Names,
-    /// When each counter counts a request, by its identity.
-    pub(super) counters: HashMap<[u8; 16], Formula>,
+    pub(super) counters: Vec<Rc<Counter>>,
     /// Where the bundle has each test.
     pub(super) ids: HashMap<Rc<Atom>, AtomId>,
 }
@@ -173,10 +182,9 @@ impl<'r> Side<'r> {
         let resolver = Resolver::new(ruleset, &lists);
         let rules = (0..ruleset.rule_count()).filter_map(|index| resolver.rule(index, provenance));
         let rules = rules.collect();
-        let counters = (0..ruleset.counters().len())
-            .filter_map(|index| resolver.counts(index))
-            .collect();
-        let ids = resolver.atoms.iter().cloned().zip(0..).collect();
+        let ids = (0..).zip(&resolver.atoms);
+        let ids = ids.filter_map(|(id, atom)| Some((atom.clone()?, id)));
+        let ids = ids.collect();
         Side {
             ruleset,
             is_bundle: loaded.is_bundle,
@@ -185,7 +193,7 @@ impl<'r> Side<'r> {
                 lists,
                 patterns: patterns.clone(),
             },
-            counters,
+            counters: resolver.counters,
             ids,
         }
     }
@@ -204,7 +212,9 @@ impl Side<'_> {
 
 struct Resolver<'r> {
     ruleset: &'r Ruleset,
-    atoms: Vec<Rc<Atom>>,
+    /// In the bundle's order.
+    atoms: Vec<Option<Rc<Atom>>>,
+    counters: Vec<Rc<Counter>>,
 }
 
 impl<'r> Resolver<'r> {
@@ -216,13 +226,22 @@ impl<'r> Resolver<'r> {
         let mut resolver = Resolver {
             ruleset,
             atoms: Vec::new(),
+            counters: Vec::new(),
         };
         resolver.atoms = (0..ruleset.atom_count())
-            .filter_map(|id| {
+            .map(|id| {
                 let own = exact.remove(&id).unwrap_or_default();
                 resolver.atom(ruleset.atom(id)?, own, lists).map(Rc::new)
             })
             .collect();
+        // What a counter counts depends on no counter, so all its tests are known by now.
+        let counters = (0..ruleset.counters().len()).map(|index| resolver.counter(index));
+        resolver.counters = counters.collect::<Option<_>>().unwrap_or_default();
+        let of_counters = (0..ruleset.atom_count()).map(|id| resolver.counter_atom(id));
+        let of_counters: Vec<Option<Atom>> = of_counters.collect();
+        for (place, atom) in resolver.atoms.iter_mut().zip(of_counters) {
+            *place = atom.map(Rc::new).or_else(|| place.take());
+        }
         resolver
     }
 
@@ -244,29 +263,29 @@ impl<'r> Resolver<'r> {
             atoms::Test::EndsWith(string) => Test::EndsWith(text(string)),
             atoms::Test::Contains(string) => Test::Contains(text(string)),
             atoms::Test::Matches(dfa) => Test::Matches(self.ruleset.automaton(dfa).to_vec()),
-            atoms::Test::Counter(comparison, number) => {
-                return self.counter(atom.attribute, comparison, number);
-            }
+            atoms::Test::Counter(..) => return None,
         };
         Some(Atom::new(self.subject(atom.attribute)?, atom.view, test))
     }
 
-    fn counter(&self, index: u32, comparison: Comparison, number: Number) -> Option<Atom> {
-        let index = usize::try_from(index).ok()?;
-        let name = self.ruleset.counter_names().nth(index)?.to_owned();
-        let identity = self.ruleset.counters().get(index)?.identity;
+    fn counter_atom(&self, id: AtomId) -> Option<Atom> {
+        let atom = self.ruleset.atom(id)?;
+        let atoms::Test::Counter(comparison, number) = atom.test else {
+            return None;
+        };
+        let counter = self.counters.get(usize::try_from(atom.attribute).ok()?)?;
         // A counter looks at no attribute itself.
         let subject = Subject {
             base: Base::Time,
             key: Vec::new(),
             transforms: Vec::new(),
         };
-        let test = Test::Counter(name, identity, comparison, number.into());
+        let test = Test::Counter(Rc::clone(counter), comparison, number.into());
         Some(Atom::new(subject, View::Value, test))
     }
 
-    /// A key with an absent part is not counted.
-    fn counts(&self, index: usize) -> Option<([u8; 16], Formula)> {
+    fn counter(&self, index: usize) -> Option<Rc<Counter>> {
+        let name = self.ruleset.counter_names().nth(index)?.to_owned();
         let identity = self.ruleset.counters().get(index)?.identity;
         let (entry, key) = self.ruleset.counter_condition(index)?;
         let parts = key.iter().filter_map(|part| self.subject(*part));
@@ -275,7 +294,11 @@ impl<'r> Resolver<'r> {
         });
         let condition = self.formula(&Clause::of(self.ruleset, entry));
         let all = std::iter::once(condition).chain(parts);
-        Some((identity, Formula::All(all.collect())))
+        Some(Rc::new(Counter {
+            name,
+            identity,
+            counts: Formula::All(all.collect()),
+        }))
     }
 
     fn subject(&self, id: AttributeId) -> Option<Subject> {
@@ -306,7 +329,7 @@ impl<'r> Resolver<'r> {
             id: text(rule.id),
             when: self.formula(&Clause::of(self.ruleset, rule.entry)),
             stage,
-            action: self.action(rule.action),
+            action: self.action(rule.action, &text(rule.id)),
             score: rule.score,
             tags: tags
                 .map(|(name, value)| (text(name), text(value)))
@@ -324,7 +347,7 @@ impl<'r> Resolver<'r> {
             Clause::Literal { atom, negated } => {
                 let found = usize::try_from(*atom)
                     .ok()
-                    .and_then(|id| self.atoms.get(id));
+                    .and_then(|id| self.atoms.get(id)?.as_ref());
                 found.map_or(Formula::Constant(false), |atom| {
                     Formula::Literal(atom.clone(), !negated)
                 })
@@ -334,8 +357,12 @@ impl<'r> Resolver<'r> {
         }
     }
 
-    fn action(&self, index: u32) -> Option<Action> {
-        action(self.ruleset, &self.ruleset.action(index)?)
+    fn action(&self, index: u32, rule: &str) -> Option<Action> {
+        let mut own = action(self.ruleset, &self.ruleset.action(index)?)?;
+        if let Some(named) = &mut own.named_rule {
+            rule.clone_into(named);
+        }
+        Some(own)
     }
 }
 
@@ -346,6 +373,8 @@ pub(super) fn action(
 ) -> Option<Action> {
     let bytes = |id| ruleset.string(id).to_vec();
     let headers = ruleset.action_headers(action);
+    let mut template = ruleset.action_template(action);
+    let names_rule = template.any(|part| matches!(part.kind, TemplateKind::RuleId));
     let parts = ruleset.action_template(action).map(|part| match part.kind {
         TemplateKind::Literal => bytes(part.text),
         TemplateKind::Path => b"{request.path}".to_vec(),
@@ -361,6 +390,7 @@ pub(super) fn action(
             .collect(),
         body: bytes(action.body),
         template: parts.collect::<Vec<_>>().concat(),
+        named_rule: names_rule.then(String::new),
     })
 }
 

@@ -1,11 +1,13 @@
 //! What is different in the rules, lists, counters and policy of two bundles, before any request is asked about.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use riskgate_engine::contents::AddressRange;
 use serde::Serialize;
 
-use super::resolve::{self, List, Rule, Side, Test};
+use super::order::{self, Moved};
+use super::resolve::{self, Counter, List, Rule, Side, Staged, Test};
 use super::text;
 use super::witness::are_same;
 
@@ -33,10 +35,44 @@ pub(super) struct RuleChange<'a> {
     pub(super) old: Option<&'a Rule>,
     pub(super) new: Option<&'a Rule>,
     pub(super) fields: Vec<FieldChange>,
+    /// Whether its condition, and all that a match does, are the same.
+    pub(super) acts_alike: bool,
+    /// Rules that it stood behind, and now stands before, or the other way round.
+    pub(super) moved: Option<Moved<'a>>,
+}
+
+impl RuleChange<'_> {
     /// Whether nothing that decides is different.
-    pub(super) is_inert: bool,
-    /// A rule that it stood behind, and now stands before, or the other way round.
-    pub(super) overtaken: Option<&'a Rule>,
+    pub(super) fn is_inert(&self) -> bool {
+        self.acts_alike && self.moved.is_none()
+    }
+
+    /// Whether a rule that decides, or reaches a score band, is there at all.
+    pub(super) fn has_action(&self) -> bool {
+        let sides = [self.old, self.new];
+        sides.iter().flatten().any(|rule| rule.action.is_some())
+    }
+
+    /// Whether clients may get another answer; otherwise verdicts differ in other parts at most.
+    pub(super) fn may_flip(&self, has_bands: bool) -> bool {
+        let answers = |rule: &Rule| {
+            let scores = has_bands && rule.score.is_some();
+            rule.stage != Staged::Shadow && (rule.action.is_some() || scores)
+        };
+        let sides = [self.old, self.new];
+        if self.moved.as_ref().is_some_and(|moved| moved.may_flip) {
+            return true;
+        }
+        if !sides.iter().flatten().any(|rule| answers(rule)) {
+            return false;
+        }
+        let Some((old, new)) = self.old.zip(self.new) else {
+            return true;
+        };
+        let of = |rule: &Rule| (rule.stage.clone(), rule.active, rule.action.clone());
+        let scores_differ = has_bands && old.score != new.score;
+        scores_differ || of(old) != of(new) || !are_same(&old.when, &new.when)
+    }
 }
 
 /// A list that is not the same.
@@ -57,14 +93,14 @@ pub(super) fn rules<'a>(old: &'a Side<'_>, new: &'a Side<'_>) -> Vec<RuleChange<
         .map(|rule| (rule.id.as_str(), rule))
         .collect();
     let new_ids: BTreeSet<&str> = new.rules.iter().map(|rule| rule.id.as_str()).collect();
-    let overtaken = overtaken(old, new);
+    let mut moved = order::moved(&old.rules, &new.rules);
     let mut changes: Vec<RuleChange<'_>> = Vec::new();
     for rule in &new.rules {
         let before = by_id.get(rule.id.as_str()).copied();
-        let passed = overtaken.get(rule.id.as_str()).copied();
+        let moved = moved.remove(rule.id.as_str());
         match before {
             None => changes.push(only_one(Kind::Added, rule, new)),
-            Some(before) => changes.extend(changed(before, rule, passed, (old, new))),
+            Some(before) => changes.extend(changed(before, rule, moved, (old, new))),
         }
     }
     let gone = old
@@ -97,15 +133,15 @@ fn only_one<'a>(kind: Kind, rule: &'a Rule, side: &Side<'_>) -> RuleChange<'a> {
         old: (!is_new).then_some(rule),
         new: is_new.then_some(rule),
         fields: fields.collect(),
-        is_inert: false,
-        overtaken: None,
+        acts_alike: false,
+        moved: None,
     }
 }
 
 fn changed<'a>(
     old: &'a Rule,
     new: &'a Rule,
-    overtaken: Option<&'a Rule>,
+    moved: Option<Moved<'a>>,
     (old_side, new_side): (&Side<'_>, &Side<'_>),
 ) -> Option<RuleChange<'a>> {
     let mut fields = Vec::new();
@@ -140,26 +176,21 @@ fn changed<'a>(
         fields.push(FieldChange {
             field: "values",
             old: None,
-            new: Some(
-                "not the same, of a list or of a test that is too long to be shown".to_owned(),
-            ),
+            new: Some(text::unshown(&old.when, &new.when)),
         });
     }
-    if let Some(other) = overtaken {
-        fields.push(FieldChange {
-            field: "order",
-            old: Some(order(old, old_side, other)),
-            new: Some(order(new, new_side, other)),
-        });
-    }
-    let is_inert = !decides && overtaken.is_none() && are_same(&old.when, &new.when);
+    let order = moved
+        .as_ref()
+        .map(|moved| order_field(moved, (old, old_side), (new, new_side)));
+    fields.extend(order);
+    let acts_alike = !decides && are_same(&old.when, &new.when);
     (!fields.is_empty()).then_some(RuleChange {
         kind: Kind::Changed,
         old: Some(old),
         new: Some(new),
         fields,
-        is_inert,
-        overtaken,
+        acts_alike,
+        moved,
     })
 }
 
@@ -176,73 +207,26 @@ const PROVENANCE: [(&str, OfProvenance); 5] = [
     }),
 ];
 
+fn order_field(
+    moved: &Moved<'_>,
+    (old, old_side): (&Rule, &Side<'_>),
+    (new, new_side): (&Rule, &Side<'_>),
+) -> FieldChange {
+    let other = moved.passed.first();
+    let told = |rule, side| other.map(|other| order(rule, side, other));
+    let untold = || "not the same; more rules changed places than are compared".to_owned();
+    FieldChange {
+        field: "order",
+        old: told(old, old_side),
+        new: told(new, new_side).or_else(|| Some(untold())),
+    }
+}
+
 fn order(rule: &Rule, side: &Side<'_>, other: &Rule) -> String {
     let other = side.rules.iter().find(|own| own.id == other.id);
     let is_before = other.is_some_and(|other| rule.rank < other.rank);
     let id = other.map(|other| other.id.as_str()).unwrap_or_default();
     format!("{} {id}", if is_before { "before" } else { "behind" })
-}
-
-/// Rules whose place among those of both bundles is another, each with one that it changed places with. As few rules as can
-/// be are said to have moved.
-fn overtaken<'a>(old: &'a Side<'_>, new: &'a Side<'_>) -> HashMap<&'a str, &'a Rule> {
-    let ranks: HashMap<&str, u32> = old
-        .rules
-        .iter()
-        .map(|rule| (rule.id.as_str(), rule.rank))
-        .collect();
-    let mut common: Vec<(&Rule, u32)> = new
-        .rules
-        .iter()
-        .filter_map(|rule| Some((rule, *ranks.get(rule.id.as_str())?)))
-        .collect();
-    common.sort_by_key(|(rule, _)| rule.rank);
-    let stays = longest_ascent(&common.iter().map(|(_, rank)| *rank).collect::<Vec<_>>());
-    let mut moved = HashMap::new();
-    for (at, (rule, rank)) in common.iter().enumerate() {
-        if stays.contains(&at) {
-            continue;
-        }
-        // The best partner decides something else, so that it matters.
-        let swapped = common
-            .iter()
-            .enumerate()
-            .filter(|(other_at, (other, other_rank))| {
-                (*other_at < at) != (other_rank < rank) && other.id != rule.id
-            });
-        let mut swapped = swapped.map(|(_, (other, _))| *other).take(1_000);
-        let partner = swapped.find(|other| other.action.is_some() && other.action != rule.action);
-        if let Some(partner) = partner.filter(|_| rule.action.is_some()) {
-            moved.insert(rule.id.as_str(), partner);
-        }
-    }
-    moved
-}
-
-/// The places of a longest ascending sequence.
-fn longest_ascent(values: &[u32]) -> BTreeSet<usize> {
-    // For each length the place of the lowest value that a sequence of that length ends with.
-    let mut ends: Vec<usize> = Vec::new();
-    let mut before: Vec<Option<usize>> = Vec::with_capacity(values.len());
-    for (at, value) in values.iter().enumerate() {
-        let length = ends.partition_point(|end| values.get(*end) < Some(value));
-        before.push(
-            length
-                .checked_sub(1)
-                .and_then(|last| ends.get(last).copied()),
-        );
-        match ends.get_mut(length) {
-            Some(end) => *end = at,
-            None => ends.push(at),
-        }
-    }
-    let mut places = BTreeSet::new();
-    let mut next = ends.last().copied();
-    while let Some(at) = next {
-        places.insert(at);
-        next = before.get(at).copied().flatten();
-    }
-    places
 }
 
 /// Lists that are not the same, by name.
@@ -299,11 +283,10 @@ fn more(one: Option<&Test>, other: Option<&Test>) -> Option<usize> {
 
 /// Counters that are not the same, by name.
 pub(super) fn counters(old: &Side<'_>, new: &Side<'_>) -> Vec<(String, Kind)> {
-    let of = |side: &Side<'_>| -> BTreeMap<String, [u8; 16]> {
-        let names = side.ruleset.counter_names().map(str::to_owned);
-        let definitions = side.ruleset.counters().iter();
-        names
-            .zip(definitions.map(|counter| counter.identity))
+    let of = |side: &Side<'_>| -> BTreeMap<String, Rc<Counter>> {
+        let counters = side.counters.iter();
+        counters
+            .map(|counter| (counter.name.clone(), Rc::clone(counter)))
             .collect()
     };
     let (old, new) = (of(old), of(new));

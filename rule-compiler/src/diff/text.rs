@@ -1,7 +1,9 @@
 //! Conditions and outcomes in the words of the language, as far as a bundle still has them.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use riskgate_engine::actions::ActionKind;
 use riskgate_engine::atoms::View;
@@ -24,6 +26,34 @@ pub(super) fn formula(formula: &Formula, names: &Names) -> String {
         Formula::Literal(found, false) => format!("!({})", atom(found, names)),
         Formula::All(parts) => joined(parts, " && ", names),
         Formula::Any(parts) => joined(parts, " || ", names),
+    }
+}
+
+/// What is not the same in conditions that read the same.
+pub(super) fn unshown(old: &Formula, new: &Formula) -> String {
+    let (old, new) = (tests(old), tests(new));
+    let mut counters = BTreeSet::new();
+    let mut has_others = false;
+    for atom in old.symmetric_difference(&new) {
+        match &atom.test {
+            Test::Counter(counter, ..) => {
+                counters.insert(format!("what counter {} counts", counter.name));
+            }
+            _ => has_others = true,
+        }
+    }
+    let mut parts: Vec<String> = counters.into_iter().collect();
+    if has_others || parts.is_empty() {
+        parts.push("a list, or a test that is too long to be shown".to_owned());
+    }
+    format!("not the same: {}", parts.join("; "))
+}
+
+fn tests(formula: &Formula) -> HashSet<&Rc<Atom>> {
+    match formula {
+        Formula::Constant(_) => HashSet::new(),
+        Formula::Literal(atom, _) => HashSet::from([atom]),
+        Formula::All(parts) | Formula::Any(parts) => parts.iter().flat_map(tests).collect(),
     }
 }
 
@@ -65,9 +95,10 @@ fn atom(atom: &Atom, names: &Names) -> String {
         Test::EndsWith(text) => format!("{viewed}.endsWith({})", quoted(text)),
         Test::Contains(text) => format!("{viewed}.contains({})", quoted(text)),
         Test::Matches(automaton) => format!("{viewed}.matches({})", pattern(automaton, names)),
-        Test::Counter(name, _, comparison, number) => {
+        Test::Counter(counter, comparison, number) => {
             format!(
-                "counters.{name} {} {}",
+                "counters.{} {} {}",
+                counter.name,
                 sign(*comparison),
                 digits((*number).into())
             )

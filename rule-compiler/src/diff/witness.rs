@@ -24,12 +24,15 @@ use serde_json::Value;
 use solve::{Candidate, repeats, solve};
 
 use super::resolve::{Atom, Formula, Rule, Side, Staged, Test};
+use super::structure::RuleChange;
 use crate::verdict_json::VerdictJson;
 
-/// So many questions are asked of the bundles for one rule.
-const QUESTIONS_A_RULE: usize = 4_000;
-/// And so many for all of them.
+/// So many questions are asked of the bundles for one change at most.
+const QUESTIONS_A_CHANGE: usize = 4_000;
+/// So many for all of them, in equal shares; what one leaves over goes to those behind it.
 const QUESTIONS: usize = 600_000;
+/// A share is not smaller, however many changes there are.
+const SHARE_MIN: usize = 60;
 /// So many rules that stand in the way of one are kept from matching.
 const OBSTACLES_MAX: usize = 3;
 /// So many clients are tried where a share of them is told from the others.
@@ -64,12 +67,15 @@ pub(super) struct Witness {
 pub(super) struct Search<'a> {
     probe: Probe<'a>,
     left: usize,
+    /// So many changes are still to be looked at.
+    waiting: usize,
     /// When a request without other wishes happens.
     default_us: i64,
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(old: &'a Side<'a>, new: &'a Side<'a>) -> Search<'a> {
+    /// For so many changes.
+    pub(super) fn new(old: &'a Side<'a>, new: &'a Side<'a>, changes: usize) -> Search<'a> {
         let issued_s = new.ruleset.not_before_s().max(EARLIEST_S);
         let default_us = i64::try_from(issued_s)
             .unwrap_or_default()
@@ -77,32 +83,48 @@ impl<'a> Search<'a> {
         Search {
             probe: Probe::new(old, new, default_us),
             left: QUESTIONS,
+            waiting: changes,
             default_us,
         }
     }
 
-    /// For a rule that is in one bundle only, or in both and not the same.
-    pub(super) fn of_rule(&mut self, old: Option<&Rule>, new: Option<&Rule>) -> Option<Witness> {
-        let times = self.times(old, new);
-        let goals = goals_of(old, new);
-        let own: Vec<&Rule> = [old, new].into_iter().flatten().collect();
+    /// For a rule that is in one bundle only, or in both and not the same, or that changed places with others.
+    pub(super) fn of_rule(&mut self, change: &RuleChange<'_>) -> Option<Witness> {
+        let passed = change.moved.as_ref().map(|moved| moved.passed.as_slice());
         self.look(|search| {
-            let mut best = search.best(&goals, &times, &own, None);
-            for more in [Search::with_scorers, Search::with_deciders] {
+            let mut best = None;
+            // A rule that does what it did shows with those that it passed.
+            if !change.acts_alike {
+                best = search.of_itself(change.old, change.new);
+            }
+            for other in passed.unwrap_or_default() {
                 if !best.as_ref().is_some_and(|best| best.flips) {
-                    let goals = more(search, &goals, &own, &times);
-                    best = search.best(&goals, &times, &own, best);
+                    best = search.of_order(change.new?, other, best);
                 }
             }
             best
         })
     }
 
+    fn of_itself(&mut self, old: Option<&Rule>, new: Option<&Rule>) -> Option<Witness> {
+        let times = self.times(old, new);
+        let goals = goals_of(old, new);
+        let own: Vec<&Rule> = [old, new].into_iter().flatten().collect();
+        let mut best = self.best(&goals, &times, &own, None);
+        for more in [Search::with_scorers, Search::with_deciders] {
+            if !best.as_ref().is_some_and(|best| best.flips) {
+                let goals = more(self, &goals, &own, &times);
+                best = self.best(&goals, &times, &own, best);
+            }
+        }
+        best
+    }
+
     /// For two rules of which another is the first to decide than was before.
-    pub(super) fn of_order(&mut self, first: &Rule, second: &Rule) -> Option<Witness> {
+    fn of_order(&mut self, first: &Rule, second: &Rule, best: Option<Witness>) -> Option<Witness> {
         let goals = both(&ways(&first.when, true), &ways(&second.when, true));
         let times = self.times(Some(first), Some(second));
-        self.look(|search| search.best(&goals, &times, &[first, second], None))
+        self.best(&goals, &times, &[first, second], best)
     }
 
     /// For what holds where no rule decides.
@@ -120,10 +142,12 @@ impl<'a> Search<'a> {
     }
 
     fn look(&mut self, search: impl FnOnce(&mut Self) -> Option<Witness>) -> Option<Witness> {
-        let budget = QUESTIONS_A_RULE.min(self.left);
+        let share = self.left / self.waiting.max(1);
+        let budget = share.clamp(SHARE_MIN, QUESTIONS_A_CHANGE);
         self.probe.budget = budget;
         let found = search(self);
-        self.left -= budget - self.probe.budget;
+        self.left = self.left.saturating_sub(budget - self.probe.budget);
+        self.waiting = self.waiting.saturating_sub(1);
         found
     }
 
@@ -162,7 +186,7 @@ impl<'a> Search<'a> {
         own: &[&Rule],
         mut best: Option<Witness>,
     ) -> Option<Witness> {
-        let goals: Vec<Goal> = goals.iter().flat_map(|goal| self.counted(goal)).collect();
+        let goals: Vec<Goal> = goals.iter().flat_map(counted).collect();
         for goal in &goals {
             for times in times_of(times) {
                 let found = self.reach(goal, times, own, OBSTACLES_MAX);
@@ -176,20 +200,6 @@ impl<'a> Search<'a> {
             }
         }
         best
-    }
-
-    /// The goal, with what a request has to be so that the counters that are to rise count it.
-    fn counted(&self, goal: &Goal) -> Vec<Goal> {
-        let rising = goal.iter().filter_map(|want| match &want.atom.test {
-            Test::Counter(_, identity, ..) if repeats(want).is_some_and(|times| times > 1) => {
-                let sides = [self.probe.new, self.probe.old];
-                sides.iter().find_map(|side| side.counters.get(identity))
-            }
-            _ => None,
-        });
-        rising.fold(vec![goal.clone()], |goals, counts| {
-            both(&goals, &ways(counts, true))
-        })
     }
 
     /// A request that meets the goal, and others that keep what else decides it from doing so.
@@ -339,6 +349,28 @@ impl<'a> Search<'a> {
 
 fn first_of(goals: &[Goal]) -> &[Goal] {
     goals.get(..goals.len().min(3)).unwrap_or_default()
+}
+
+/// The goal, with what a request has to be so that the counters that are to rise count it: first so that the others do not,
+/// and then whether they do or not.
+fn counted(goal: &Goal) -> Vec<Goal> {
+    let rises = |want: &&Want| repeats(want).is_some_and(|times| times > 1);
+    let with = |goals: Vec<Goal>, want: &Want, holds: bool| match &want.atom.test {
+        Test::Counter(counter, ..) => both(&goals, &ways(&counter.counts, holds)),
+        _ => goals,
+    };
+    let alone = vec![goal.clone()];
+    let rising = goal.iter().filter(rises);
+    let rising = rising.fold(alone.clone(), |goals, want| with(goals, want, true));
+    if rising == alone {
+        return alone;
+    }
+    let others = goal.iter().filter(|want| !rises(want));
+    let mut goals = others.fold(rising.clone(), |goals, want| with(goals, want, false));
+    if goals != rising {
+        goals.extend(rising);
+    }
+    goals
 }
 
 /// Each time for itself: a request comes at one only, and which of them shows a difference depends on the goal.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::report::{CaseReport, FailedStep, Mismatch, Report};
 use crate::front::time;
+use crate::words::printable;
 
 /// The failed tests, with what was expected and what came, and one line for all. Files are shown as they are found through
 /// `folder`.
@@ -40,7 +41,12 @@ pub(super) fn case(case: &CaseReport, folder: &Path) -> String {
     let mut text = String::new();
     let place = folder.join(case.place.to_string());
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "FAILED {}: {}", place.display(), case.name);
+    let _ = writeln!(
+        text,
+        "FAILED {}: {}",
+        printable(&place.display().to_string()),
+        printable(&case.name)
+    );
     for failure in &case.failures {
         let _ = writeln!(text, "  {}", heading(failure, folder));
         for mismatch in &failure.mismatches {
@@ -74,7 +80,7 @@ fn heading(failure: &FailedStep, folder: &Path) -> String {
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => printable(text),
         Value::Array(ids) => {
             let ids: Vec<String> = ids.iter().map(shown).collect();
             format!("[{}]", ids.join(", "))
@@ -82,7 +88,7 @@ fn shown(value: &Value) -> String {
         Value::Object(tags) => {
             let tags: Vec<String> = tags
                 .iter()
-                .map(|(name, value)| format!("{name}: {}", shown(value)))
+                .map(|(name, value)| format!("{}: {}", printable(name), shown(value)))
                 .collect();
             match tags.as_slice() {
                 [] => "{}".to_owned(),

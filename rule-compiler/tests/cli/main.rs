@@ -13,6 +13,8 @@ mod check;
 mod cost;
 mod counters;
 mod diff;
+mod diff_gate;
+mod diff_order;
 mod eval;
 mod explain;
 mod fmt;

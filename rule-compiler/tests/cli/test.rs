@@ -31,6 +31,19 @@ tests:
 }
 
 #[test]
+fn a_name_writes_nothing_to_a_terminal_but_itself() {
+    let tests = r#"tests:
+  - name: "evil\e[31m\nPASSED \"all\""
+    request: { path: /.env }
+    expect: { tags: { client: "x\e[2J" } }
+"#;
+    let told = test(tests).expect(1, "");
+    assert!(told.contains(r#": evil\u{1b}[31m\nPASSED "all""#), "{told}");
+    assert!(told.contains(r"expected { client: x\u{1b}[2J }"), "{told}");
+    assert!(!told.contains('\u{1b}'), "{told}");
+}
+
+#[test]
 fn a_failure_says_where_what_and_why() {
     let tests = r#"tests:
   - name: passes

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{Effect, FieldChange, Identity, ListChange, Report, RuleReport, WitnessReport};
+use super::{Effect, FieldChange, Identity, ListChange, ON_EXPIRED, Report, RuleReport};
+use super::{Value, WitnessReport};
 use crate::diff::structure::Kind;
 use crate::verdict_json::VerdictJson;
+use crate::words::printable;
 
 // Writing to a string cannot fail.
 impl Report {
@@ -19,11 +21,19 @@ impl Report {
             list.tell(&mut text);
         }
         for counter in &self.counters {
-            let _ = writeln!(text, "\n{} counter {}", sign(counter.change), counter.name);
+            let _ = writeln!(
+                text,
+                "\n{} counter {}",
+                sign(counter.change),
+                printable(&counter.name)
+            );
         }
         if let Some(policy) = &self.policy {
             text.push_str("\n~ policy\n");
             tell_fields(&policy.fields, &mut text);
+            if policy.fields.iter().any(|own| own.field == ON_EXPIRED) {
+                text.push_str("    once the bundle has expired, requests get another answer\n");
+            }
             tell_effect(policy.effect, policy.witness.as_ref(), &mut text);
         }
         self.sum_up(&mut text);
@@ -52,27 +62,35 @@ impl Report {
 impl Identity {
     fn human(&self) -> String {
         match self.revision {
-            Some(revision) => format!("{} revision {revision}", self.ruleset),
-            None => format!("{} (folder)", self.ruleset),
+            Some(revision) => format!("{} revision {revision}", printable(&self.ruleset)),
+            None => format!("{} (folder)", printable(&self.ruleset)),
         }
     }
 }
 
 impl RuleReport {
     fn tell(&self, text: &mut String) {
-        let _ = write!(text, "\n{} rule {}", sign(self.change), self.id);
+        let _ = write!(text, "\n{} rule {}", sign(self.change), printable(&self.id));
         if let (Some(file), Some(line)) = (&self.file, self.line) {
-            let _ = write!(text, "  {file}:{line}");
+            let _ = write!(text, "  {}:{line}", printable(file));
         }
         text.push('\n');
         tell_fields(&self.fields, text);
         tell_effect(self.effect, self.witness.as_ref(), text);
+        if self.effect == Effect::Differs && self.may_flip {
+            text.push_str("    unknown whether another request gets another answer\n");
+        }
     }
 }
 
 impl ListChange {
     fn tell(&self, text: &mut String) {
-        let _ = write!(text, "\n{} list {}", sign(self.change), self.name);
+        let _ = write!(
+            text,
+            "\n{} list {}",
+            sign(self.change),
+            printable(&self.name)
+        );
         if let (Some(added), Some(removed)) = (self.added, self.removed) {
             let _ = write!(text, "  {added} added, {removed} removed");
         }
@@ -90,6 +108,7 @@ fn sign(change: Kind) -> char {
 
 fn tell_fields(fields: &[FieldChange], text: &mut String) {
     for FieldChange { field, old, new } in fields {
+        let [old, new] = [old, new].map(|told| told.as_deref().map(printable));
         match (old, new) {
             (Some(old), Some(new)) => {
                 let _ = writeln!(text, "    {field}");
@@ -128,7 +147,23 @@ fn tell_effect(effect: Effect, witness: Option<&WitnessReport>, text: &mut Strin
     if *repeat > 1 {
         let _ = writeln!(text, "    sent {repeat} times:");
     }
-    let _ = writeln!(text, "    {request}");
+    let _ = writeln!(text, "    {}", request_line(request));
+}
+
+/// JSON on one line that writes nothing to a terminal but what can be seen.
+fn request_line(request: &Value) -> String {
+    let mut line = String::new();
+    for character in request.to_string().chars() {
+        if character.escape_debug().len() > 2 {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                let _ = write!(line, "\\u{unit:04x}");
+            }
+        } else {
+            line.push(character);
+        }
+    }
+    line
 }
 
 /// The parts of verdicts that are not the same, beside the answer.
@@ -154,6 +189,7 @@ fn tell_other_parts(old: &VerdictJson, new: &VerdictJson, text: &mut String) {
     };
     for ((part, old), (_, new)) in parts(old).into_iter().zip(parts(new)) {
         if old != new {
+            let (old, new) = (printable(&old), printable(&new));
             let _ = writeln!(text, "    {part}: {old} -> {new}");
         }
     }
@@ -166,7 +202,7 @@ fn answer(verdict: &VerdictJson) -> String {
         let _ = write!(text, " {status}");
     }
     let _ = match (&verdict.rule, verdict.band) {
-        (Some(rule), _) => write!(text, " ({rule})"),
+        (Some(rule), _) => write!(text, " ({})", printable(rule)),
         (None, Some(at_least)) => write!(text, " (score {at_least} or more)"),
         (None, None) => write!(text, " (default)"),
     };

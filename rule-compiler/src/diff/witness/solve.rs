@@ -97,7 +97,7 @@ pub(super) fn repeats(want: &Want) -> Option<u32> {
     use riskgate_engine::atoms::Comparison;
     use riskgate_engine::number::Number;
 
-    let Test::Counter(_, _, comparison, number) = &want.atom.test else {
+    let Test::Counter(_, comparison, number) = &want.atom.test else {
         return None;
     };
     let Number::Int(number) = (*number).into() else {
