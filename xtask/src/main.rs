@@ -33,7 +33,8 @@ usage: cargo xtask VERB
   fuzz-diff      random rulesets and requests, the engine against the oracle; with --cases N (pairs, 100,000 if not
                  given), --seed S, and --only I for the one case that a report names
   soak           random faults on a real Envoy under load, whose every verdict is checked; with --minutes M (10 if not
-                 given) and --seed S. A violation ends it with status 1, the seed and the folder of the logs
+                 given) and --seed S, or nothing but swaps with --swaps N. A violation ends it with status 1, the seed
+                 and the folder of the logs
   tidy           dependency directions, paths that the docs name, function length
 ";
 

@@ -11,11 +11,16 @@ mod ground;
 mod run;
 mod summary;
 
+use run::End;
+
 /// What to run.
 #[derive(Clone, Copy, Debug)]
 struct Options {
+    /// How long, unless it is told how many swaps.
     minutes: u64,
     seed: u64,
+    /// Nothing but so many swaps.
+    swaps: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -31,8 +36,11 @@ fn main() -> ExitCode {
 
 /// Runs it, and says whether all was well.
 fn run(options: Options) -> Result<bool> {
-    let time = Duration::from_secs(60 * options.minutes);
-    let summary = run::run(options.seed, time)?;
+    let end = match options.swaps {
+        Some(swaps) => End::Swaps(swaps),
+        None => End::Time(Duration::from_secs(60 * options.minutes)),
+    };
+    let summary = run::run(options.seed, end)?;
     print!("{summary}");
     Ok(summary.is_good())
 }
@@ -41,6 +49,7 @@ fn options() -> Result<Options> {
     let mut options = Options {
         minutes: 10,
         seed: 1,
+        swaps: None,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(name) = arguments.next() {
@@ -52,7 +61,10 @@ fn options() -> Result<Options> {
         match &name[..] {
             "--minutes" => options.minutes = value,
             "--seed" => options.seed = value,
-            _ => bail!("`{name}` is not an option of the soak: there are --minutes and --seed"),
+            "--swaps" => options.swaps = Some(value),
+            _ => bail!(
+                "`{name}` is not an option of the soak: there are --minutes, --seed and --swaps"
+            ),
         }
     }
     Ok(options)

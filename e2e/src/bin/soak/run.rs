@@ -11,19 +11,39 @@ use crate::{acts::Act, ground::Ground, summary::Summary};
 const LOOK: Duration = Duration::from_secs(2);
 const PROGRESS: Duration = Duration::from_secs(60);
 
-pub(crate) fn run(seed: u64, time: Duration) -> Result<Summary> {
+/// When a run without faults ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    Time(Duration),
+    /// After so many swaps, and nothing else is done.
+    Swaps(u64),
+}
+
+impl End {
+    fn is_reached(self, elapsed: Duration, revisions: u64) -> bool {
+        match self {
+            End::Time(time) => elapsed >= time,
+            End::Swaps(swaps) => revisions > swaps,
+        }
+    }
+
+    fn next_act(self, random: &mut Random) -> Act {
+        match self {
+            End::Time(_) => Act::pick(random),
+            End::Swaps(_) => Act::Swap,
+        }
+    }
+}
+
+pub(crate) fn run(seed: u64, end: End) -> Result<Summary> {
     let mut ground = Ground::new()?;
     let mut random = Random::new(seed);
     let mut summary = Summary::new(seed, &ground.folder);
     let begun = Instant::now();
     let (mut looked, mut told) = (begun, begun);
-    eprintln!(
-        "seed {seed}, {} s, logs in {}",
-        time.as_secs(),
-        ground.folder.display()
-    );
-    while begun.elapsed() < time && summary.faults.is_empty() {
-        let act = Act::pick(&mut random);
+    eprintln!("seed {seed}, {end:?}, logs in {}", ground.folder.display());
+    while !end.is_reached(begun.elapsed(), ground.revision()) && summary.faults.is_empty() {
+        let act = end.next_act(&mut random);
         match act.perform(&mut ground, &mut random) {
             Ok(settled) => summary.note(act, settled),
             Err(error) => summary.faults.push(format!("{act:?}: {error:#}")),
