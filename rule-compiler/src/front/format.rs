@@ -4,8 +4,10 @@
 //! Nothing is trusted to come out right: the text that is printed is parsed again, and given only if it says the same, with the
 //! same comments in the same order.
 
+mod block_scalar;
 mod comments;
 mod printer;
+mod role;
 mod same;
 mod scalar;
 mod spacing;
@@ -16,6 +18,7 @@ use super::yaml;
 use crate::diagnostic::{Diagnostics, Findings, SourceMap, render_counted};
 use comments::comments;
 use printer::Printer;
+use role::Role;
 
 /// What a file of a ruleset holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +52,7 @@ pub fn format(name: &str, text: &str, kind: FileKind) -> Result<String, FormatEr
         .replace("\r\n", "\n");
     let root = parse(name, &text)?;
     let before = comments(&text, root.as_ref());
-    let formatted = Printer::new(&text, &before, kind).document(root.as_ref());
+    let formatted = Printer::new(&text, &before).document(root.as_ref(), Role::root(kind));
     let again = parse(name, &formatted).map_err(|_| FormatError::Unsure)?;
     let after = comments(&formatted, again.as_ref());
     let texts = |comments: &[comments::Comment]| -> Vec<String> {
@@ -59,7 +62,7 @@ pub fn format(name: &str, text: &str, kind: FileKind) -> Result<String, FormatEr
             .collect()
     };
     let is_same = match (&root, &again) {
-        (Some(root), Some(again)) => same::nodes(root, again, kind == FileKind::Rules),
+        (Some(root), Some(again)) => same::nodes(root, again, Role::root(kind)),
         (None, None) => true,
         _ => false,
     };
@@ -113,18 +116,21 @@ mod tests {
                 "a: 'true'\nb: '5'\nc: '2026-01-01'\n",
                 "a: 'true'\nb: '5'\nc: '2026-01-01'\n",
             ),
-            ("when: a==\"x\"&&!( b<5 )", "when: a == \"x\" && !(b < 5)\n"),
             (
-                "when: '!a  ||  b in [ 1,2 ]'",
-                "when: '!a || b in [1, 2]'\n",
+                "rules: [{ when: a==\"x\"&&!( b<5 ) }]",
+                "rules: [{ when: a == \"x\" && !(b < 5) }]\n",
             ),
             (
-                "when: request.headers[ \"x\" ] . length( ) > -1",
-                "when: request.headers[\"x\"].length() > -1\n",
+                "rules:\n- when: '!a  ||  b in [ 1,2 ]'",
+                "rules:\n  - when: '!a || b in [1, 2]'\n",
             ),
             (
-                "when: this is not == a\tcondition (",
-                "when: this is not == a\tcondition (\n",
+                "rules:\n- when: request.headers[ \"x\" ] . length( ) > -1",
+                "rules:\n  - when: request.headers[\"x\"].length() > -1\n",
+            ),
+            (
+                "rules:\n- when: this is not == a\tcondition (",
+                "rules:\n  - when: this is not == a\tcondition (\n",
             ),
             ("a: b # c\n\n\n\n# d\ne: f", "a: b # c\n\n# d\ne: f\n"),
             (
@@ -140,7 +146,11 @@ mod tests {
                 "a:\n- |\n x # no comment\n- y\n",
                 "a:\n  - |\n    x # no comment\n  - y\n",
             ),
-            ("when: a ==\n          1\n", "when: a ==\n  1\n"),
+            ("a: b ==\n          1\n", "a: b ==\n  1\n"),
+            ("when: a==b\n", "when: a==b\n"),
+            ("a: |3\n      b\n   c\nd: e\n", "a: |2\n     b\n  c\nd: e\n"),
+            ("a: |+\n    b\n\n\nc: d\n", "a: |+\n  b\n\n\nc: d\n"),
+            ("a: >1+ # b\n  c\n d\n\n", "a: >2+ # b\n   c\n  d\n\n"),
             ("\u{feff}a: b\r\nc: d\r\n", "a: b\nc: d\n"),
             ("---\na: b\n", "a: b\n"),
             ("# only a comment\n", "# only a comment\n"),

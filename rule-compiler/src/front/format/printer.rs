@@ -1,8 +1,11 @@
 //! A tree as text.
 
-use core::ops::Range;
-
-use super::{FileKind, comments::Comment, scalar::one_line};
+use super::{
+    block_scalar::{self, BlockScalar},
+    comments::Comment,
+    role::Role,
+    scalar::one_line,
+};
 use crate::front::{
     rule,
     yaml::{Entry, Kind, Node, Scalar, Style},
@@ -12,25 +15,14 @@ use crate::front::{
 const MAX_WIDTH: usize = 140;
 const STEP: usize = 2;
 
-/// Keys whose values are conditions, or lists of them.
-const CONDITIONS: [&str; 8] = [
-    "when",
-    "all",
-    "any",
-    "not",
-    "count_when",
-    "key",
-    "distinct",
-    "by",
-];
-
 /// Prints one file.
 pub(super) struct Printer<'a> {
     text: &'a str,
     comments: core::iter::Peekable<core::slice::Iter<'a, Comment>>,
     all_comments: &'a [Comment],
-    kind: FileKind,
     out: String,
+    /// Where the last text ends of which all empty lines at its end are part.
+    kept_end: usize,
 }
 
 /// Where a value stands.
@@ -40,28 +32,28 @@ struct Place {
     indent: usize,
     /// Where the next thing of the file begins.
     limit: usize,
-    is_condition: bool,
+    role: Role,
 }
 
 impl<'a> Printer<'a> {
-    pub(super) fn new(text: &'a str, comments: &'a [Comment], kind: FileKind) -> Self {
+    pub(super) fn new(text: &'a str, comments: &'a [Comment]) -> Self {
         Self {
             text,
             comments: comments.iter().peekable(),
             all_comments: comments,
-            kind,
             out: String::new(),
+            kept_end: 0,
         }
     }
 
-    pub(super) fn document(mut self, root: Option<&Node>) -> String {
+    pub(super) fn document(mut self, root: Option<&Node>, role: Role) -> String {
         let limit = self.text.len();
         if let Some(root) = root.filter(|root| !root.is_null()) {
             self.before(root.range.start, 0, true);
             let place = Place {
                 indent: 0,
                 limit,
-                is_condition: false,
+                role,
             };
             match self.inline(root, place) {
                 Some(line) => {
@@ -88,7 +80,7 @@ impl<'a> Printer<'a> {
 
     fn entries(&mut self, node: &Node, entries: &[Entry], place: Place, begun: bool) {
         let mut ordered: Vec<&Entry> = entries.iter().collect();
-        let is_ordered = self.order(node, &mut ordered);
+        let is_ordered = self.order(node, &mut ordered, place.role);
         for (index, entry) in ordered.iter().enumerate() {
             let next = ordered.get(index + 1).filter(|_| is_ordered);
             let limit = next.map_or(place.limit, |next| next.key_range.start);
@@ -101,11 +93,9 @@ impl<'a> Printer<'a> {
             let key = self.text.get(entry.key_range.clone()).unwrap_or("");
             self.out.push_str(key);
             self.out.push(':');
-            let is_condition = self.kind == FileKind::Rules
-                && (CONDITIONS.contains(&entry.key.as_str()) || place.is_condition);
             let place = Place {
                 limit,
-                is_condition,
+                role: place.role.under(&entry.key),
                 ..place
             };
             self.value(&entry.value, entry.key_range.end, place);
@@ -117,11 +107,9 @@ impl<'a> Printer<'a> {
     }
 
     /// Puts the keys of a rule in order, if no comment stands among them. Tells whether they are in the order of the file.
-    fn order(&self, node: &Node, entries: &mut [&Entry]) -> bool {
-        let has = |key: &str| entries.iter().any(|entry| entry.key == key);
-        let is_rule = self.kind == FileKind::Rules && has("id") && has("when") && has("then");
+    fn order(&self, node: &Node, entries: &mut [&Entry], role: Role) -> bool {
         let inside = |comment: &Comment| node.range.contains(&comment.offset);
-        if !is_rule || self.all_comments.iter().any(inside) {
+        if role != Role::Rule || self.all_comments.iter().any(inside) {
             return true;
         }
         let rank = |entry: &&Entry| rule::KEYS.iter().position(|key| *key == entry.key);
@@ -138,12 +126,16 @@ impl<'a> Printer<'a> {
                 .get(index + 1)
                 .map_or(place.limit, |next| next.range.start);
             if !begun {
-                self.before(item.range.start, place.indent, index == 0);
+                self.before(self.start(item), place.indent, index == 0);
                 self.indent(place.indent);
             }
             begun = false;
             self.out.push('-');
-            let place = Place { limit, ..place };
+            let place = Place {
+                limit,
+                role: place.role.of_items(),
+                ..place
+            };
             let is_open = self.is_block(item, place);
             if is_open {
                 self.out.push(' ');
@@ -159,6 +151,16 @@ impl<'a> Printer<'a> {
         let before = self.text.get(..first).unwrap_or("");
         let dash = before.rfind('-').map_or(0, |dash| self.column(dash));
         self.tail(dash, place);
+    }
+
+    /// Where a value begins, with the `|` or `>` of a block.
+    fn start(&self, node: &Node) -> usize {
+        match node.scalar() {
+            Some(scalar) if scalar.style == Style::Block => {
+                block_scalar::start(self.text, self.all_comments, node)
+            }
+            _ => node.range.start,
+        }
     }
 
     /// Whether a value takes lines of its own as a list or a map.
@@ -177,7 +179,9 @@ impl<'a> Printer<'a> {
             return self.end_line(node.range.end.max(after));
         }
         match &node.kind {
-            Kind::Scalar(scalar) if scalar.style == Style::Block => self.block_scalar(node, place),
+            Kind::Scalar(scalar) if scalar.style == Style::Block => {
+                self.block_scalar(node, scalar, place);
+            }
             Kind::Scalar(_) | Kind::Refused => self.folded(node, place),
             Kind::Mapping(_) | Kind::Sequence(_) => {
                 self.end_line(after);
@@ -192,11 +196,11 @@ impl<'a> Printer<'a> {
         let line_start = self.out.rfind('\n').map_or(0, |newline| newline + 1);
         let width = self.out.len() - line_start;
         match &node.kind {
-            Kind::Scalar(scalar) => self.scalar(node, scalar, place.is_condition, false),
+            Kind::Scalar(scalar) => self.scalar(node, scalar, place.role, false),
             Kind::Mapping(entries) if entries.is_empty() => Some("{}".to_owned()),
             Kind::Sequence(items) if items.is_empty() => Some("[]".to_owned()),
             Kind::Mapping(_) | Kind::Sequence(_) => {
-                let line = self.flow(node, place.is_condition)?;
+                let line = self.flow(node, place.role)?;
                 (width + 1 + line.chars().count() <= MAX_WIDTH).then_some(line)
             }
             Kind::Refused => None,
@@ -204,25 +208,23 @@ impl<'a> Printer<'a> {
     }
 
     /// A `{..}` or `[..]` that was one before, without comments in it.
-    fn flow(&self, node: &Node, is_condition: bool) -> Option<String> {
+    fn flow(&self, node: &Node, role: Role) -> Option<String> {
         let inside = |comment: &Comment| node.range.contains(&comment.offset);
         let opening = self.text.get(node.range.start..)?.chars().next()?;
         match &node.kind {
-            Kind::Scalar(scalar) => self.scalar(node, scalar, is_condition, true),
+            Kind::Scalar(scalar) => self.scalar(node, scalar, role, true),
             Kind::Mapping(entries) if entries.is_empty() => Some("{}".to_owned()),
             Kind::Sequence(items) if items.is_empty() => Some("[]".to_owned()),
             _ if !matches!(opening, '[' | '{') || self.all_comments.iter().any(inside) => None,
             Kind::Mapping(entries) => {
-                let parts: Option<Vec<String>> = entries
-                    .iter()
-                    .map(|entry| self.pair(entry, is_condition))
-                    .collect();
+                let parts: Option<Vec<String>> =
+                    entries.iter().map(|entry| self.pair(entry, role)).collect();
                 Some(format!("{{ {} }}", parts?.join(", ")))
             }
             Kind::Sequence(items) => {
                 let parts: Option<Vec<String>> = items
                     .iter()
-                    .map(|item| self.flow(item, is_condition))
+                    .map(|item| self.flow(item, role.of_items()))
                     .collect();
                 Some(format!("[{}]", parts?.join(", ")))
             }
@@ -230,30 +232,29 @@ impl<'a> Printer<'a> {
         }
     }
 
-    fn pair(&self, entry: &Entry, is_condition: bool) -> Option<String> {
-        let is_condition = self.kind == FileKind::Rules
-            && (CONDITIONS.contains(&entry.key.as_str()) || is_condition);
+    fn pair(&self, entry: &Entry, role: Role) -> Option<String> {
         let key = self.text.get(entry.key_range.clone())?;
-        let value = self.flow(&entry.value, is_condition)?;
-        Some(format!("{key}: {value}").trim_end().to_owned())
+        let value = self.flow(&entry.value, role.under(&entry.key))?;
+        Some(format!("{key}: {value}").trim_end_matches(' ').to_owned())
     }
 
-    fn scalar(
-        &self,
-        node: &Node,
-        scalar: &Scalar,
-        is_condition: bool,
-        in_flow: bool,
-    ) -> Option<String> {
+    fn scalar(&self, node: &Node, scalar: &Scalar, role: Role, in_flow: bool) -> Option<String> {
         let source = self.text.get(node.range.clone())?;
-        one_line(scalar, source, is_condition, in_flow)
+        one_line(scalar, source, role, in_flow)
     }
 
     /// A plain or quoted text on several lines: their breaks are spaces, and their indentation means nothing.
     fn folded(&mut self, node: &Node, place: Place) {
         let source = self.text.get(node.range.clone()).unwrap_or("");
-        for (index, line) in source.lines().enumerate() {
-            match (index, line.trim()) {
+        let blank = [' ', '\t'];
+        for (index, line) in source.split('\n').enumerate() {
+            // A space at the end belongs to the text if it is escaped.
+            let is_escaped = line.trim_end_matches(blank).ends_with('\\');
+            let line = match is_escaped {
+                true => line.trim_start_matches(blank),
+                false => line.trim_matches(blank),
+            };
+            match (index, line) {
                 (0, line) => self.out.push_str(&format!(" {line}")),
                 (_, "") => self.out.push('\n'),
                 (_, line) => {
@@ -267,44 +268,23 @@ impl<'a> Printer<'a> {
     }
 
     /// A text after `|` or `>`, all lines moved alike.
-    fn block_scalar(&mut self, node: &Node, place: Place) {
-        let start = self.text.get(..node.range.start).unwrap_or("");
-        let content_start = start.rfind('\n').map_or(0, |newline| newline + 1);
-        let content = self.text.get(content_start..node.range.end).unwrap_or("");
-        let header = self.header(content_start);
-        let header_text = self.text.get(header.clone()).unwrap_or("");
+    fn block_scalar(&mut self, node: &Node, scalar: &Scalar, place: Place) {
+        let Some(block) = BlockScalar::new(self.text, self.all_comments, node, scalar) else {
+            return;
+        };
         self.out.push(' ');
-        self.out.push_str(header_text);
-        self.end_line(header.end);
-        let margin = content
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .map(indentation)
-            .min();
-        let margin = margin.unwrap_or(0);
-        for line in content.trim_end().lines() {
-            let line = line.get(margin..).unwrap_or("");
+        self.out.push_str(&block.header(STEP));
+        self.end_line(block.header_end);
+        for line in block.lines {
             if !line.is_empty() {
                 self.indent(place.indent + STEP);
                 self.out.push_str(line);
             }
             self.out.push('\n');
         }
-    }
-
-    /// The `|` or `>` on the line before the content of a block.
-    fn header(&self, content_start: usize) -> Range<usize> {
-        let before = self.text.get(..content_start).unwrap_or("");
-        let line_start = before
-            .trim_end_matches('\n')
-            .rfind('\n')
-            .map_or(0, |newline| newline + 1);
-        let on_line = |comment: &&Comment| (line_start..content_start).contains(&comment.offset);
-        let comment = self.all_comments.iter().find(on_line);
-        let end = comment.map_or(content_start, |comment| comment.offset);
-        let line = before.get(line_start..end).unwrap_or(before).trim_end();
-        let start = line.rfind(['|', '>']).unwrap_or(line.len());
-        line_start + start..line_start + line.len()
+        if block.keeps_its_end {
+            self.kept_end = self.out.len();
+        }
     }
 
     /// Comments before a place of the file, each on a line of its own, and an empty line where the file has some. Nothing that is
@@ -368,7 +348,7 @@ impl<'a> Printer<'a> {
 
     /// One empty line, if the file has one or more here.
     fn blank(&mut self, offset: usize, is_first: bool) {
-        let has_one = self.out.is_empty() || self.out.ends_with("\n\n");
+        let has_one = self.out.len() == self.kept_end || self.out.ends_with("\n\n");
         if !is_first && !has_one && self.is_blank_above(offset) {
             self.out.push('\n');
         }
@@ -377,7 +357,8 @@ impl<'a> Printer<'a> {
     fn is_blank_above(&self, offset: usize) -> bool {
         let before = self.text.get(..offset).unwrap_or("");
         let mut lines = before.rsplit('\n').skip(1);
-        lines.next().is_some_and(|line| line.trim().is_empty())
+        let is_blank = |line: &str| line.trim_matches([' ', '\t']).is_empty();
+        lines.next().is_some_and(is_blank)
     }
 
     fn column(&self, offset: usize) -> usize {

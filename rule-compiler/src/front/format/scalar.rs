@@ -1,19 +1,14 @@
 //! Single values: with quotes only where they are needed.
 
-use super::spacing::spaced;
+use super::{role::Role, spacing::spaced};
 use crate::front::yaml::{Scalar, Style};
 
 /// A value on one line; nothing if it was written on several, or in a block.
-pub(super) fn one_line(
-    scalar: &Scalar,
-    source: &str,
-    is_condition: bool,
-    in_flow: bool,
-) -> Option<String> {
+pub(super) fn one_line(scalar: &Scalar, source: &str, role: Role, in_flow: bool) -> Option<String> {
     if scalar.style == Style::Block || source.contains('\n') {
         return None;
     }
-    let text = match is_condition {
+    let text = match role.is_expression() {
         true => spaced(&scalar.text).unwrap_or_else(|| scalar.text.clone()),
         false => scalar.text.clone(),
     };

@@ -105,7 +105,7 @@ impl Builder<'_> {
                     style: style_of(style),
                 };
                 self.attach(Node {
-                    range,
+                    range: self.content(range, &scalar),
                     kind: if refused {
                         Kind::Refused
                     } else {
@@ -164,6 +164,18 @@ impl Builder<'_> {
         let start = span.start.byte_offset().unwrap_or(0).min(self.text.len());
         let end = span.end.byte_offset().unwrap_or(start).min(self.text.len());
         start..end.max(start)
+    }
+
+    /// The bytes of a scalar; the parser gives those of the `|` or `>` line too if nothing comes after it.
+    fn content(&self, range: Range<usize>, scalar: &Scalar) -> Range<usize> {
+        let block = self.text.get(range.start..).unwrap_or("");
+        let is_empty = scalar.text.chars().all(|character| character == '\n');
+        if scalar.style != Style::Block || !is_empty || !block.starts_with(['|', '>']) {
+            return range;
+        }
+        let header = block.find('\n').map_or(block.len(), |newline| newline + 1);
+        let start = range.start + header;
+        start..range.end.max(start)
     }
 
     fn document(&mut self, range: Range<usize>) {
