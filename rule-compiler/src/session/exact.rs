@@ -22,12 +22,15 @@ struct Keys {
 /// What was seen of one key.
 #[derive(Debug, Default)]
 struct Seen {
-    /// Events of the slices of a window, each in the place of its number modulo their count.
-    events: [Slice; SLICES as usize],
+    /// The slices of a window, each in the place of its number modulo their count.
+    slices: [Slice; SLICES as usize],
     /// Of different values, the slice that each was last seen in.
     values: HashMap<u64, u64>,
+    /// So many were left when the last were forgotten.
+    kept: usize,
 }
 
+/// Events of a slice; of different values, how many were last seen in it.
 #[derive(Debug, Default, Clone, Copy)]
 struct Slice {
     number: u64,
@@ -36,6 +39,8 @@ struct Slice {
 
 /// Keys below which nothing is forgotten.
 const FEW: usize = 1_024;
+/// Values of a key below which none is forgotten.
+const FEW_VALUES: usize = 16;
 
 impl CounterStore for ExactStore {
     fn count(&mut self, counter: CounterIndex, key: u64, slice: u64, value: Option<u64>) {
@@ -61,14 +66,11 @@ impl CounterStore for ExactStore {
 
 impl Seen {
     fn count(&mut self, slice: u64, value: Option<u64>) {
-        if let Some(value) = value {
-            let last = self.values.entry(value).or_insert(slice);
-            *last = slice.max(*last);
+        if value.is_some_and(|value| !self.see(value, slice)) {
+            return;
         }
-        let place = usize::try_from(slice % SLICES).unwrap_or_default();
-        let own = self.events.get_mut(place);
         // What lies a whole window before the last event is in no window any more.
-        if let Some(own) = own.filter(|own| own.number <= slice) {
+        if let Some(own) = self.slice(slice).filter(|own| own.number <= slice) {
             if own.number < slice {
                 *own = Slice {
                     number: slice,
@@ -79,20 +81,44 @@ impl Seen {
         }
     }
 
-    fn read(&self, slice: u64) -> u64 {
-        if self.values.is_empty() {
-            let within = self
-                .events
-                .iter()
-                .filter(|own| is_within(own.number, slice));
-            return within.map(|own| own.count).sum();
+    /// Notes a value, which no longer counts where it was seen before. Tells whether it has not been seen as late as this.
+    fn see(&mut self, value: u64, slice: u64) -> bool {
+        let last = self.values.get(&value).copied();
+        if last.is_some_and(|last| last >= slice) {
+            return false;
         }
-        let within = self.values.values().filter(|last| is_within(**last, slice));
-        within.count() as u64
+        self.values.insert(value, slice);
+        if let Some(last) = last
+            && let Some(own) = self.slice(last).filter(|own| own.number == last)
+        {
+            own.count = own.count.saturating_sub(1);
+        }
+        self.forget_values(slice);
+        true
+    }
+
+    fn slice(&mut self, number: u64) -> Option<&mut Slice> {
+        let place = usize::try_from(number % SLICES).unwrap_or_default();
+        self.slices.get_mut(place)
+    }
+
+    /// Forgets the values that are in no window any more, each time that twice as many are there as were left.
+    fn forget_values(&mut self, slice: u64) {
+        if self.values.len() >= FEW_VALUES.max(2 * self.kept) {
+            self.values
+                .retain(|_, last| slice.saturating_sub(*last) < SLICES);
+            self.kept = self.values.len();
+        }
+    }
+
+    fn read(&self, slice: u64) -> u64 {
+        let slices = self.slices.iter();
+        let within = slices.filter(|own| is_within(own.number, slice));
+        within.map(|own| own.count).sum()
     }
 
     fn is_within(&self, slice: u64) -> bool {
-        self.events.iter().any(|own| is_within(own.number, slice))
+        self.slices.iter().any(|own| is_within(own.number, slice))
     }
 }
 
@@ -103,6 +129,8 @@ fn is_within(slice: u64, current: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -129,6 +157,33 @@ mod tests {
         }
         let found = [3, 8, 9, 10, 11].map(|slice| store.read(2, 9, slice));
         assert_eq!(found, [2, 2, 1, 1, 0]);
+    }
+
+    #[test]
+    fn values_are_counted_as_by_a_list_of_all_of_them() {
+        let (mut store, mut all) = (ExactStore::default(), Vec::new());
+        let mut random = 1_u64;
+        for slice in (0..4_000).map(|event| event / 7) {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let value = random >> 58;
+            store.count(0, 1, slice, Some(value));
+            all.push((slice, value));
+            let within = all.iter().filter(|(seen, _)| is_within(*seen, slice));
+            let different: HashSet<u64> = within.map(|(_, value)| *value).collect();
+            assert_eq!(store.read(0, 1, slice), different.len() as u64, "{slice}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_always_in_use_keeps_no_old_values() {
+        let mut store = ExactStore::default();
+        for event in 0..100_000 {
+            store.count(0, 1, event / 10, Some(event));
+            assert!(store.counters[&0].by_hash[&1].values.len() <= 2 * 80 + 10);
+        }
+        assert_eq!(store.read(0, 1, 9_999), 80);
     }
 
     #[test]
