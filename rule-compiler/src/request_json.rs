@@ -155,8 +155,14 @@ pub struct OwnedRequest {
 ///
 /// Says what is wrong with it and how to mend it; JSON errors carry the place.
 pub fn parse(json: &str) -> Result<OwnedRequest, RequestError> {
+    let json = unmarked(json);
     let wire = serde_json::from_str(json).map_err(|error| shape::explain(json, &error))?;
     from_wire(wire)
+}
+
+/// A line without the byte-order mark that stands before the first of some files.
+fn unmarked(line: &str) -> &str {
+    line.strip_prefix('\u{feff}').unwrap_or(line)
 }
 
 /// The request that a JSON value is.

@@ -45,6 +45,7 @@ pub(crate) fn run(args: &BuildArgs) -> Result<(), Failure> {
     };
     let bytes = built.map_err(Failure::finding)?;
     replace(&args.output, &bytes)?;
+    warn_of_the_last(args.revision);
     let bundle = Bundle::parse(&bytes).map_err(Failure::finding)?;
     tell(&format!(
         "{}: {} rules, revision {}, {} bytes, valid until {}, digest {}{}\n",
@@ -79,6 +80,15 @@ pub(super) fn issued_at_s(flag: Option<&str>) -> Result<u64, Failure> {
     match std::env::var_os("SOURCE_DATE_EPOCH") {
         Some(epoch) => parse_epoch_s(&epoch.to_string_lossy()),
         None => Ok(now_s()),
+    }
+}
+
+/// Filters take only a higher revision than the one they have.
+fn warn_of_the_last(revision: u64) {
+    if revision == u64::MAX {
+        tell(&format!(
+            "warning: no revision is higher than {revision}: a filter that takes this bundle takes no other one of the ruleset\n"
+        ));
     }
 }
 

@@ -77,8 +77,15 @@ fn complaint(path: &Path, error: &FormatError) -> String {
 /// The files of a ruleset folder that are read, or the file itself.
 fn files_of(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     let unable = |error| Failure::unable(format!("cannot read `{}`: {error}", path.display()));
-    if !fs::metadata(path).map_err(unable)?.is_dir() {
+    let metadata = fs::metadata(path).map_err(unable)?;
+    if metadata.is_file() {
         return Ok(vec![path.to_owned()]);
+    }
+    if !metadata.is_dir() {
+        return Err(Failure::unable(format!(
+            "`{}` is neither a file nor a folder; give a ruleset folder or a file",
+            path.display()
+        )));
     }
     let mut files = Vec::new();
     for folder in [path.to_owned(), path.join("tests")] {
@@ -117,8 +124,14 @@ fn kind(path: &Path) -> FileKind {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path)
-        .map_err(|error| Failure::unable(format!("cannot read `{}`: {error}", path.display())))
+    let bytes = fs::read(path)
+        .map_err(|error| Failure::unable(format!("cannot read `{}`: {error}", path.display())))?;
+    String::from_utf8(bytes).map_err(|_| {
+        Failure::unable(format!(
+            "`{}` is no text in UTF-8; give a ruleset folder, or a file of one in UTF-8",
+            path.display()
+        ))
+    })
 }
 
 /// The first line that differs.

@@ -62,12 +62,15 @@ fn heading(explanation: &Explanation) -> String {
             let _ = writeln!(text, "reply: a body of {} bytes", reply.body.len());
         }
     }
+    let revision = explanation
+        .revision
+        .map(|number| format!(" revision {number}"));
     let _ = writeln!(
         text,
-        "at {}, by {} revision {}",
+        "at {}, by {}{}",
         time::format(explanation.at_us),
         explanation.ruleset,
-        explanation.revision
+        revision.unwrap_or_default()
     );
     text
 }

@@ -29,6 +29,8 @@ pub struct Subject<'r> {
     pub texts: Texts<'r>,
     /// Where they come from, if that is known.
     pub provenance: Option<Provenance>,
+    /// Of the bundle; a folder has none.
+    pub revision: Option<u64>,
 }
 
 /// Why a request got its verdict.
@@ -36,8 +38,8 @@ pub struct Subject<'r> {
 pub struct Explanation {
     /// The ruleset's name.
     pub ruleset: String,
-    /// Its revision.
-    pub revision: u64,
+    /// Its revision, if it is that of a bundle.
+    pub revision: Option<u64>,
     /// When the request came, microseconds since the Unix epoch.
     pub at_us: i64,
     /// What was decided.
@@ -169,7 +171,7 @@ pub fn explain(
     };
     Ok(Explanation {
         ruleset: ruleset.name().to_owned(),
-        revision: ruleset.revision(),
+        revision: subject.revision,
         at_us,
         score: teller.score(),
         reply,

@@ -100,15 +100,18 @@ impl Folder {
             let is_rules = lossy.ends_with(RULES_SUFFIX);
             match kind(&entry)? {
                 Kind::Folder if is_exempt => {}
-                Kind::Folder => folders.push(entry.path()),
+                Kind::Folder if !is_rules => folders.push(entry.path()),
                 Kind::LinkToFolder if is_exempt && !is_rules => {}
                 Kind::LinkToFolder if !is_rules => strays.push(Stray::misplaced(lossy)),
                 Kind::Lock => {}
-                Kind::File | Kind::LinkToFolder if is_rules => match name.into_string() {
-                    Ok(name) => names.push(name),
-                    Err(_) => strays.push(Stray::misnamed(lossy)),
-                },
-                Kind::File | Kind::LinkToFolder => {
+                // To read a folder is an error that says so.
+                Kind::File | Kind::Folder | Kind::LinkToFolder if is_rules => {
+                    match name.into_string() {
+                        Ok(name) => names.push(name),
+                        Err(_) => strays.push(Stray::misnamed(lossy)),
+                    }
+                }
+                Kind::File | Kind::Folder | Kind::LinkToFolder => {
                     if is_misnamed(&lossy, lists) {
                         strays.push(Stray::misnamed(lossy));
                     }
@@ -329,6 +332,17 @@ mod tests {
         for (name, expected) in cases {
             assert_eq!(folder.text(name).expect("reads"), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_folder_that_is_named_as_rules_is_no_file() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(folder.path().join("a.rules.yaml")).expect("makes a folder");
+        let opened = Folder::open(folder.path()).expect("opens");
+        let (names, strays) = opened.rule_files(&[]).expect("reads");
+        assert_eq!((names, strays), (vec!["a.rules.yaml".to_owned()], vec![]));
+        let text = opened.text("a.rules.yaml").expect("reads");
+        assert_eq!(text, FileText::NoFile);
     }
 
     #[test]

@@ -29,7 +29,13 @@ pub fn parse(text: &str) -> Result<i64, TimeError> {
     if fraction > 6 {
         return Err(TimeError::Precision);
     }
-    if text.get(17..19) == Some("60") {
+    // RFC 3339 has offsets of less than a day.
+    let offset_hours = text
+        .len()
+        .checked_sub(5)
+        .and_then(|at| text.get(at..at + 2));
+    let is_long = !text.ends_with('Z') && offset_hours > Some("23");
+    if text.get(17..19) == Some("60") || is_long {
         return Err(TimeError::Range);
     }
     text.parse::<Timestamp>()
@@ -93,6 +99,9 @@ mod tests {
             ("2026-02-29T00:00:00Z", Err(TimeError::Range)),
             ("2026-11-11T24:00:00Z", Err(TimeError::Range)),
             ("2026-12-31T23:59:60Z", Err(TimeError::Range)),
+            ("1970-01-01T23:59:00+23:59", Ok(0)),
+            ("2027-03-28T02:30:00+24:00", Err(TimeError::Range)),
+            ("2027-03-28T02:30:00-25:00", Err(TimeError::Range)),
             ("2026-11-11T00:00:00", Err(TimeError::Shape)),
             ("2026-11-11T00:00:00.Z", Err(TimeError::Shape)),
             ("2026-11-11 00:00:00Z", Err(TimeError::Shape)),

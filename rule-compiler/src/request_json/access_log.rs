@@ -6,7 +6,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::shape::{place, words};
-use super::{Header, KEYS, OwnedRequest, RequestError, Wire, from_wire};
+use super::{Header, KEYS, OwnedRequest, RequestError, Wire, from_wire, unmarked};
 
 mod fact;
 
@@ -157,7 +157,7 @@ impl Mapping {
     ///
     /// If the line is no JSON object, or a field holds what its fact cannot be.
     pub fn read(&self, line: &str) -> Result<Option<OwnedRequest>, LogError> {
-        let line: Value = serde_json::from_str(line)?;
+        let line: Value = serde_json::from_str(unmarked(line))?;
         if !line.is_object() {
             return Err(LogError::NotAnObject);
         }
@@ -177,7 +177,7 @@ impl Mapping {
 /// Whether a line has the fields of the default mapping: at least two that no request has as keys.
 #[must_use]
 pub fn is_log_line(line: &str) -> bool {
-    let Ok(Value::Object(map)) = serde_json::from_str(line) else {
+    let Ok(Value::Object(map)) = serde_json::from_str(unmarked(line)) else {
         return false;
     };
     let fields = DEFAULT_MAPPING

@@ -217,6 +217,28 @@ fn an_issue_time_that_is_far_ahead_is_warned_about() {
     assert!(!now.stderr.contains("warning"), "{}", now.stderr);
 }
 
+#[test]
+fn a_revision_that_nothing_can_follow_is_warned_about() {
+    let workshop = Workshop::furnished();
+    let build = "build shop -o x.bundle --key signer.pem --revision";
+    let last = u64::MAX;
+    workshop.run(&format!("{build} {last}")).expect(
+        0,
+        "warning: no revision is higher than 18446744073709551615",
+    );
+    let before = workshop.run(&format!("{build} {}", last - 1));
+    assert!(!before.stderr.contains("no revision"), "{}", before.stderr);
+}
+
+#[test]
+fn a_folder_with_the_name_of_a_rule_file_ends_the_build() {
+    let workshop = Workshop::furnished();
+    workshop.write("shop/b.rules.yaml/notes.txt", "");
+    workshop
+        .run("build shop -o x.bundle --key signer.pem --revision 5")
+        .expect(2, "shop/b.rules.yaml");
+}
+
 /// Too much for a filter is said with what to shorten.
 #[test]
 fn a_bundle_that_is_too_large_names_its_largest_list() {

@@ -40,6 +40,19 @@ fn a_file_says_the_same_as_standard_input() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_the_first_request() {
+    let workshop = Workshop::furnished();
+    let requests = "{\"path\":\"/.env\"}\n{\"path\":\"/\"}\n";
+    let marked = format!("\u{feff}{requests}");
+    assert_eq!(verdicts(&workshop, &marked), verdicts(&workshop, requests));
+    let replay = |traffic: &str| workshop.run_with("replay shop.bundle --traffic -", traffic, &[]);
+    assert_eq!(
+        replay(&marked).expect(0, ""),
+        replay(requests).expect(0, "")
+    );
+}
+
+#[test]
 fn a_bad_line_is_named_and_nothing_is_printed() {
     let workshop = Workshop::furnished();
     let good = "{\"path\":\"/.env\"}";

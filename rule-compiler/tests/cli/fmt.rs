@@ -50,4 +50,11 @@ fn usage() {
         .expect(2, "cannot read `missing`");
     workshop.write("other/notes.txt", "");
     workshop.run("fmt other").expect(2, "has no ruleset.yaml");
+    workshop
+        .run("fmt /dev/null")
+        .expect(2, "`/dev/null` is neither a file nor a folder; give");
+    let bundle = Workshop::furnished();
+    bundle
+        .run("fmt shop.bundle")
+        .expect(2, "`shop.bundle` is no text in UTF-8; give");
 }

@@ -36,6 +36,7 @@ fn of_folder(folder: &Path, request: &Path, args: &ExplainArgs) -> Result<Explan
         ruleset: &ruleset,
         texts: Texts::with_source(&ruleset, &source, &atoms),
         provenance: Some(Provenance::new(&source)),
+        revision: None,
     };
     explain(&subject, request, args)
 }
@@ -52,6 +53,7 @@ fn of_bundle(path: &Path, request: &Path, args: &ExplainArgs) -> Result<Explanat
         ruleset: &ruleset,
         texts: Texts::new(&ruleset, lists.unwrap_or_default()),
         provenance,
+        revision: Some(ruleset.revision()),
     };
     explain(&subject, request, args)
 }

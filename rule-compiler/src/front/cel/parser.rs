@@ -397,6 +397,15 @@ impl<'t> Parser<'t> {
         SyntaxError::new(Code::ExpressionSyntax, found.range.clone(), message, help)
     }
 
+    /// Whether the word before a place is one that other languages negate with.
+    fn is_after_not(&self, place: usize) -> bool {
+        let before = self.text.get(..place).unwrap_or("").trim_end();
+        let word = before
+            .rsplit(|character: char| !character.is_alphanumeric())
+            .next();
+        word.is_some_and(|word| word.eq_ignore_ascii_case("not"))
+    }
+
     /// Something follows an expression that is complete.
     fn trailing(&self) -> SyntaxError {
         let token = self.peek();
@@ -408,6 +417,7 @@ impl<'t> Parser<'t> {
             TokenKind::Ident(word) if word.eq_ignore_ascii_case("not") => {
                 "write `!`, as in `!(a in b)`"
             }
+            _ if self.is_after_not(token.range.start) => "write `!`, as in `!(a in b)`",
             _ => "join conditions with `&&` or `||`",
         };
         SyntaxError::new(
