@@ -564,7 +564,7 @@ codes! {
     /// Add `size(request.headers["x-partner"]) == 1` to the same `all`.
     AllowTrustsManyValues = 102 Warning,
     /// A condition that is always true or never true: of constants, or of tests that exclude each other. Only what is
-    /// certain is told; an attribute with several values can be two texts at once.
+    /// certain is told; an attribute with several values can be two texts at once. A counter with such a `count_when` stays at 0.
     ///
     /// ```yaml
     /// when: request.method == "GET" && request.method == "POST"
@@ -610,14 +610,14 @@ codes! {
     /// Delete it, or give it a new window. `rulec check --at TIME` judges at another time than now.
     OverForGood = 107 Warning,
     /// A test of what a client wrote, in a rule that means what the upstream makes of it. `/a/../%61dmin` is not `/admin`
-    /// for a comparison, and may be for a server; and so are capital letters and a port in a host.
+    /// for a comparison, and may be for a server; and so are a query, capital letters, and a port in a host.
     ///
     /// ```yaml
     /// when: request.url_path.startsWith("/admin")
     /// ```
     ///
-    /// Undo what the upstream undoes, in its order, before the test: `request.url_path.urlDecodeAll().normalizePath()`,
-    /// `request.hostname` for `request.host`, `.lowerAscii()` for words. If the proxy normalises paths before the filter
+    /// Undo what the upstream undoes, in its order, before the test: `request.url_path.urlDecodeAll().normalizePath()`, which has
+    /// no query as `request.path` does, `request.hostname` for `request.host`, `.lowerAscii()` for words. If the proxy normalises paths before the filter
     /// sees them, suppress the warning in `ruleset.yaml` and say so. docs/evasion.md shows which transform defeats which trick.
     NotNormalised = 108 Warning,
     /// A test of a whole header that Envoy joins: `user-agent`, `referer`, `accept`, `authorization` and `content-type`. A client
@@ -627,7 +627,7 @@ codes! {
     /// when: request.useragent == "sqlmap"
     /// ```
     ///
-    /// Test with `.contains("sqlmap")` or `.matches("(^|,)sqlmap")`, or refuse a comma in that header by a rule of its own.
+    /// Test with `.lowerAscii().contains("sqlmap")` or `.matches("(?i)(^|,)sqlmap")`, or refuse a comma in that header by a rule of its own.
     JoinedHeader = 109 Warning,
     /// A rule that refuses requests of which it only negates a test of an optional attribute. Where the attribute is absent every
     /// test is false, so that the negation is true and the request is refused.
@@ -672,6 +672,16 @@ codes! {
     ///
     /// Delete the `#`, or what follows it; a comment that begins with another word is not warned of.
     CutCondition = 113 Warning,
+    /// A score band that a request reaches without any score, which is 0, or that all scores together do not reach.
+    ///
+    /// ```yaml
+    /// score_bands: [{ at_least: 100, then: deny }]
+    /// rules:
+    ///   - { id: trace, when: request.method == "TRACE", then: { score: 5 } }
+    /// ```
+    ///
+    /// Let a band begin above 0, and no higher than the scores of rules that may match together.
+    BandReach = 114 Warning,
     /// A counter that no rule compares. Filters count for it all the same, in memory of its own.
     ///
     /// ```yaml

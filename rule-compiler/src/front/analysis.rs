@@ -80,6 +80,8 @@ fn analyse_when(sources: &Sources, now_us: Option<i64>) -> Analysis {
         lint::no_rules(files.manifest, &rules, &mut diagnostics);
         lint::unused_lists(&scope.environment.lists, &mut diagnostics);
         lint::unused_counters(&scope.environment.counters, &mut diagnostics);
+        let bands = manifest.as_ref().map(|manifest| &manifest.band_places[..]);
+        lint::bands(bands.unwrap_or_default(), &rules, &mut diagnostics);
         lint::overruled(&rules, &scope.places(&rules), &mut diagnostics);
         lint::unused_suppressions(now_us.is_some(), &mut diagnostics);
     }
@@ -115,6 +117,7 @@ fn ruleset(
         on_expired,
         default,
         bands,
+        band_places: _,
     } = manifest;
     Some(ir::Ruleset {
         name,

@@ -155,7 +155,7 @@ impl Context<'_> {
 
     fn count_when(&mut self, node: &Node, environment: &mut Environment) -> Option<Condition> {
         let when = when::read(self, node, environment)?;
-        lint::count_when(self, &when);
+        lint::count_when(self, node, &when, &environment.lists);
         let condition = when.condition;
         let (mut of_request, mut of_response): (Vec<&Atom>, bool) = (Vec::new(), false);
         for atom in condition.atoms() {

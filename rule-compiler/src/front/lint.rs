@@ -3,6 +3,7 @@
 mod absent;
 mod always_checked;
 mod approximate;
+mod bands;
 mod cut;
 mod fold;
 mod many_values;
@@ -18,6 +19,7 @@ use crate::{
     ir::{Active, Outcome, Terminal},
 };
 
+pub(crate) use bands::bands;
 pub(crate) use fold::{fold, kept_atoms};
 pub(crate) use overruled::overruled;
 pub(crate) use ruleset::{no_rules, unused_counters, unused_lists, unused_suppressions};
@@ -54,8 +56,11 @@ pub(crate) fn rule(cx: &mut Context<'_>, subject: &Subject<'_, '_>) {
 }
 
 /// Warns of what is odd about a counter's `count_when`: whom it counts is nearer to being refused.
-pub(crate) fn count_when(cx: &mut Context<'_>, when: &When<'_>) {
+pub(crate) fn count_when(cx: &mut Context<'_>, node: &Node, when: &When<'_>, lists: &Lists) {
     cut::cut_condition(cx, when);
+    if truth::never_counts(cx, node, when, lists) {
+        return;
+    }
     normal::not_normalised(cx, when, Effect::Refuses);
 }
 

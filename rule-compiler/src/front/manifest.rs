@@ -35,6 +35,8 @@ pub(crate) struct Manifest {
     pub(crate) on_expired: OnExpired,
     pub(crate) default: Terminal,
     pub(crate) bands: Vec<Band>,
+    /// The scores that they begin at, with their places.
+    pub(crate) band_places: Vec<(i64, Span)>,
 }
 
 /// What names are given to, which is read even if the rest has errors.
@@ -63,11 +65,14 @@ pub(crate) fn read<'n>(cx: &mut Context<'_>, node: &'n Node) -> (Option<Manifest
     let default = optional(fields.get("default"), Terminal::Allow, |node| {
         cx.terminal(node, "`default`")
     });
-    let bands = optional(fields.get("score_bands"), Vec::new(), |node| cx.bands(node));
+    let mut seen_bands = Vec::new();
+    let bands = optional(fields.get("score_bands"), Vec::new(), |node| {
+        cx.bands(node, &mut seen_bands)
+    });
     if let Some(body) = fields.entry("on_unreadable_body") {
         cx.belongs_to_filter(&body.key_range);
     }
-    let manifest = || {
+    let manifest = move || {
         language?;
         suppressions?;
         Some(Manifest {
@@ -75,6 +80,7 @@ pub(crate) fn read<'n>(cx: &mut Context<'_>, node: &'n Node) -> (Option<Manifest
             ttl_s: ttl_s?,
             on_expired: on_expired?,
             default: default?,
+            band_places: seen_bands,
             bands: bands?,
         })
     };
@@ -121,7 +127,7 @@ impl Context<'_> {
     }
 
     /// Highest first.
-    fn bands(&mut self, node: &Node) -> Option<Vec<Band>> {
+    fn bands(&mut self, node: &Node, seen: &mut Vec<(i64, Span)>) -> Option<Vec<Band>> {
         let items = self.sequence(node, "`score_bands`")?;
         self.within(
             items.len(),
@@ -131,11 +137,7 @@ impl Context<'_> {
             "`score_bands`",
             "delete bands that do the same as the one below them",
         )?;
-        let mut seen: Vec<(i64, Span)> = Vec::new();
-        let bands: Vec<_> = items
-            .iter()
-            .map(|item| self.band(item, &mut seen))
-            .collect();
+        let bands: Vec<_> = items.iter().map(|item| self.band(item, seen)).collect();
         let mut bands: Vec<Band> = bands.into_iter().collect::<Option<_>>()?;
         bands.sort_by_key(|band| core::cmp::Reverse(band.at_least));
         Some(bands)

@@ -14,6 +14,8 @@ pub(crate) struct Shape {
     spaced: bool,
     /// No byte 0.
     no_nulls: bool,
+    /// No `?`.
+    no_query: bool,
 }
 
 impl Shape {
@@ -21,6 +23,7 @@ impl Shape {
     pub(crate) fn of(attribute: &Attribute) -> Self {
         let own = Self {
             lower: attribute.base == Base::Hostname,
+            no_query: attribute.base == Base::UrlPath,
             ..Self::default()
         };
         attribute
@@ -46,12 +49,14 @@ impl Shape {
             // What stood around a null may stand side by side now.
             Transform::RemoveNulls => Self {
                 lower: self.lower,
+                no_query: self.no_query,
                 no_nulls: true,
                 ..Self::default()
             },
             // Segments are taken out, so that any two bytes may meet, but no byte is new but `/`.
             Transform::NormalizePath => Self {
                 lower: self.lower,
+                no_query: self.no_query,
                 no_nulls: self.no_nulls,
                 ..Self::default()
             },
@@ -67,6 +72,7 @@ impl Shape {
         let is_space = |byte: &u8| matches!(byte, 9..=13 | b' ');
         let breaks_lower = self.lower && literal.iter().any(u8::is_ascii_uppercase);
         let breaks_nulls = self.no_nulls && literal.contains(&0);
+        let breaks_query = self.no_query && literal.contains(&b'?');
         let breaks_trim = self.trimmed
             && ((at_start && literal.first().is_some_and(is_space))
                 || (at_end && literal.last().is_some_and(is_space)));
@@ -74,7 +80,7 @@ impl Shape {
         let breaks_spacing = self.spaced
             && (literal.iter().any(|byte| matches!(byte, 9..=13))
                 || literal.windows(2).any(odd_space));
-        !(breaks_lower || breaks_nulls || breaks_trim || breaks_spacing)
+        !(breaks_lower || breaks_nulls || breaks_query || breaks_trim || breaks_spacing)
     }
 
     /// Whether this can be one of the values.

@@ -148,7 +148,7 @@ rules:
     when: request.path.matches("\\xff") || request.headers["x-odd"].matches("\\xfe")
     then: { deny: { status: 400 } }
   - id: agent
-    when: request.useragent.contains("sqlmap")
+    when: request.useragent.lowerAscii().contains("sqlmap")
     then: { score: 10, tag: { client: scanner, beta: "2", alpha: "1" } }
   - id: many
     stage: shadow

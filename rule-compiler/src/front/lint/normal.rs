@@ -77,6 +77,10 @@ pub(super) fn joined_headers(cx: &mut Context<'_>, subject: &Subject<'_, '_>) {
 enum Trick {
     /// Percent-encoding, dots and slashes in a path.
     Path,
+    /// A query behind a path.
+    Query,
+    /// Dots that are decoded only after the path was normalised.
+    Order,
     /// Dots that lead out of a folder.
     Folder,
     /// Percent-encoding.
@@ -108,6 +112,12 @@ impl Trick {
                 "`{}` is another text than `{word}` and may be the same resource",
                 encoded(word)
             ),
+            Self::Query => {
+                format!("`{word}?x` is another text than `{word}` and the same resource")
+            }
+            Self::Order => format!(
+                "`/%2E{word}` is another text than `{word}`, since what it is decoded to is not normalised"
+            ),
             Self::Encoding => format!(
                 "`{}` is another text than `{word}` and may mean the same",
                 encoded(word)
@@ -129,6 +139,10 @@ impl Trick {
             Self::Path => {
                 "`/a/../%61dmin//` is another text than `/admin` and may be the same resource"
             }
+            Self::Query => "`/admin?x` is another text than `/admin` and the same resource",
+            Self::Order => {
+                "`/%2E/admin` is another text than `/admin`, since what it is decoded to is not normalised"
+            }
             Self::Folder => "`/open/../` starts like `/open/` and leads out of it",
             Self::Encoding => "`%61` is another text than `a` and may mean the same",
             Self::Host => "`EXAMPLE.com:443` is another text than `example.com` and the same host",
@@ -141,6 +155,10 @@ impl Trick {
             Self::Path | Self::Folder => {
                 "add `.urlDecodeAll().normalizePath()` before the test; if the proxy normalises paths, suppress this with that reason"
             }
+            Self::Query => {
+                "test `request.url_path`, which has no query, or what a path starts with"
+            }
+            Self::Order => "write `.urlDecodeAll()` before `.normalizePath()`",
             Self::Encoding => "add `.urlDecodeAll()` before the test",
             Self::Host => "test `request.hostname`, which is in lower case and has no port",
             Self::Case => "add `.lowerAscii()` before the test",
@@ -156,24 +174,47 @@ fn trick(tested: &Tested<'_, '_>, effect: Effect) -> Option<Trick> {
     }
     let has = |wanted: &[Transform]| attribute.transforms.iter().any(|it| wanted.contains(it));
     let is_decoded = is_decoded(attribute);
-    let is_normal = has(&[Transform::NormalizePath]);
+    let is_normal = is_normal(attribute);
     let is_lower = has(&[Transform::LowerAscii]);
     match (&attribute.base, aim) {
         (Base::Path | Base::UrlPath, Aim::Dodge) if !is_decoded => Some(Trick::Path),
-        (Base::Path | Base::UrlPath, Aim::Dodge) => {
-            (is_from_the_root(test) && !is_normal).then_some(Trick::Path)
+        (Base::Path | Base::UrlPath, Aim::Dodge) if is_from_the_root(test) && !is_normal => {
+            Some(match has(&[Transform::NormalizePath]) {
+                true => Trick::Order,
+                false => Trick::Path,
+            })
         }
+        (Base::Path, Aim::Dodge) => is_at_the_end(test).then_some(Trick::Query),
         // What only starts like an open folder may lead out of it.
         (Base::Path | Base::UrlPath, Aim::Feign) => (matches!(test, Test::StartsWith(_))
             && !(is_decoded && is_normal))
             .then_some(Trick::Folder),
         (Base::Query, Aim::Dodge) if !is_decoded => Some(Trick::Encoding),
         (Base::Host, Aim::Dodge) if !is_lower => Some(Trick::Host),
-        (Base::Query | Base::Param(_) | Base::Cookie(_), Aim::Dodge) => {
+        (base, Aim::Dodge) if is_free_text(base) => {
             (is_lower_word(test) && !is_lower).then_some(Trick::Case)
         }
         _ => None,
     }
+}
+
+/// Whether upstreams look for words in it without regard to case.
+fn is_free_text(base: &Base) -> bool {
+    match base {
+        Base::Header(name) => name == "user-agent",
+        Base::Query | Base::Param(_) | Base::Cookie(_) => true,
+        base => base.is_of_body(),
+    }
+}
+
+/// Whether a path is normalised after it was decoded.
+fn is_normal(attribute: &Attribute) -> bool {
+    let place = |wanted: &[Transform]| {
+        let mut transforms = attribute.transforms.iter();
+        transforms.rposition(|it| wanted.contains(it))
+    };
+    let decoded = place(&[Transform::UrlDecode, Transform::UrlDecodeAll]);
+    place(&[Transform::NormalizePath]).is_some_and(|normal| decoded < Some(normal))
 }
 
 fn is_decoded(attribute: &Attribute) -> bool {
@@ -234,9 +275,26 @@ fn is_from_the_root(test: &Test) -> bool {
 
 /// A word that is looked for within a value, all in lower case.
 fn is_lower_word(test: &Test) -> bool {
-    let Test::Contains(word) = test else {
-        return false;
+    let is_lower = |word: &Vec<u8>| {
+        word.iter().filter(|byte| byte.is_ascii_lowercase()).count() > 2
+            && !word.iter().any(u8::is_ascii_uppercase)
     };
-    word.iter().filter(|byte| byte.is_ascii_lowercase()).count() > 2
-        && !word.iter().any(u8::is_ascii_uppercase)
+    match test {
+        Test::Contains(word) => is_lower(word),
+        // One that is needed whatever the case has both in its literals.
+        Test::Matches(pattern) => pattern
+            .required()
+            .is_some_and(|required| required.literals.iter().all(is_lower)),
+        _ => false,
+    }
+}
+
+/// A test of what a value ends with, or of the whole. A literal with a `?` in it means the query.
+fn is_at_the_end(test: &Test) -> bool {
+    let is_in_path = |literal: &Vec<u8>| !literal.contains(&b'?');
+    match test {
+        Test::InList(_) => true,
+        Test::OneOf(_) | Test::EndsWith(_) => literals(test).iter().all(is_in_path),
+        _ => false,
+    }
 }

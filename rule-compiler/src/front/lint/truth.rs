@@ -3,10 +3,13 @@
 use super::{Subject, fold, walk::tests};
 use crate::{
     diagnostic::{Code, Diagnostic},
-    front::context::Context,
+    front::{context::Context, list::Lists, when::When, yaml::Node},
     ir::{Atom, Condition, ListValues},
     logic::{Conflict, Setting, Truth, truth},
 };
+
+/// The values of a list, and whether it is approximate.
+type ListOf<'a> = dyn Fn(usize) -> Option<(&'a ListValues, bool)> + 'a;
 
 /// Warns of a condition whose truth does not depend on the request, and tells whether there is one.
 pub(super) fn constant(cx: &mut Context<'_>, subject: &Subject<'_, '_>) -> bool {
@@ -15,16 +18,8 @@ pub(super) fn constant(cx: &mut Context<'_>, subject: &Subject<'_, '_>) -> bool 
     if *condition == Condition::Constant(true) {
         return true;
     }
-    let lists = |index: usize| list(subject, index);
-    let setting = Setting {
-        list: &lists,
-        earliest_us: None,
-    };
-    let found = match fold(condition.clone()) {
-        Condition::Constant(true) => Truth::Always,
-        Condition::Constant(false) => Truth::Never(None),
-        _ => truth(condition, setting),
-    };
+    let lists = |index: usize| list(subject.lists, index);
+    let found = whether(condition, at_any_time(&lists));
     let report = |cx: &Context<'_>, message: &str, help: &str| {
         cx.diagnostic(Code::ConstantCondition, &subject.node.range, message)
             .help(help)
@@ -65,7 +60,7 @@ pub(super) fn over_for_good(cx: &mut Context<'_>, subject: &Subject<'_, '_>) {
         cx.report(diagnostic.help("delete the rule, or give it a new `until`"));
         return;
     }
-    let lists = |index: usize| list(subject, index);
+    let lists = |index: usize| list(subject.lists, index);
     let setting = Setting {
         list: &lists,
         earliest_us: Some(now_us),
@@ -77,8 +72,43 @@ pub(super) fn over_for_good(cx: &mut Context<'_>, subject: &Subject<'_, '_>) {
     }
 }
 
-fn list<'s>(subject: &Subject<'s, '_>, index: usize) -> Option<(&'s ListValues, bool)> {
-    let list = subject.lists.definitions.get(index)?;
+/// Warns of a `count_when` that no request and no response passes, and tells whether it is one.
+pub(super) fn never_counts(
+    cx: &mut Context<'_>,
+    node: &Node,
+    when: &When<'_>,
+    lists: &Lists,
+) -> bool {
+    let lists = |index: usize| list(lists, index);
+    if !matches!(
+        whether(&when.condition, at_any_time(&lists)),
+        Truth::Never(_)
+    ) {
+        return false;
+    }
+    let message = "this condition is never true: the counter stays at 0";
+    let diagnostic = cx.diagnostic(Code::ConstantCondition, &node.range, message);
+    cx.report(diagnostic.help("mend it, or delete the counter"));
+    true
+}
+
+fn at_any_time<'c>(list: &'c ListOf<'c>) -> Setting<'c> {
+    Setting {
+        list,
+        earliest_us: None,
+    }
+}
+
+fn whether<'c>(condition: &'c Condition, setting: Setting<'c>) -> Truth<'c> {
+    match fold(condition.clone()) {
+        Condition::Constant(true) => Truth::Always,
+        Condition::Constant(false) => Truth::Never(None),
+        _ => truth(condition, setting),
+    }
+}
+
+fn list(lists: &Lists, index: usize) -> Option<(&ListValues, bool)> {
+    let list = lists.definitions.get(index)?;
     Some((list.values.as_ref()?, list.approximate))
 }
 
