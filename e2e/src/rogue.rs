@@ -109,9 +109,10 @@ impl RoguePusher {
         &self,
         bundle: &[u8],
         hostile: impl FnOnce(Offer, Vec<SectionChunk>) -> Vec<proto::PusherMessage>,
-    ) -> Result<()> {
+    ) -> Result<BundleId> {
+        let id = id_of(bundle)?;
         let number = self.offers.fetch_add(1, Ordering::Relaxed) + 1;
-        let (offer, chunks) = transfer(number, id_of(bundle)?, bundle)?;
+        let (offer, chunks) = transfer(number, id, bundle)?;
         let messages = hostile(offer, chunks);
         for subscriber in lock(&self.subscribers).iter() {
             for message in &messages {
@@ -119,7 +120,7 @@ impl RoguePusher {
                 let _ = subscriber.try_send(Ok(message.clone()));
             }
         }
-        Ok(())
+        Ok(id)
     }
 
     /// How many streams there ever were.

@@ -1,12 +1,17 @@
 //! Bundles that must not serve, offered by a pusher that checks nothing.
 
 use riskgate_e2e::{Build, Bundle, Envoy, Keys, RoguePusher, Stage, VMS};
-use riskgate_push_protocol::{BundleId, VmAnswer, VmReport};
+use riskgate_push_protocol::{
+    BundleId, Offer, PusherMessage, SectionChunk, VmAnswer, VmReport, proto,
+};
 
 use crate::{
     NO_ADMIN, NO_LOGIN, RULESET,
     load::{check_serves, streaming},
 };
+
+/// What becomes of the id of a rule that is altered.
+const ALTERED_ID: &[u8] = b"xo-login";
 
 /// The rules that each of these would bring would be seen: they are others than those that serve.
 #[test]
@@ -107,7 +112,7 @@ fn check_accepted(rogue: &RoguePusher, bundle: &[u8]) {
 }
 
 fn check_refused(rogue: &RoguePusher, envoy: &Envoy, bundle: &[u8], reason: &str) {
-    let offered: BundleId = rogue.offer(bundle).unwrap();
+    let offered: BundleId = rogue.offer_with(bundle, up_to_the_refusal).unwrap();
     let nacked = |vm: &VmReport| match &vm.answer {
         VmAnswer::Nack(nack) => Some(nack.clone()).filter(|nack| nack.bundle == offered),
         VmAnswer::Ack(acked) if *acked == offered => panic!("{reason}, and yet accepted"),
@@ -120,6 +125,20 @@ fn check_refused(rogue: &RoguePusher, envoy: &Envoy, bundle: &[u8], reason: &str
     assert_eq!(nack.reason, reason, "{}", nack.detail);
     assert!(!nack.detail.is_empty(), "{reason} says nothing to people");
     check_serves(envoy, NO_ADMIN);
+}
+
+/// A pusher stops at the refusal, which is at the head or at the section that is not what was signed.
+fn up_to_the_refusal(offer: Offer, chunks: Vec<SectionChunk>) -> Vec<proto::PusherMessage> {
+    let has = |chunk: &SectionChunk| {
+        chunk
+            .data
+            .windows(ALTERED_ID.len())
+            .any(|it| it == ALTERED_ID)
+    };
+    let sent = chunks.iter().position(has).map_or(0, |last| last + 1);
+    let chunks = chunks.into_iter().take(sent).map(PusherMessage::Chunk);
+    let messages = std::iter::once(PusherMessage::Offer(offer)).chain(chunks);
+    messages.map(proto::PusherMessage::from).collect()
 }
 
 /// A section has the id of the rule; there it is found and changed.
