@@ -1,6 +1,6 @@
 //! The same files from a push service that is not honest: head first, then section by section, as the filter asks for them.
 
-use riskgate_push_protocol::limits::CHUNK_LEN_MAX;
+use riskgate_push_protocol::limits::{CHUNK_LEN_MAX, CHUNKS_IN_FLIGHT_MAX};
 use riskgate_push_protocol::{
     BundleId, Digest, Offer, PusherMessage, SectionChunk, SectionHash, SubscriberMessage, VmAnswer,
 };
@@ -27,7 +27,7 @@ pub(crate) enum Answer {
     Cancelled,
 }
 
-/// Offers a file to a filter, whatever the file is, and sends it all.
+/// Offers a file to a filter, whatever the file is, and sends all of it that there is credit for.
 pub(crate) fn push(filter: &mut Filter, file: &[u8]) -> Answer {
     let token = open(filter);
     let sent = Sent::of(file);
@@ -38,20 +38,24 @@ pub(crate) fn push(filter: &mut Filter, file: &[u8]) -> Answer {
         sent: sent.places(),
     };
     filter.hear(token, &PusherMessage::Offer(offer));
-    for (hash, bytes) in &sent.sections {
-        for (number, data) in bytes.chunks(CHUNK_LEN_MAX).enumerate() {
-            let chunk = SectionChunk {
-                section: SectionHash(*hash),
-                offset: u32::try_from(number * CHUNK_LEN_MAX).unwrap(),
-                data: data.to_vec().into(),
-            };
-            filter.hear(token, &PusherMessage::Chunk(chunk));
+    let chunks = sent.sections.iter().flat_map(|(hash, bytes)| {
+        let chunks = bytes.chunks(CHUNK_LEN_MAX).enumerate();
+        chunks.map(|(number, data)| SectionChunk {
+            section: SectionHash(*hash),
+            offset: u32::try_from(number * CHUNK_LEN_MAX).unwrap(),
+            data: data.to_vec().into(),
+        })
+    });
+    for (number, chunk) in chunks.enumerate() {
+        if number == taken(filter) + CHUNKS_IN_FLIGHT_MAX {
+            break;
         }
+        filter.hear(token, &PusherMessage::Chunk(chunk));
     }
-    let mut taken = 0;
+    let mut reports_taken = 0;
     for _ in 0..TICKS_UNTIL_LOADED {
-        if reports(filter).len() > taken {
-            taken += 1;
+        if reports(filter).len() > reports_taken {
+            reports_taken += 1;
             filter.hear(token, &PusherMessage::ReportTaken);
         }
         filter.tick();
@@ -85,6 +89,14 @@ fn claimed(sent: &Sent<'_>) -> BundleId {
         revision,
         digest: Digest(blake3::hash(sent.manifest).into()),
     }
+}
+
+/// How many chunks the filter has given credit for.
+fn taken(filter: &Filter) -> usize {
+    let said = stream(filter).sent.iter();
+    let said = said.map(|message| SubscriberMessage::decode(message).unwrap());
+    said.filter(|message| matches!(message, SubscriberMessage::ChunkTaken(_)))
+        .count()
 }
 
 /// What the filter has answered since its first message.
