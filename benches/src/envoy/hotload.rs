@@ -58,9 +58,9 @@ impl Options {
     pub fn of(run: Run, pusher: PathBuf) -> Options {
         let quick = run.is_quick();
         let full = [
-            (1, 200),
-            (100, 200),
-            (1_000, 200),
+            (1, 100),
+            (100, 100),
+            (1_000, 100),
             (10_000, 100),
             (100_000, 20),
         ];
