@@ -143,12 +143,14 @@ impl Distinct {
         // What the others keep apart, by its key.
         let mut theirs_are = [0; KEYS_MAX];
         for slot in theirs_are.iter_mut().take(entries as usize) {
-            let theirs = Entry {
+            let mut theirs = Entry {
                 key: cursor.u64()?,
                 before: Slices::read(cursor)?,
                 values: Values::read(cursor)?,
                 seen: self.clock,
             };
+            // From here on it is either an estimate or its values, for what is taken off as for what is joined.
+            theirs.values.end_estimate_if_complete(slice);
             if theirs.is_live(slice) {
                 *slot = theirs.key;
                 self.join_entry(theirs, slice);

@@ -86,7 +86,8 @@ impl Values {
         self.registers.is_none() || distance(first_live(slice), self.complete_from) >= 0
     }
 
-    fn end_estimate_if_complete(&mut self, slice: u32) {
+    /// Goes on with the values that are kept, if those are all that count.
+    pub(super) fn end_estimate_if_complete(&mut self, slice: u32) {
         if self.is_complete(slice) {
             self.registers = None;
         }
@@ -167,7 +168,7 @@ impl Values {
             if usize::from(count) > EXACT_MAX || usize::from(behind) >= slices::LEN {
                 return Err(BundleError::Truncated { what: "values" });
             }
-            self.put(hash, newest.wrapping_sub(behind.into()));
+            self.put_new(hash, newest.wrapping_sub(behind.into()))?;
         }
         Ok(())
     }
@@ -186,7 +187,7 @@ impl Values {
             count => {
                 for _ in 0..count {
                     let (hash, slice) = (cursor.u64()?, cursor.u32()?);
-                    values.put(hash, slice);
+                    values.put_new(hash, slice)?;
                 }
             }
         }
@@ -288,6 +289,15 @@ impl Values {
         }
         if self.count == EXACT_MAX {
             return Err(TooMany);
+        }
+        self.put(hash, slice);
+        Ok(())
+    }
+
+    /// Of a block, where each value stands once: one that stood there twice would be taken off twice and added once.
+    fn put_new(&mut self, hash: u64, slice: u32) -> Result<(), BundleError> {
+        if self.kept().any(|(held, _)| held == hash) {
+            return Err(BundleError::BadValue { what: "values" });
         }
         self.put(hash, slice);
         Ok(())

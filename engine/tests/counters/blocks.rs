@@ -108,6 +108,30 @@ fn slices_far_from_now_are_left_out() {
     }
 }
 
+/// What a key is known to have had is taken off what the sketch knows of it, and noted one by one: so that a value stands
+/// there twice must not take off two and add one.
+#[test]
+fn a_block_in_which_a_value_stands_twice_is_refused() {
+    const FIRST_VALUE: usize = 20 + 4 + 8 + 36 + 1;
+    const VALUE_LEN: usize = 12;
+    let definition = CounterDefinition {
+        max_keys: 4,
+        ..DISTINCT
+    };
+    let mut table = Table::new(&definition, true);
+    for value in 0..20 {
+        table.count(hash(1), 100, Some(hash(value)));
+    }
+    let mut block = Vec::new();
+    table.write(0, 100, &mut block);
+    let first = block[FIRST_VALUE..][..8].to_vec();
+    assert_eq!(first, hash(0).to_le_bytes());
+    assert_eq!(table.join(0, &block, 100), Ok(()));
+    block[FIRST_VALUE + VALUE_LEN..][..8].copy_from_slice(&first);
+    assert_eq!(table.join(0, &block, 100), Err(ForeignBlock));
+    assert_eq!(table.read(hash(1), 100), 20);
+}
+
 proptest! {
     #[test]
     fn no_bytes_stop_a_table_or_take_a_count_from_it(
