@@ -53,6 +53,7 @@ pub mod exact;
 mod fields;
 #[cfg(test)]
 mod fixture;
+pub mod headers;
 mod json;
 pub mod lists;
 pub mod literals;

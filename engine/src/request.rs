@@ -21,7 +21,8 @@ pub struct Request<'a> {
     pub protocol: Option<&'a [u8]>,
     /// Envoy's request id.
     pub id: Option<&'a [u8]>,
-    /// Header names in lower case with their values, in order, repeated names included, pseudo headers left out.
+    /// Header names in lower case with their values, in order, repeated names included, pseudo headers and
+    /// [reserved](crate::headers::is_reserved) ones left out.
     pub headers: &'a [(&'a [u8], &'a [u8])],
     /// The true peer.
     pub source_ip: Option<IpAddr>,

@@ -8,12 +8,11 @@ use crate::host::{Host, Level};
 use crate::load::expiry_line;
 use crate::metrics::{Metric, Metrics};
 use crate::reply::{REQUEST_UNREADABLE, RULESET_UNAVAILABLE, refuse, send};
-use crate::request::{
-    Attributes, Buffers, CustomBuffers, Inbound, SCORE_HEADER, TAG_HEADER_PREFIX, emptied,
-};
+use crate::request::{Attributes, Buffers, CustomBuffers, Inbound, emptied};
 use crate::serving::{Serving, Standing};
 use riskgate_engine::bundle::OnExpired;
 use riskgate_engine::counters::Pending;
+use riskgate_engine::headers::{SCORE_HEADER, TAG_HEADER_PREFIX};
 use riskgate_engine::request::Request;
 use riskgate_engine::ruleset::{HeadDecision, Ruleset, Scratch};
 use riskgate_engine::verdict::{Action, LocalReply, Verdict};

@@ -7,17 +7,13 @@ use crate::headers::{self, Header, MalformedHeaders};
 use crate::host::{Host, HostError};
 use crate::serving::time_us;
 use riskgate_engine::counters::Pending;
+use riskgate_engine::headers::is_reserved;
 use riskgate_engine::request::Request;
 use riskgate_engine::ruleset::Ruleset;
 use std::net::IpAddr;
 
 /// Where the payloads are that the JWT filter has verified.
 const JWT_METADATA: &str = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn";
-
-/// The request header that tells the upstream the score.
-pub const SCORE_HEADER: &str = "x-risk-score";
-/// Before the name of a tag, the request header that tells the upstream its value.
-pub const TAG_HEADER_PREFIX: &str = "x-risk-tag-";
 
 /// The memory of a request, used again by the next one: in the steady state a request allocates nothing.
 #[derive(Default)]
@@ -88,7 +84,7 @@ impl<'m> Inbound<'m> {
                 b"path" => self.path = Some(value),
                 _ => {}
             },
-            [b'x' | b'X', ..] if is_ours(name) => {
+            [b'x' | b'X', ..] if is_reserved(name) => {
                 // Proxies limit headers to about a hundred.
                 if !self.forged.contains(&name) {
                     self.forged.push(name);
@@ -133,24 +129,6 @@ impl<'m> Inbound<'m> {
 pub(crate) fn emptied<A, B: Default>(mut used: Vec<A>) -> Vec<B> {
     used.clear();
     used.into_iter().map(|_| B::default()).collect()
-}
-
-/// Whether only this filter may set a header, whatever its case, and with `_` for `-`: behind CGI and WSGI
-/// `x_risk_score` and `x-risk-score` are one variable.
-fn is_ours(name: &[u8]) -> bool {
-    let starts_as = |prefix: &str| {
-        name.get(..prefix.len())
-            .is_some_and(|start| is_alike(start, prefix.as_bytes()))
-    };
-    is_alike(name, SCORE_HEADER.as_bytes()) || starts_as(TAG_HEADER_PREFIX)
-}
-
-fn is_alike(name: &[u8], ours: &[u8]) -> bool {
-    let folded = name.iter().map(|byte| match byte {
-        b'_' => b'-',
-        _ => byte.to_ascii_lowercase(),
-    });
-    folded.eq(ours.iter().copied())
 }
 
 /// The host's properties that a ruleset reads; the others are not asked for.

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use riskgate_engine::attributes::Base;
 use riskgate_engine::body::is_encoded;
+use riskgate_engine::headers::is_reserved;
 use riskgate_engine::request::Request;
 use riskgate_engine::response::Response;
 use serde::Deserialize;
@@ -239,18 +240,24 @@ impl OwnedRequest {
         self.time_us
     }
 
+    /// Its headers as they were sent, also those that no rule reads because only the filter may set them.
+    pub fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let headers = self.headers.iter();
+        headers.map(|(name, value)| (name.as_slice(), value.as_slice()))
+    }
+
     /// Its body as it was sent, readable or not.
     #[must_use]
     pub fn body(&self) -> Option<&[u8]> {
         self.body.as_deref()
     }
 
-    /// Calls `use_request` with the request as the engine takes it, at `time_us`.
+    /// Calls `use_request` with the request as the engine takes it, at `time_us`: what the filter keeps from the rules is left
+    /// out.
     pub fn with<R>(&self, time_us: i64, use_request: impl FnOnce(&Request<'_>) -> R) -> R {
         let headers: Vec<(&[u8], &[u8])> = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_slice(), value.as_slice()))
+            .headers()
+            .filter(|(name, _)| !is_reserved(name))
             .collect();
         let claims: Vec<(&[u8], &[u8])> = self
             .claims

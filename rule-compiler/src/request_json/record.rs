@@ -1,6 +1,7 @@
 //! What a request says of itself, and what has only its usual value.
 
 use riskgate_engine::attributes::Base;
+use riskgate_engine::headers::is_reserved;
 
 use super::{OwnedHeader, OwnedRequest, Wire};
 
@@ -19,7 +20,7 @@ pub(super) fn assumed(wire: &Wire) -> [Option<Base>; 5] {
 
 impl OwnedRequest {
     /// Whether it was said what `base` is of this request; `key` names a header, a cookie and the like. Of a body and of a
-    /// URL, which are recorded whole, all is said or nothing.
+    /// URL, which are recorded whole, all is said or nothing; of headers that only the filter may set, nothing.
     #[must_use]
     pub fn says(&self, base: Base, key: &[u8]) -> bool {
         match base {
@@ -31,7 +32,7 @@ impl OwnedRequest {
             Base::Protocol => self.protocol.is_some(),
             Base::Id => self.id.is_some(),
             Base::Time => self.time_us.is_some(),
-            Base::Header => has(&self.headers, key),
+            Base::Header => !is_reserved(key) && has(&self.headers, key),
             Base::Cookie => self.cookies().any(|name| name == key),
             Base::Mtls => self.peer_uri_san.is_some() || self.peer_subject.is_some(),
             Base::PeerUriSan => self.peer_uri_san.is_some(),

@@ -132,7 +132,9 @@ impl Decider for InModule {
         let vm = &mut running.vm;
         // What a sequence may be too long to keep.
         vm.proxy_mut().calls.clear();
-        let sent = request.with(at_us, |asked| proxy::sent(asked, &self.reads))?;
+        let sent = request.with(at_us, |asked| {
+            proxy::sent(asked, request.headers(), &self.reads)
+        })?;
         vm.create_context(REQUEST, ROOT).map_err(text)?;
         vm.proxy_mut().http_stream(REQUEST).properties = sent.properties;
         send(vm, &sent.headers, request.body())?;

@@ -28,6 +28,7 @@ mod pipeline;
 mod readme;
 mod replay;
 mod report;
+mod reserved;
 mod rollback;
 mod rulec;
 mod schema;

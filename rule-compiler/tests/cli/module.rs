@@ -90,6 +90,7 @@ rules:
   - { id: clock, when: request.time >= timestamp("2026-01-01T01:00:00Z"), then: { tag: { hour: one } } }
   - { id: shadowed, stage: shadow, when: request.url_path == "/shadow", then: deny }
   - { id: bytes, when: 'request.headers["x-raw"].contains("\\xff")', then: { score: 10, tag: { raw: "1" } } }
+  - { id: forged, when: 'has(request.headers["x-risk-score"]) || request.headers["x_risk_tag_vip"] == "1"', then: deny }
   - { id: odd-json, when: 'request.body.json["/kind"] == "odd"', then: { deny: { status: 422 } } }
   - { id: odd-form, when: 'request.body.form["kind"] == "odd"', then: { deny: { status: 409 } } }
   - { id: some, stage: canary, canary: { percent: 50, by: [client.ip] }, when: request.url_path == "/canary", then: deny }
@@ -112,6 +113,7 @@ tests:
       - { request: { path: /shadow }, expect: { score: 9999 } }
       - { request: { path: /, headers: [{ name: x-raw, value_b64: /w== }] }, expect: { score: 9999 } }
       - { request: { path_b64: L/8= }, expect: { score: 9999 } }
+      - { request: { path: /, headers: { x-risk-score: "1", x-risk-tag-vip: "1", x_risk_tag_vip: "1" } }, expect: { score: 9999 } }
   - name: bodies
     sequence:
       - { request: { path: /, body: '{"kind":"odd"}' }, expect: { score: 9999 } }
@@ -181,7 +183,7 @@ fn the_module_and_the_engine_give_the_same_verdicts() {
     let found = in_module(&workshop.path(""), "test shop --format json");
     let mut native = verdicts(&native);
     let found = verdicts(&found.expect(1, ""));
-    assert_eq!(native.len(), 39);
+    assert_eq!(native.len(), 40);
     for verdict in &mut native {
         if verdict["action"] != "allow" {
             // The filter tells them to the upstream only.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use riskgate_engine::attributes::{Base, NO_KEY};
+use riskgate_engine::headers::TAG_HEADER_PREFIX;
 use riskgate_engine::request::Request;
 use riskgate_engine::response::Response;
 use riskgate_engine::ruleset::Ruleset as LoadedRuleset;
@@ -14,7 +15,6 @@ use super::super::model::Key;
 use super::super::run::Known;
 
 const FORWARDED_FOR: &[u8] = b"x-forwarded-for";
-const TAG_HEADER_PREFIX: &str = "x-risk-tag-";
 const CLAIMS: &[u8] = b"metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt_payload\0";
 
 /// Name and value.
@@ -58,18 +58,22 @@ impl Reads {
     }
 }
 
-/// How a proxy tells this request.
+/// How a proxy tells this request, whose client sent these headers.
 ///
 /// # Errors
 ///
 /// Says what of the request no proxy can be made to say.
-pub(super) fn sent(request: &Request<'_>, reads: &Reads) -> Result<Sent, String> {
+pub(super) fn sent<'a>(
+    request: &Request<'_>,
+    sent_headers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    reads: &Reads,
+) -> Result<Sent, String> {
     if reads.custom && !request.custom.is_empty() {
         return Err(
             "a module finds `attributes` itself; run the other tests with `--only`".to_owned(),
         );
     }
-    let mut headers = headers(request);
+    let mut headers = headers(request, sent_headers);
     let mut peer = request.source_ip;
     if reads.both_addresses() {
         add_client(&mut headers, request, reads)?;
@@ -82,7 +86,10 @@ pub(super) fn sent(request: &Request<'_>, reads: &Reads) -> Result<Sent, String>
     })
 }
 
-fn headers(request: &Request<'_>) -> Vec<Pair> {
+fn headers<'a>(
+    request: &Request<'_>,
+    sent: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) -> Vec<Pair> {
     let pseudo: [(&[u8], Option<&[u8]>); 4] = [
         (b":method", request.method),
         (b":scheme", request.scheme),
@@ -92,9 +99,8 @@ fn headers(request: &Request<'_>) -> Vec<Pair> {
     let pseudo = pseudo
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)));
-    let all = pseudo.chain(request.headers.iter().copied());
-    all.map(|(name, value)| (name.to_vec(), value.to_vec()))
-        .collect()
+    let owned = |(name, value): (&[u8], &[u8])| (name.to_vec(), value.to_vec());
+    pseudo.map(owned).chain(sent.map(owned)).collect()
 }
 
 /// Lets the last address of `x-forwarded-for`, or the peer's where there is none, be the client's.
