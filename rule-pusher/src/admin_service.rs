@@ -118,6 +118,7 @@ fn described(publication: &Publication) -> PublishedRuleset {
         hashes: _,
         published_at_ms,
         issued_at_s: _,
+        not_before_s: _,
         expires_at_s,
         restores,
     } = publication;

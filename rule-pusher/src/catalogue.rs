@@ -45,6 +45,8 @@ pub struct Publication {
     /// Unix time in seconds.
     pub issued_at_s: u64,
     /// Unix time in seconds.
+    pub not_before_s: u64,
+    /// Unix time in seconds.
     pub expires_at_s: u64,
     /// Of an emergency rollback: the digest of the bundle whose rules it brought back.
     pub restores: Option<Digest>,

@@ -192,6 +192,9 @@ fn resume(
         Err(refusal) => {
             warn!(%topic, code = refusal.code(), "a stored bundle is not served: {refusal}");
         }
+        Ok(publication) if publication.not_before_s > now_ms / 1000 => {
+            warn!(%topic, bundle = %publication.bundle, "serving a stored bundle that is not valid yet; was the clock here set back?");
+        }
         Ok(publication) if publication.expires_at_s <= now_ms / 1000 => {
             warn!(%topic, bundle = %publication.bundle, "a stored bundle has expired; publish a new one");
         }

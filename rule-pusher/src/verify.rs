@@ -25,9 +25,10 @@ pub struct Verifier {
 /// What a bundle in the store still is, after a restart.
 #[derive(Debug)]
 pub struct Stored {
-    /// The topic's highest accepted bundle, if its signatures still count.
+    /// The topic's highest accepted bundle. One whose signatures count no more, because a key was withdrawn, holds nothing
+    /// back.
     pub mark: Option<Mark>,
-    /// The bundle, if filters would still load it as their first one.
+    /// The bundle, if filters would still load it, now or when its time comes.
     pub publication: Result<Publication, Refusal>,
 }
 
@@ -84,11 +85,15 @@ impl Verifier {
 
     /// Verifies a bundle that was accepted at another time, perhaps under other keys.
     ///
-    /// An expired one is served on: what that means is for each filter to decide, by the bundle's `on_expired`.
+    /// Whatever the clock reads by now, a bundle whose time has come before is served on: what an expired one means is for
+    /// each filter to decide, by the bundle's `on_expired`, and one that is not valid yet was so before the clock was set back.
     #[must_use]
     pub fn resume(&self, file: &[u8], published_at_ms: u64, now_ms: u64) -> Stored {
-        let mark = self.mark_of(file);
-        let publication = self.load(file, mark, now_ms);
+        let bundle = Bundle::parse(file).ok();
+        let signed = bundle.filter(|bundle| self.trust.verify(bundle).is_ok());
+        let mark = signed.as_ref().map(mark_of);
+        let start_s = signed.map_or(0, |bundle| bundle.manifest().not_before_s);
+        let publication = self.load(file, mark, now_ms.max(start_s.saturating_mul(1000)));
         Stored {
             mark,
             publication: publication.map(|fresh| Publication {
@@ -121,22 +126,6 @@ impl Verifier {
         unknown.map(|signature| KeyId(signature.key_id)).collect()
     }
 
-    /// A stored bundle whose signatures count no more, because a key was withdrawn, holds nothing back.
-    fn mark_of(&self, file: &[u8]) -> Option<Mark> {
-        let bundle = Bundle::parse(file).ok()?;
-        self.trust.verify(&bundle).ok()?;
-        let Manifest {
-            revision,
-            issued_at_s,
-            ..
-        } = *bundle.manifest();
-        Some(Mark {
-            revision,
-            digest: bundle.digest(),
-            issued_at_s,
-        })
-    }
-
     /// The whole file is checked, and then what filters get of it, as they will check it.
     fn load(&self, file: &[u8], mark: Option<Mark>, now_ms: u64) -> Result<Publication, Refusal> {
         let topic = Self::claimed_topic(file)?;
@@ -154,6 +143,7 @@ impl Verifier {
         let Manifest {
             revision,
             issued_at_s,
+            not_before_s,
             expires_at_s,
             restores,
             ..
@@ -173,9 +163,23 @@ impl Verifier {
             payload,
             published_at_ms: now_ms,
             issued_at_s,
+            not_before_s,
             expires_at_s,
             restores: restores.map(|digest| Digest(digest.0)),
         })
+    }
+}
+
+fn mark_of(bundle: &Bundle<'_>) -> Mark {
+    let Manifest {
+        revision,
+        issued_at_s,
+        ..
+    } = *bundle.manifest();
+    Mark {
+        revision,
+        digest: bundle.digest(),
+        issued_at_s,
     }
 }
 

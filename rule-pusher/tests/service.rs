@@ -22,7 +22,7 @@ use riskgate_engine::{
     trust::key_id,
 };
 use riskgate_push_protocol::{
-    KeyId,
+    KeyId, Status as PusherStatus,
     limits::{BUNDLE_LEN_MAX, PIECE_LEN_MAX},
     proto::{self, admin_service_client::AdminServiceClient},
 };
@@ -78,6 +78,52 @@ async fn a_stored_bundle_that_expired_is_served_on() {
     assert_eq!(pusher.subscribe(hello(1)).await.accept().await, bundle);
     let refusal = pusher.refusal(&short.build()).await.unwrap();
     assert!(refusal.starts_with("expired: "), "{refusal}");
+}
+
+/// A pusher that goes on under such a clock serves what it has, so one that starts under it does the same.
+#[tokio::test]
+async fn a_clock_that_was_set_back_takes_no_bundle_away_at_a_restart() {
+    let issued_ahead = TestBundle {
+        issued_at_s: NOW_S + 1000,
+        not_before_s: NOW_S + 1000,
+        ..good(2)
+    };
+    let valid_later = TestBundle {
+        not_before_s: NOW_S + 1000,
+        ..good(2)
+    };
+    for bundle in [issued_ahead, valid_later] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut pusher = Pusher::start_when(folder.path(), NOW_S + 2000).await;
+        let published = pusher.publish(&bundle.build()).await;
+        pusher.clock.set_s(NOW_S);
+        let went_on = seen_from_outside(&mut pusher, &bundle).await;
+        pusher.stop().await;
+
+        let mut pusher = Pusher::start_when(folder.path(), NOW_S).await;
+        let started_again = seen_from_outside(&mut pusher, &bundle).await;
+        assert_eq!(started_again, went_on);
+        assert_eq!(pusher.subscribe(hello(2)).await.accept().await, published);
+    }
+}
+
+/// What is published, what a new subscriber is sent, and what is said to the same file and to an older one.
+async fn seen_from_outside(
+    pusher: &mut Pusher,
+    bundle: &TestBundle,
+) -> (PusherStatus, Vec<u8>, [Option<String>; 2]) {
+    let status = pusher.status().await;
+    let mut subscriber = pusher.subscribe(hello(1)).await;
+    let offer = subscriber.receive().await;
+    let older = TestBundle {
+        revision: bundle.revision - 1,
+        ..bundle.clone()
+    };
+    let refusals = [
+        pusher.refusal(&bundle.build()).await,
+        pusher.refusal(&older.build()).await,
+    ];
+    (status, subscriber.file(&offer), refusals)
 }
 
 #[tokio::test]

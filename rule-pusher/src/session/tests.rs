@@ -63,6 +63,7 @@ fn publication(revision: u64, parts: &[Part]) -> Arc<Publication> {
         hashes: hashes.into(),
         published_at_ms: 1,
         issued_at_s: 1,
+        not_before_s: 1,
         expires_at_s: 9,
         restores: None,
     })

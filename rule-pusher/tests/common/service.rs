@@ -72,7 +72,13 @@ impl Pusher {
         keys: &[u8],
         config: Config,
     ) -> Self {
-        let (server, clock) = bind(subscribers, folder, keys, config);
+        let (server, clock) = bind(subscribers, folder, keys, config, NOW_S);
+        Self::run(server, clock).await
+    }
+
+    /// Trusts key 1; its clock stands at that time.
+    pub(crate) async fn start_when(folder: &Path, now_s: u64) -> Self {
+        let (server, clock) = bind("127.0.0.1:0", folder, &[1], Config::default(), now_s);
         Self::run(server, clock).await
     }
 
@@ -82,7 +88,7 @@ impl Pusher {
         config: Config,
         templates: Vec<Template>,
     ) -> Self {
-        let (server, clock) = bind("127.0.0.1:0", folder, &[1], config);
+        let (server, clock) = bind("127.0.0.1:0", folder, &[1], config, NOW_S);
         let server = server.with_ecds("127.0.0.1:0".parse().unwrap(), templates);
         Self::run(server.unwrap(), clock).await
     }
@@ -170,14 +176,20 @@ impl Pusher {
     }
 }
 
-fn bind(subscribers: &str, folder: &Path, keys: &[u8], config: Config) -> (Server, Arc<TestClock>) {
+fn bind(
+    subscribers: &str,
+    folder: &Path,
+    keys: &[u8],
+    config: Config,
+    now_s: u64,
+) -> (Server, Arc<TestClock>) {
     let keys: Vec<_> = keys
         .iter()
         .map(|key| bundles::key(*key).verifying_key().to_bytes())
         .collect();
     let verifier = Verifier::new(&keys, 1).unwrap();
     let store = Store::open(&folder.join("store.redb")).unwrap();
-    let clock = Arc::new(TestClock(AtomicU64::new(NOW_S * 1000)));
+    let clock = Arc::new(TestClock(AtomicU64::new(now_s * 1000)));
     let (subscribers, admin) = (subscribers.parse().unwrap(), "127.0.0.1:0".parse().unwrap());
     let server = Server::bind(subscribers, admin, store, verifier, clock.clone(), config);
     (server.unwrap(), clock)

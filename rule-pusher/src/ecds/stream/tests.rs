@@ -54,6 +54,7 @@ impl Both {
             hashes: Arc::default(),
             published_at_ms: 1,
             issued_at_s: 1,
+            not_before_s: 1,
             expires_at_s: 9,
             restores: None,
         };
