@@ -50,7 +50,7 @@ pub(crate) use check::is_many_valued;
 pub use rule::AtomPlace;
 pub use sources::{ReadError, Sources, read_ruleset, read_ruleset_with, read_tests};
 pub use test_file::{TestAnalysis, analyse_tests};
-pub(crate) use text::{closest, did_you_mean};
+pub(crate) use text::{closest, did_you_mean, quoted};
 
 #[cfg(doc)]
 use crate::ir;

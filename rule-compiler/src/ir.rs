@@ -4,6 +4,7 @@
 //! through [`Origin`].
 
 use core::net::IpAddr;
+use std::collections::BTreeSet;
 
 use riskgate_engine::counters::CounterDefinition;
 
@@ -28,6 +29,8 @@ pub struct Ruleset {
     pub counters: Vec<Counter>,
     /// In source order: by file name, then by position.
     pub rules: Vec<Rule>,
+    /// The names of the attributes that a custom filter was declared to know, read by a rule or not.
+    pub custom_attributes: BTreeSet<String>,
 }
 
 /// What a filter does once its bundle has expired.

@@ -4,6 +4,7 @@
 //! then each request gets its time in the order of the lines, since time never runs backwards, and then they are decided at
 //! once. What is told is the same on any number of processors.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 use std::thread;
 
@@ -41,6 +42,8 @@ pub struct Plan<'a> {
     pub ruleset: &'a Ruleset,
     /// What it is compared with.
     pub baseline: Option<&'a Ruleset>,
+    /// The custom attributes that requests can have; nothing if that is not known.
+    pub custom_attributes: Option<BTreeSet<String>>,
     /// How lines are read.
     pub form: Form,
     /// Whether lines that cannot be read are counted, and not an error.
@@ -219,10 +222,18 @@ fn parse_line(
 ) -> Result<Option<OwnedRequest>, LineError> {
     let text = str::from_utf8(line?).map_err(|_| LineError::NotText)?;
     let found = match &plan.form {
-        Form::Requests => request_json::parse(text).map(Some).map_err(LineError::from),
+        Form::Requests => parse_request(text, plan).map(Some).map_err(LineError::from),
         Form::AccessLog(mapping) => mapping.read(text).map_err(LineError::from),
     };
     found.map_err(|error| explain(text, error))
+}
+
+fn parse_request(text: &str, plan: &Plan<'_>) -> Result<OwnedRequest, RequestError> {
+    let request = request_json::parse(text)?;
+    if let Some(declared) = &plan.custom_attributes {
+        request.check_attributes(declared)?;
+    }
+    Ok(request)
 }
 
 /// What is most likely the matter with a line, where that is not in the line itself.

@@ -1,6 +1,7 @@
 //! A request as JSON: one a line in request files. docs/rule-language.md describes the shape.
 
 pub mod access_log;
+mod declared;
 mod record;
 mod shape;
 mod write;
@@ -18,6 +19,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use thiserror::Error;
+
+use crate::front::quoted;
 
 pub use shape::{KEYS, Kind};
 
@@ -40,6 +43,14 @@ pub enum RequestError {
     UnknownKey {
         /// The key.
         key: String,
+        /// What to write instead.
+        help: String,
+    },
+    /// An attribute that no custom filter was declared to know.
+    #[error("no custom attribute has the name {}; {help}", quoted(.name))]
+    UnknownAttribute {
+        /// In lower case.
+        name: String,
         /// What to write instead.
         help: String,
     },
@@ -80,6 +91,7 @@ impl RequestError {
     pub fn key(&self) -> Option<&str> {
         match self {
             RequestError::UnknownKey { key, .. } => Some(key),
+            RequestError::UnknownAttribute { .. } => Some("attributes"),
             RequestError::Value { key, .. } => Some(key),
             RequestError::OneOf { name }
             | RequestError::Both { name }

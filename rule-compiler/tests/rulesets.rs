@@ -8,7 +8,7 @@
     reason = "a test may stop where it fails"
 )]
 
-use std::{fs, path::Path, process::Command};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use riskgate_compiler::{
     diagnostic::render,
@@ -61,6 +61,7 @@ fn what_is_left_out_has_a_default() {
         lists: vec![],
         counters: Vec::new(),
         rules: vec![],
+        custom_attributes: BTreeSet::new(),
     };
     assert_eq!(found, expected);
 }

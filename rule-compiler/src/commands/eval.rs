@@ -1,16 +1,18 @@
 //! `rulec eval`: print the verdict of each request in a file.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter};
 use std::path::Path;
 
 use riskgate_compiler::build::load_unverified;
-use riskgate_compiler::request_json::{self, OwnedRequest};
+use riskgate_compiler::request_json::{self, OwnedRequest, RequestError};
 use riskgate_compiler::session::Session;
 use riskgate_compiler::verdict_json::{self, VerdictJson};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::args::EvalArgs;
+use crate::commands::inspect::custom_attributes;
 use crate::failure::Failure;
 use crate::output::{flush, print_line, read_bundle, read_text, tell};
 use crate::time::{now_s, parse_time_s};
@@ -21,10 +23,13 @@ pub(crate) fn run(args: &EvalArgs) -> Result<(), Failure> {
         .as_deref()
         .map(|at| parse_time_s(at, "--at"))
         .transpose()?;
-    let ruleset = load_unverified(&read_bundle(&args.bundle)?, at_s).map_err(|error| {
-        Failure::finding(format!("cannot use `{}`: {error}", args.bundle.display()))
-    })?;
-    let requests = read_requests(&args.requests)?;
+    let bytes = read_bundle(&args.bundle)?;
+    let unusable = |reason: String| {
+        Failure::finding(format!("cannot use `{}`: {reason}", args.bundle.display()))
+    };
+    let ruleset = load_unverified(&bytes, at_s).map_err(|error| unusable(error.to_string()))?;
+    let attributes = custom_attributes(&bytes).map_err(unusable)?;
+    let requests = read_requests(&args.requests, attributes.as_ref())?;
     if requests.is_empty() {
         tell(&format!(
             "note: there is no request in `{}`; write one a line, such as {{\"path\":\"/\"}}\n",
@@ -60,7 +65,17 @@ struct Line {
 }
 
 /// All requests, before any verdict is printed: a bad line must not leave half an answer.
-fn read_requests(path: &Path) -> Result<Vec<OwnedRequest>, Failure> {
+fn read_requests(
+    path: &Path,
+    attributes: Option<&BTreeSet<String>>,
+) -> Result<Vec<OwnedRequest>, Failure> {
+    let parse = |line: &str| {
+        let request = request_json::parse(line)?;
+        if let Some(declared) = attributes {
+            request.check_attributes(declared)?;
+        }
+        Ok(request)
+    };
     let text = read_text(path, "requests")?;
     let lines = text
         .lines()
@@ -68,7 +83,7 @@ fn read_requests(path: &Path) -> Result<Vec<OwnedRequest>, Failure> {
         .filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(index, line)| {
-            request_json::parse(line).map_err(|error| {
+            parse(line).map_err(|error: RequestError| {
                 let place = format!("{}:{}", path.display(), index + 1);
                 match spans_lines(&text) {
                     true => Failure::unable(format!(

@@ -1,5 +1,6 @@
 //! `rulec inspect`: show what a bundle holds, without asking who signed it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use riskgate_compiler::build::load_unverified;
@@ -221,6 +222,13 @@ impl Report {
 }
 
 /// `None` when it was left out for sending.
+/// The names of the custom attributes that a bundle was built with; nothing if it came without its provenance.
+pub(crate) fn custom_attributes(bytes: &[u8]) -> Result<Option<BTreeSet<String>>, String> {
+    let bundle = Bundle::parse(bytes).map_err(|error| error.to_string())?;
+    let provenance = provenance(&bundle)?;
+    Ok(provenance.map(|known| known.custom_attributes))
+}
+
 pub(crate) fn provenance(bundle: &Bundle<'_>) -> Result<Option<Provenance>, String> {
     let section = bundle
         .sections()

@@ -1,5 +1,6 @@
 //! `rulec replay`: decide recorded traffic, and tell what a bundle does with it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, IsTerminal as _};
 use std::path::Path;
@@ -12,6 +13,7 @@ use riskgate_compiler::request_json::access_log::Mapping;
 use riskgate_engine::ruleset::Ruleset;
 
 use crate::args::{Format, OnBadLine, ReplayArgs, Traffic};
+use crate::commands::inspect::custom_attributes;
 use crate::failure::Failure;
 use crate::output::{flush, print_line, read_bundle, tell};
 use crate::time::{now_s, parse_time_s};
@@ -25,12 +27,17 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let at = args.at.as_deref();
     let at_s = at.map(|at| parse_time_s(at, "--at")).transpose()?;
     let form = form(args)?;
-    let ruleset = load(&args.bundle, at_s)?;
+    let (ruleset, attributes) = load(&args.bundle, at_s)?;
     let baseline = args.baseline.as_deref().map(|path| load(path, at_s));
-    let baseline = baseline.transpose()?;
+    let (baseline, other_attributes) = baseline.transpose()?.unzip();
     let plan = Plan {
         ruleset: &ruleset,
         baseline: baseline.as_ref(),
+        custom_attributes: match other_attributes {
+            None => attributes,
+            // Traffic has what either of them knows.
+            Some(others) => attributes.zip(others).map(|(own, others)| &own | &others),
+        },
         form,
         skips_bad_lines: args.on_bad_line == OnBadLine::Skip,
         examples: args.examples.into(),
@@ -62,9 +69,13 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<(), Failure> {
     judge(&report)
 }
 
-fn load(path: &Path, at_s: Option<u64>) -> Result<Ruleset, Failure> {
-    load_unverified(&read_bundle(path)?, at_s)
-        .map_err(|error| Failure::finding(format!("cannot use `{}`: {error}", path.display())))
+/// A bundle, and the custom attributes that it was built with, if that is known.
+fn load(path: &Path, at_s: Option<u64>) -> Result<(Ruleset, Option<BTreeSet<String>>), Failure> {
+    let bytes = read_bundle(path)?;
+    let unusable =
+        |reason: String| Failure::finding(format!("cannot use `{}`: {reason}", path.display()));
+    let ruleset = load_unverified(&bytes, at_s).map_err(|error| unusable(error.to_string()))?;
+    Ok((ruleset, custom_attributes(&bytes).map_err(unusable)?))
 }
 
 /// A mapping says enough: no other form has one.

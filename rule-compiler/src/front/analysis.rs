@@ -128,6 +128,7 @@ fn ruleset(
         lists: environment.lists.finish()?,
         counters: environment.counters.finish()?,
         rules,
+        custom_attributes: environment.custom.into_keys().collect(),
     })
 }
 

@@ -184,7 +184,7 @@ impl Context<'_> {
         let every_us = optional(fields.get("every"), 0, |node| self.every(node));
         let request = fields
             .require("request", self)
-            .and_then(|node| self.request(node));
+            .and_then(|node| self.request(node, ruleset));
         let expect: Option<Option<Expectation>> = optional(fields.get("expect"), None, |node| {
             Some(Some(self.expectation(node, ruleset)?))
         });

@@ -1,6 +1,8 @@
 //! Section `provenance`: where rules come from and who answers for them, as JSON. It is detached: people read it,
 //! filters never see it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ir::{self, Ruleset};
@@ -12,6 +14,9 @@ pub struct Provenance {
     pub lists: Vec<String>,
     /// In source order.
     pub rules: Vec<RuleProvenance>,
+    /// The names of the custom attributes that were declared.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub custom_attributes: BTreeSet<String>,
 }
 
 /// Where a rule comes from and who answers for it.
@@ -40,6 +45,7 @@ impl Provenance {
         Provenance {
             lists: ruleset.lists.iter().map(|list| list.name.clone()).collect(),
             rules: ruleset.rules.iter().map(describe).collect(),
+            custom_attributes: ruleset.custom_attributes.clone(),
         }
     }
 }

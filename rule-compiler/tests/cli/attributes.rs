@@ -10,6 +10,7 @@ const DECLARED: &str = "attributes:
   - { name: session.id, type: string }
   - { name: session.began, type: timestamp }
   - { name: device.proxy, type: ip }
+  - { name: device.unread, type: string }
 ";
 
 const RULES: &str = r#"rules:
@@ -158,4 +159,77 @@ fn what_is_undeclared_or_unreadable_is_said() {
     workshop
         .run("check custom --attributes elsewhere.yaml")
         .expect(1, "elsewhere.yaml:6:");
+}
+
+const SLIP: &str = r#"{"path":"/","attributes":{"device.unread":"1","Device.Risk_Scor":"81"}}"#;
+const MEANT: &str =
+    "no custom attribute has the name `device.risk_scor`; did you mean `device.risk_score`?";
+
+#[test]
+fn a_request_has_only_what_was_declared() {
+    let workshop = workshop();
+    workshop.run(BUILD).expect(0, "");
+    let flag = "--attributes custom/attributes.yaml";
+    let asked = |args: &str, request: &str| workshop.run_with(args, request, &[]);
+    for args in [
+        "eval custom.bundle --requests -",
+        "replay custom.bundle --traffic -",
+        "explain custom.bundle --request -",
+        &format!("explain custom {flag} --request -"),
+    ] {
+        assert_eq!(asked(args, SLIP).expect(2, MEANT), "");
+        let declared = r#"{"path":"/","attributes":[["Device.Unread","1"],["device.tags","x"]]}"#;
+        asked(args, declared).expect(0, "");
+    }
+    let skipped = asked(
+        "replay custom.bundle --traffic - --on-bad-line skip --format json",
+        &format!("{SLIP}\n{{\"path\":\"/\"}}"),
+    );
+    let report = skipped.expect(0, MEANT);
+    assert!(report.contains(r#""bad_lines": 1"#), "{report}");
+    let far = r#"{"path":"/","attributes":{"vip":"1"}}"#;
+    let undeclared = "no custom attribute has the name `vip`; declare it in the file for";
+    asked("eval shop.bundle --requests -", far).expect(2, undeclared);
+}
+
+/// Each of two bundles is replayed with what it knows of the same traffic.
+#[test]
+fn a_baseline_may_know_others() {
+    let workshop = workshop();
+    workshop.run(BUILD).expect(0, "");
+    let known = r#"{"path":"/","attributes":{"device.risk_score":"81"}}"#;
+    let replay = |bundles: &str| {
+        let args = format!("replay {bundles} --traffic -");
+        workshop.run_with(&args, known, &[])
+    };
+    replay("shop.bundle").expect(2, "declare it");
+    replay("shop.bundle --baseline custom.bundle").expect(0, "");
+    replay("custom.bundle --baseline shop.bundle").expect(0, "");
+}
+
+#[test]
+fn a_test_is_told_where_its_slip_stands() {
+    let workshop = workshop();
+    let tests = r#"tests:
+  - name: map
+    request: { path: /, attributes: { device.trust: "1", device.risk_scor: "81" } }
+    expect: { action: deny }
+  - name: list
+    request: { path: /, attributes: [[device.trust, "1"], [device.risk_scor, "81"]] }
+    expect: { action: deny }
+  - name: objects
+    request:
+      path: /
+      attributes:
+        - { name: device.trust, value: "1" }
+        - { value: "81", name: device.risk_scor }
+    expect: { action: deny }
+"#;
+    workshop.write("custom/tests/a.test.yaml", tests);
+    let told = workshop.run("test custom --attributes custom/attributes.yaml");
+    let errors = told.stderr.clone();
+    told.expect(1, "help: did you mean `device.risk_score`?");
+    for place in [":3:58", ":6:60", ":13:32"] {
+        assert!(errors.contains(place), "{place}: {errors}");
+    }
 }

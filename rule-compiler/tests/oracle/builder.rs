@@ -1,7 +1,7 @@
 //! Small rulesets and requests, in few words.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use riskgate_compiler::automaton::Pattern;
 use riskgate_compiler::front::pattern::to_hir;
@@ -23,6 +23,7 @@ pub(crate) fn ruleset(rules: Vec<Rule>) -> Ruleset {
         lists: Vec::new(),
         counters: Vec::new(),
         rules,
+        custom_attributes: BTreeSet::new(),
     }
 }
 

@@ -64,8 +64,14 @@ fn explain(
     args: &ExplainArgs,
 ) -> Result<Explanation, Failure> {
     let text = read_text(request, "request")?;
-    let request = request_json::parse(&text)
-        .map_err(|error| Failure::unable(format!("{}: {error}", request.display())))?;
+    let parsed = request_json::parse(&text).and_then(|parsed| {
+        if let Some(known) = &subject.provenance {
+            parsed.check_attributes(&known.custom_attributes)?;
+        }
+        Ok(parsed)
+    });
+    let request =
+        parsed.map_err(|error| Failure::unable(format!("{}: {error}", request.display())))?;
     let at_s = match &args.at {
         Some(at) => parse_time_s(at, "--at")?,
         None => now_s(),

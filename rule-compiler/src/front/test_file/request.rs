@@ -1,5 +1,7 @@
 //! A request of a test: the shape of a request as JSON, written as YAML.
 
+use core::ops::Range;
+
 use serde_json::{Map, Value};
 
 use super::super::{
@@ -9,6 +11,7 @@ use super::super::{
 };
 use crate::{
     diagnostic::Code,
+    ir::Ruleset,
     request_json::{self, KEYS, Kind, OwnedRequest, RequestError},
 };
 
@@ -17,7 +20,11 @@ const MAX_VALUE_LEN: usize = 1 << 20;
 
 impl Context<'_> {
     /// The request, and the same as JSON.
-    pub(super) fn request(&mut self, node: &Node) -> Option<(OwnedRequest, Value)> {
+    pub(super) fn request(
+        &mut self,
+        node: &Node,
+        ruleset: &Ruleset,
+    ) -> Option<(OwnedRequest, Value)> {
         let fields = self.fields(node, "a request", &KEYS.map(|(key, _)| key))?;
         let mut good = true;
         let mut map = Map::new();
@@ -34,11 +41,21 @@ impl Context<'_> {
         if !good {
             return None;
         }
-        match request_json::from_value(written.clone()) {
+        let checked = request_json::from_value(written.clone()).and_then(|request| {
+            request.check_attributes(&ruleset.custom_attributes)?;
+            Ok(request)
+        });
+        match checked {
             Ok(request) => Some((request, written)),
             Err(error) => {
                 let named = error.key().and_then(|key| fields.get(key));
-                let range = &named.unwrap_or(node).range;
+                let range = match (&error, named) {
+                    (RequestError::UnknownAttribute { name, .. }, Some(all)) => {
+                        name_range(all, name)
+                    }
+                    _ => None,
+                };
+                let range = range.unwrap_or(&named.unwrap_or(node).range);
                 let written = named.and_then(Node::scalar_text);
                 let (message, help) = words(&error, written);
                 self.report(
@@ -103,6 +120,35 @@ impl Context<'_> {
 
     fn words(&mut self, node: &Node, what: &str) -> Option<Value> {
         self.text(node, what, MAX_VALUE_LEN).map(Value::from)
+    }
+}
+
+/// Where a name, given in lower case, stands among headers.
+fn name_range<'n>(headers: &'n Node, name: &str) -> Option<&'n Range<usize>> {
+    let is_name = |node: &&Node| {
+        node.scalar_text()
+            .is_some_and(|text| text.eq_ignore_ascii_case(name))
+    };
+    let of_pair = |header: &'n Node| match &header.kind {
+        NodeKind::Sequence(pair) => pair.first(),
+        NodeKind::Mapping(entries) => {
+            let mut entries = entries.iter();
+            let entry = entries.find(|entry| entry.key == "name");
+            entry.map(|entry| &entry.value)
+        }
+        _ => None,
+    };
+    match &headers.kind {
+        NodeKind::Mapping(entries) => {
+            let mut entries = entries.iter();
+            let entry = entries.find(|entry| entry.key.eq_ignore_ascii_case(name));
+            entry.map(|entry| &entry.key_range)
+        }
+        NodeKind::Sequence(items) => {
+            let mut names = items.iter().filter_map(of_pair);
+            names.find(is_name).map(|name| &name.range)
+        }
+        _ => None,
     }
 }
 

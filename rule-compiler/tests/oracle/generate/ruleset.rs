@@ -1,5 +1,7 @@
 //! Random rulesets.
 
+use std::collections::BTreeSet;
+
 use proptest::collection::{btree_set, vec};
 use proptest::option::weighted;
 use proptest::prelude::{Just, Strategy, prop_oneof};
@@ -28,6 +30,7 @@ pub(super) fn ruleset() -> impl Strategy<Value = Ruleset> {
                 lists,
                 counters: Vec::new(),
                 rules,
+                custom_attributes: BTreeSet::new(),
             }
         },
     )

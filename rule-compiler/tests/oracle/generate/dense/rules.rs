@@ -1,5 +1,7 @@
 //! Rules of one stock.
 
+use std::collections::BTreeSet;
+
 use riskgate_compiler::ir::{
     Active, Atom, Base, Comparison, Condition, List, ListValues, Number, OnExpired, Origin, Prefix,
     Rule, Ruleset, Terminal, Test, View,
@@ -53,6 +55,7 @@ pub(super) fn ruleset(count: usize, stock: &Stock, dice: &mut Dice) -> Ruleset {
         lists: lists(stock, dice),
         counters: Vec::new(),
         rules,
+        custom_attributes: BTreeSet::new(),
     }
 }
 
