@@ -35,7 +35,7 @@ impl Keys {
     }
 
     /// The public key as the filter's configuration takes it on one line: its raw bytes in base64.
-    pub(crate) fn trusted(&self) -> Result<String> {
+    pub fn trusted(&self) -> Result<String> {
         let pem = fs::read_to_string(&self.public)
             .with_context(|| format!("read {}", self.public.display()))?;
         let body: String = pem
@@ -61,6 +61,14 @@ impl Bundle {
     /// Its bytes.
     pub fn read(&self) -> Result<Vec<u8>> {
         fs::read(&self.path).with_context(|| format!("read {}", self.path.display()))
+    }
+
+    /// Adds a signature to the file.
+    pub fn sign(&self, keys: &Keys) -> Result<()> {
+        let mut command = rulec()?;
+        command.arg("sign").arg(&self.path);
+        run(command.arg("--key").arg(&keys.private))?;
+        Ok(())
     }
 }
 

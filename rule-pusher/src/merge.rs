@@ -15,7 +15,9 @@ pub(crate) struct Merged {
 /// The newly published file with the signatures of both.
 ///
 /// What was published stays. Only signatures of trusted keys join it: those of other keys cannot be checked here, and a
-/// bad one would make the filters that trust its key refuse the file. When there are too many, trusted ones come first.
+/// bad one would make the filters that trust its key refuse the file. If one of those came with the first publication, a
+/// later one of the same key takes its place, since there is no other way to mend it. When there are too many, trusted ones
+/// come first.
 ///
 /// # Errors
 ///
@@ -39,8 +41,11 @@ pub(crate) fn with_signatures_of_both(
         let known = trusted.iter().any(|had| had.key_id == signature.key_id);
         match weigh(&signature) {
             Weight::Counts if !known => trusted.push(signature),
-            Weight::UnknownKey if !unknown.contains(&signature) => unchecked.push(signature),
-            Weight::Counts | Weight::UnknownKey | Weight::Bad => {}
+            Weight::UnknownKey => match had_by(&mut unknown, &signature.key_id) {
+                Some(had) => *had = signature,
+                None => unchecked.push(signature),
+            },
+            Weight::Counts | Weight::Bad => {}
         }
     }
     let mut signatures = trusted;
@@ -60,4 +65,8 @@ pub(crate) fn with_signatures_of_both(
         file,
         left_out: left_out.collect(),
     })
+}
+
+fn had_by<'a>(signatures: &'a mut [Signature], key_id: &[u8; 32]) -> Option<&'a mut Signature> {
+    signatures.iter_mut().find(|had| had.key_id == *key_id)
 }

@@ -233,7 +233,7 @@ fn publish_tells_of_signatures_that_nobody_checked() {
     exit 0
     published: `storefront` revision 1 to 0 subscribers
     digest: [digest]
-    warning: the signature by key [digest] was not checked, since the pusher does not trust that key: filters that do refuse the bundle if it is bad; start the pusher with that key under `--trust`
+    warning: the signature by key [digest] was not checked, since the pusher does not trust that key: filters that do refuse the bundle if it is bad; publish it with a good one, or start the pusher with that key under `--trust`
     "#);
 }
 

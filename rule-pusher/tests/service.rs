@@ -9,24 +9,18 @@
 
 mod common;
 
-use std::path::Path;
-
 use common::{
     NOW_S,
-    bundles::{TestBundle, good, key},
-    service::Pusher,
+    bundles::{TestBundle, good, id, key, with_broken_signature},
+    service::{Pusher, stored_files},
     subscriber::hello,
 };
-use riskgate_engine::{
-    bundle::{Bundle, Head},
-    trust::key_id,
-};
 use riskgate_push_protocol::{
-    KeyId, Status as PusherStatus,
+    Status as PusherStatus,
     limits::{BUNDLE_LEN_MAX, PIECE_LEN_MAX},
     proto::{self, admin_service_client::AdminServiceClient},
 };
-use riskgate_pusher::{client::ClientError, config::Config, store::Store};
+use riskgate_pusher::{client::ClientError, config::Config};
 use tonic::{Code, Status, transport::Endpoint};
 
 #[tokio::test]
@@ -126,92 +120,6 @@ async fn seen_from_outside(
     (status, subscriber.file(&offer), refusals)
 }
 
-#[tokio::test]
-async fn a_bundle_signed_anew_replaces_the_file_and_keeps_the_revision() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut pusher = Pusher::start_with(folder.path(), &[1, 2], Config::default()).await;
-    let by_old_key = pusher.admin.publish(&good(1).build()).await.unwrap();
-    let by_both = TestBundle {
-        signers: vec![key(1), key(2)],
-        ..good(1)
-    };
-    let anew = pusher.admin.publish(&by_both.build()).await.unwrap();
-    assert_eq!((anew.bundle, anew.unchanged), (by_old_key.bundle, false));
-    assert_eq!(served_signatures(&pusher).await, 2);
-}
-
-/// How many signatures the bundle has that filters get.
-async fn served_signatures(pusher: &Pusher) -> usize {
-    let offer = pusher.subscribe(hello(1)).await.receive().await;
-    Head::parse(&offer.head).unwrap().signatures().len()
-}
-
-#[tokio::test]
-async fn a_publication_takes_no_signature_away() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut pusher = Pusher::start_with(folder.path(), &[1, 2], Config::default()).await;
-    let by = |numbers: &[u8]| TestBundle {
-        signers: numbers.iter().map(|number| key(*number)).collect(),
-        ..good(1)
-    };
-    pusher.publish(&by(&[1, 2]).build()).await;
-    let stripped = pusher.admin.publish(&by(&[2]).build()).await.unwrap();
-    assert!(stripped.unchanged);
-    assert_eq!(stripped.signatures_left_out, []);
-    // One by a key that is not trusted here cannot be checked, so it is not added.
-    let unknown = pusher.admin.publish(&by(&[1, 9]).build()).await.unwrap();
-    assert!(unknown.unchanged);
-    assert_eq!(unknown.signatures_left_out, [id(9)]);
-    assert_eq!(served_signatures(&pusher).await, 2);
-    pusher.stop().await;
-    assert_eq!(stored_files(folder.path()), [by(&[1, 2]).build()]);
-    // Once its key is trusted, it counts.
-    let mut pusher = Pusher::start_with(folder.path(), &[1, 2, 9], Config::default()).await;
-    let trusted = pusher.admin.publish(&by(&[1, 9]).build()).await.unwrap();
-    assert!(!trusted.unchanged);
-    assert_eq!(trusted.signatures_left_out, []);
-    assert_eq!(trusted.signatures_unchecked, []);
-    pusher.stop().await;
-    assert_eq!(stored_files(folder.path()), [by(&[1, 2, 9]).build()]);
-}
-
-fn id(number: u8) -> KeyId {
-    KeyId(key_id(&key(number).verifying_key().to_bytes()))
-}
-
-#[tokio::test]
-async fn signatures_add_up_and_those_of_unknown_keys_stay_as_long_as_they_fit() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut pusher = Pusher::start_with(folder.path(), &[1, 2], Config::default()).await;
-    let unknown: Vec<u8> = (11..26).collect();
-    let by = |numbers: &[u8]| TestBundle {
-        signers: numbers.iter().map(|number| key(*number)).collect(),
-        ..good(1)
-    };
-    pusher
-        .publish(&by(&[&[1][..], &unknown].concat()).build())
-        .await;
-    let added = pusher.admin.publish(&by(&[2]).build()).await.unwrap();
-    assert!(!added.unchanged);
-    assert_eq!(added.signatures_left_out.len(), 1);
-    assert_eq!(added.signatures_unchecked.len(), 14);
-    let left_out = added.signatures_left_out[0];
-    assert!(!added.signatures_unchecked.contains(&left_out));
-    assert!(unknown.iter().any(|number| id(*number) == left_out));
-    pusher.stop().await;
-    let files = stored_files(folder.path());
-    let bundle = Bundle::parse(&files[0]).unwrap();
-    let has = |number: u8| {
-        let id = id(number).0;
-        bundle.signatures().iter().any(|had| had.key_id == id)
-    };
-    assert_eq!(
-        (bundle.signatures().len(), has(1), has(2)),
-        (16, true, true)
-    );
-    assert!(bundle.is_complete());
-}
-
 async fn publish_in_pieces(pusher: &Pusher, len: usize) -> Status {
     let endpoint = Endpoint::from_shared(format!("http://{}", pusher.admin_addr)).unwrap();
     let mut admin = AdminServiceClient::new(endpoint.connect().await.unwrap());
@@ -238,14 +146,6 @@ async fn a_piece_that_is_too_long_is_refused_with_the_limit() {
     }
 }
 
-fn stored_files(folder: &Path) -> Vec<Vec<u8>> {
-    let bundles = Store::open(&folder.join("store.redb"))
-        .unwrap()
-        .bundles()
-        .unwrap();
-    bundles.into_iter().map(|bundle| bundle.file).collect()
-}
-
 /// The same bytes but for one, somewhere in the last third: in a section.
 fn tampered(mut file: Vec<u8>) -> Vec<u8> {
     let filler = file
@@ -253,13 +153,6 @@ fn tampered(mut file: Vec<u8>) -> Vec<u8> {
         .position(|window| window == [b'x'; 64])
         .unwrap();
     file[filler] = b'y';
-    file
-}
-
-fn with_broken_signature(file: Vec<u8>) -> Vec<u8> {
-    let manifest_len = Bundle::parse(&file).unwrap().manifest_bytes().len();
-    let mut file = file;
-    file[64 + manifest_len + 32] ^= 1;
     file
 }
 
@@ -284,7 +177,10 @@ async fn what_filters_would_refuse_is_refused_and_changes_nothing() {
         ("malformed: ", next.build()[..700].to_vec()),
         ("malformed: ", [next.build(), vec![0]].concat()),
         ("bad-hash: ", tampered(next.build())),
-        ("bad-signature: ", with_broken_signature(next.build())),
+        (
+            "bad-signature: ",
+            with_broken_signature(next.build(), id(1)),
+        ),
         (
             "untrusted: ",
             TestBundle {

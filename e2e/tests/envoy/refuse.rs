@@ -1,8 +1,10 @@
 //! Bundles that must not serve, offered by a pusher that checks nothing.
 
-use riskgate_e2e::{Build, Bundle, Envoy, Keys, RoguePusher, Stage, VMS};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use riskgate_e2e::{Build, Bundle, Envoy, Keys, RoguePusher, Stage, VMS, until};
+use riskgate_engine::{bundle as engine, trust::key_id};
 use riskgate_push_protocol::{
-    BundleId, Offer, PusherMessage, SectionChunk, VmAnswer, VmReport, proto,
+    BundleId, LastAnswer, Offer, PusherMessage, SectionChunk, VmAnswer, VmReport, VmStatus, proto,
 };
 
 use crate::{
@@ -96,6 +98,51 @@ fn the_pusher_refuses_what_filters_would_refuse() {
     assert_eq!(status.rulesets.len(), 1);
     assert_eq!(status.rulesets[0].bundle.revision, 5);
     check_serves(&envoy, NO_ADMIN);
+}
+
+/// The pusher trusts one of the two keys of the filters, so it cannot see that the other one's signature is bad.
+#[test]
+fn a_bad_signature_that_the_pusher_could_not_check_is_mended_by_a_good_one() {
+    let stage = Stage::new().unwrap();
+    let other = Keys::generate(stage.folder(), "other").unwrap();
+    let pusher = stage.pusher().unwrap();
+    let (first, second) = (stage.keys().trusted().unwrap(), other.trusted().unwrap());
+    let scenario = streaming(&stage, &pusher).set("TRUSTED_KEY", format!("{first}\", \"{second}"));
+    let envoy = stage.envoy(scenario).unwrap();
+    let before = stage.build(RULESET, NO_ADMIN, 5).unwrap();
+    pusher.publish(&before).unwrap();
+    pusher.wait_for_acks(VMS, 5).unwrap();
+
+    let bundle = stage.build(RULESET, NO_LOGIN, 6).unwrap();
+    bundle.sign(&other).unwrap();
+    let good = bundle.read().unwrap();
+    let bad = with_bad_signatures_but(stage.keys(), &good);
+    let published = pusher.publish_bytes(&bad).unwrap();
+    assert_eq!(published.signatures_unchecked.len(), 1);
+    let refused = |vm: &VmStatus| matches!(&vm.answer, LastAnswer::Nack { revision: 6, reason, .. } if reason == "bad-signature");
+    until("a NACK of the bad signature", || {
+        Ok(pusher.status()?.vms.iter().any(refused).then_some(()))
+    })
+    .unwrap();
+    check_serves(&envoy, NO_ADMIN);
+
+    assert_eq!(
+        pusher.publish_bytes(&good).unwrap().bundle,
+        published.bundle
+    );
+    pusher.wait_for_acks(VMS, 6).unwrap();
+    check_serves(&envoy, NO_LOGIN);
+}
+
+fn with_bad_signatures_but(keys: &Keys, file: &[u8]) -> Vec<u8> {
+    let public = STANDARD.decode(keys.trusted().unwrap()).unwrap();
+    let good = key_id(&public.try_into().unwrap());
+    let bundle = engine::Bundle::parse(file).unwrap();
+    let mut signatures = bundle.signatures().to_vec();
+    for signature in signatures.iter_mut().filter(|it| it.key_id != good) {
+        signature.bytes[0] ^= 1;
+    }
+    bundle.with_signatures(signatures).unwrap()
 }
 
 fn check_accepted(rogue: &RoguePusher, bundle: &[u8]) {

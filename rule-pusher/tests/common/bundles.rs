@@ -5,7 +5,7 @@ use riskgate_engine::{
     actions::{self, Action, ActionKind},
     atoms, attributes,
     bundle::{
-        ENGINE_VERSION, Manifest, OnExpired, SectionKind, Signature,
+        Bundle, ENGINE_VERSION, Manifest, OnExpired, SectionKind, Signature,
         writer::{NewSection, UnsignedBundle},
     },
     dfa,
@@ -18,6 +18,8 @@ use riskgate_engine::{
     strings::StringsWriter,
     trust::key_id,
 };
+
+use riskgate_push_protocol::KeyId;
 
 use super::NOW_S;
 
@@ -38,6 +40,19 @@ pub(crate) struct TestBundle {
 /// A key that is always the same for the same number.
 pub(crate) fn key(number: u8) -> SigningKey {
     SigningKey::from_bytes(&[number; 32])
+}
+
+/// The id of the key of that number.
+pub(crate) fn id(number: u8) -> KeyId {
+    KeyId(key_id(&key(number).verifying_key().to_bytes()))
+}
+
+/// The same file, but that this key's signature is no good.
+pub(crate) fn with_broken_signature(mut file: Vec<u8>, by: KeyId) -> Vec<u8> {
+    let manifest_end = 64 + Bundle::parse(&file).unwrap().manifest_bytes().len();
+    let place = file[manifest_end..].windows(32).position(|id| id == by.0);
+    file[manifest_end + place.unwrap() + 32] ^= 1;
+    file
 }
 
 /// A good bundle of this revision, signed by key 1.

@@ -194,3 +194,12 @@ fn bind(
     let server = Server::bind(subscribers, admin, store, verifier, clock.clone(), config);
     (server.unwrap(), clock)
 }
+
+/// The files in the store of a pusher that has stopped.
+pub(crate) fn stored_files(folder: &Path) -> Vec<Vec<u8>> {
+    let bundles = Store::open(&folder.join("store.redb"))
+        .unwrap()
+        .bundles()
+        .unwrap();
+    bundles.into_iter().map(|bundle| bundle.file).collect()
+}

@@ -56,7 +56,7 @@ fn left_out(key: &KeyId) -> String {
 fn unchecked(key: &KeyId) -> String {
     format!(
         "warning: the signature by key {key} was not checked, since the pusher does not trust that key: filters that do \
-         refuse the bundle if it is bad; start the pusher with that key under `--trust`"
+         refuse the bundle if it is bad; publish it with a good one, or start the pusher with that key under `--trust`"
     )
 }
 
