@@ -28,6 +28,8 @@ enum Room {
     Asked(Vec<u8>, usize),
     /// The host asked for more than it gets.
     TooLong(Vec<u8>),
+    /// The host asked for more than there is. The buffer that was lent is freed.
+    NoMemory,
 }
 
 thread_local! {
@@ -65,6 +67,7 @@ pub(crate) fn filled_up_to(
             *buffer = lent;
             return Err(HostError::TooLong);
         }
+        Room::NoMemory => return Err(HostError::NoMemory),
     };
     *buffer = lent;
     match called {
@@ -104,6 +107,7 @@ extern "C" fn proxy_on_memory_allocate(len: usize) -> *mut u8 {
         }
     };
     if lent.try_reserve(len).is_err() {
+        ROOM.set(Room::NoMemory);
         return null_mut();
     }
     let data = lent.as_mut_ptr();

@@ -171,12 +171,13 @@ impl Delivery {
         // Without random numbers a VM has no name to leave notes under, and shares all else as the others.
         let vm = self.vm.nonce(loader.host).unwrap_or_default();
         let progress = self.shared.advance(loader, vm, writes, work);
+        let serves = loader.serving.mark();
         let answer = match (self.shared.refusal(), self.shared.named()) {
-            (Some((mark, rejection)), _) => VmAnswer::Nack(nack(mark_id(mark), rejection)),
-            (None, Some(mark)) if loader.serving.mark() == Some(mark) => {
-                VmAnswer::Ack(mark_id(mark))
+            (Some((mark, why)), _) if why.is_permanent() || serves != Some(mark) => {
+                VmAnswer::Nack(nack(mark_id(mark), why))
             }
-            (None, _) => VmAnswer::Pending,
+            (_, Some(mark)) if serves == Some(mark) => VmAnswer::Ack(mark_id(mark)),
+            (_, _) => VmAnswer::Pending,
         };
         if answer != VmAnswer::Pending && answer != self.shared_answer {
             self.shared_answer = answer.clone();

@@ -35,6 +35,9 @@ pub enum HostError {
     /// The value is longer than was asked for, though it was emptied: somebody is writing there.
     #[error("the value is longer than anything that belongs there")]
     TooLong,
+    /// There is no memory for what the host has.
+    #[error("there is no memory for the host's answer")]
+    NoMemory,
     /// Success, with a buffer that cannot be one.
     #[error("the host answered with a buffer that cannot be one")]
     Buffer,

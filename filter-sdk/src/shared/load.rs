@@ -21,6 +21,8 @@ pub(crate) struct Load {
     pub(super) incoming: Option<IncomingSection>,
     /// It may be older than the newest that was accepted, though not than what serves.
     is_fallback: bool,
+    /// What stood against it for now was told.
+    is_again: bool,
     origin: &'static str,
 }
 
@@ -106,8 +108,14 @@ impl Load {
             source,
             incoming: None,
             is_fallback: false,
+            is_again: false,
             origin,
         }
+    }
+
+    /// The same; if it `is_again` tried, what stands against it for now is not told once more.
+    pub(super) fn again(self, is_again: bool) -> Load {
+        Load { is_again, ..self }
     }
 
     /// The file that it comes from, if there is one.
@@ -205,7 +213,10 @@ impl Load {
             Source::Stored(stored) => {
                 let of_section = stored.pages.get(place);
                 let page = of_section.and_then(|pages| pages.get(start / PAGE_LEN));
-                page.and_then(|page| pages.read(loader.host, *page, len))
+                match page {
+                    Some(page) => pages.read(loader.host, *page, len)?,
+                    None => None,
+                }
             }
             Source::File(whole) => {
                 file = Arc::clone(whole);
@@ -248,7 +259,9 @@ impl Load {
     }
 
     fn reject(&self, loader: &Loader<'_>, rejection: Rejection) -> Step {
-        loader.report_refused(rejection.code(), &rejection, self.origin);
+        if rejection.is_permanent() || !self.is_again {
+            loader.report_refused(rejection.code(), &rejection, self.origin);
+        }
         Step::Rejected(rejection)
     }
 }

@@ -57,9 +57,11 @@ pub(crate) struct Shared {
     /// A file that was refused for what may pass.
     waiting_file: Option<WaitingFile>,
     refused: Vec<(Digest, Rejection)>,
+    /// The bundle that was refused last for what may pass, until it serves.
+    failing: Option<(Digest, Rejection)>,
     /// Ticks that pass before the head's bundle is tried again.
     wait_ticks: u32,
-    /// How often in a row its sections were wrong.
+    /// How often in a row its sections were wrong, or there was no room for them.
     torn: u32,
     /// It is not known yet whether others trapped with it: one before it is tried first.
     is_in_doubt: bool,
@@ -126,6 +128,7 @@ impl Shared {
             published: Published::default(),
             waiting_file: None,
             refused: Vec::new(),
+            failing: None,
             wait_ticks: 0,
             torn: 0,
             is_in_doubt: false,
@@ -230,10 +233,10 @@ impl Shared {
         self.seen.current().map(SeenBundle::mark)
     }
 
-    /// Why the bundle that the head names does not serve here.
+    /// Why the bundle that the head names was refused here, for ever or for now.
     pub(crate) fn refusal(&self) -> Option<(Mark, &Rejection)> {
         let mark = self.seen.current()?.mark();
-        let mut refused = self.refused.iter();
+        let mut refused = self.refused.iter().chain(&self.failing);
         let (_, rejection) = refused.find(|(digest, _)| *digest == mark.digest)?;
         Some((mark, rejection))
     }
@@ -275,7 +278,11 @@ impl Shared {
         }
         drop(wanted);
         match Load::stored(loader, &bundle.stored, is_fallback, ORIGIN) {
-            Ok(load) => Some(load),
+            Ok(load) => {
+                let digest = load.mark().digest;
+                let is_again = self.failing.as_ref().is_some_and(|it| it.0 == digest);
+                Some(load.again(is_again))
+            }
             Err(rejection) => {
                 let digest = bundle.mark().digest;
                 loader.report_refused(rejection.code(), &rejection, ORIGIN);
@@ -308,7 +315,10 @@ impl Shared {
                 self.is_in_doubt = true;
             }
             Step::Waiting => return Some(Progress::Waiting),
-            Step::Done(_) => self.torn = 0,
+            Step::Done(mark) => {
+                self.torn = 0;
+                self.failing.take_if(|it| it.0 == mark.digest);
+            }
             Step::Rejected(rejection) => {
                 let digest = load.mark().digest;
                 match load.as_file() {
@@ -320,10 +330,7 @@ impl Shared {
                     _ => self.note_refused(digest, rejection),
                 }
             }
-            Step::Torn | Step::Starved => {
-                self.wait_ticks = 1 << self.torn.min(WAIT_TICKS_MAX.ilog2());
-                self.torn = self.torn.saturating_add(1);
-            }
+            Step::Torn | Step::Starved => self.wait_longer(),
         }
         self.load = None;
         None
@@ -336,8 +343,14 @@ impl Shared {
             }
             self.refused.push((digest, rejection));
         } else {
-            self.wait_ticks = WAIT_TICKS_MAX;
+            self.failing = Some((digest, rejection));
+            self.wait_longer();
         }
+    }
+
+    fn wait_longer(&mut self) {
+        self.wait_ticks = 1 << self.torn.min(WAIT_TICKS_MAX.ilog2());
+        self.torn = self.torn.saturating_add(1);
     }
 
     /// Whether there is anything to write now.

@@ -7,6 +7,7 @@ use super::TRIES;
 use super::record::{PAGE_LEN, Page};
 use crate::host::{Host, HostError, Version};
 use crate::namespace::Namespace;
+use riskgate_engine::assembly::NoMemory;
 
 /// The pages of a namespace.
 pub(super) struct Pages {
@@ -23,11 +24,18 @@ impl Pages {
     }
 
     /// What stands in a page; `None` if it is not of that length, or cannot be read.
-    pub(super) fn read(&mut self, host: &dyn Host, page: Page, len: usize) -> Option<&[u8]> {
+    pub(super) fn read(
+        &mut self,
+        host: &dyn Host,
+        page: Page,
+        len: usize,
+    ) -> Result<Option<&[u8]>, NoMemory> {
         let key = self.key(page);
-        let found = host.shared_data_version(&key, PAGE_LEN, &mut self.value);
-        found.ok().flatten()?;
-        (self.value.len() == len).then_some(&self.value)
+        match host.shared_data_version(&key, PAGE_LEN, &mut self.value) {
+            Ok(Some(_)) if self.value.len() == len => Ok(Some(&self.value)),
+            Err(HostError::NoMemory) => Err(NoMemory(len)),
+            Ok(_) | Err(_) => Ok(None),
+        }
     }
 
     /// Lets a page hold these bytes, and says whether it had to write them; `None` if it could not.

@@ -3,6 +3,7 @@
 use crate::bundles::{EPOCH_S, PLAIN, Spec};
 use crate::counters::with_bundle;
 use crate::driver::{Driver, config};
+use riskgate_filter_sdk::host::HostError;
 use std::rc::Rc;
 
 pub(crate) const LIMIT: usize = 40;
@@ -187,7 +188,8 @@ fn shared_data_that_fails_for_a_while_loses_nothing() {
 fn a_block_that_cannot_be_read_holds_up_no_other() {
     let mut vms = vms(2);
     for vm in &mut vms {
-        *vm.proxy.unreadable.get_mut() = Some("riskgate.counters.v1/shop//0/0".to_owned());
+        let block = "riskgate.counters.v1/shop//0/0";
+        vm.proxy.unreadable.set(Some((block, HostError::Buffer)));
     }
     for number in 0..2_000 {
         assert!(tap(&mut vms[number % 2], &format!("d{number}")));

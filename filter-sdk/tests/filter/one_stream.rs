@@ -4,6 +4,7 @@ use crate::bundles::{CHANGED, PLAIN, Spec, id_of};
 use crate::driver::{Driver, chunks, config, config_trusting};
 use crate::proxy::SharedData;
 use crate::push::ack;
+use riskgate_filter_sdk::host::HostError;
 use riskgate_push_protocol::{Hello, PusherMessage, Report, SubscriberMessage, VmAnswer};
 use std::rc::Rc;
 
@@ -254,6 +255,61 @@ fn a_vm_that_refuses_says_why_and_the_others_serve() {
         ("below-min-revision", id_of(&PLAIN.bytes()))
     );
     assert_eq!(answers[3], VmAnswer::Pending);
+}
+
+#[test]
+fn a_vm_without_memory_says_so_and_tries_again() {
+    let mut process = Process::new(3);
+    process.push(&PLAIN.bytes());
+    process.report();
+    let no_memory = Some(("/page/", HostError::NoMemory));
+    process.vms[2].proxy.unreadable.set(no_memory);
+    process.push(&CHANGED.bytes());
+    let accepted = ack(&CHANGED.bytes());
+    let check_refused = |process: &mut Process| {
+        assert_eq!(process.statuses(), [Some(429), Some(429), Some(403)]);
+        let refused = &process.vms[2];
+        assert_eq!(refused.metric("riskgate.loads.refused"), 1);
+        assert_eq!(refused.log().matches("refused (no-memory)").count(), 1);
+    };
+    check_refused(&mut process);
+    let answers = process.answers();
+    assert_eq!(answers[..2], [accepted.clone(), accepted.clone()]);
+    let VmAnswer::Nack(nack) = &answers[2] else {
+        panic!("{answers:?}");
+    };
+    let said = (nack.bundle, &nack.reason[..], nack.permanent);
+    assert_eq!(said, (id_of(&CHANGED.bytes()), "no-memory", false));
+    // It is tried again and again, and said once.
+    process.pass(30_000);
+    check_refused(&mut process);
+    process.vms[2].proxy.unreadable.set(None);
+    process.pass(3_500);
+    assert_eq!(process.statuses(), [Some(429); 3]);
+    assert_eq!(process.answers(), vec![accepted; 3]);
+}
+
+#[test]
+fn a_vm_that_starts_without_memory_for_the_newest_serves_the_one_before() {
+    let mut process = Process::new(2);
+    process.push(&PLAIN.bytes());
+    process.shared.writes.borrow_mut().clear();
+    process.push(&CHANGED.bytes());
+    let writes = process.shared.writes.borrow().clone();
+    let mut pages = writes.iter().filter(|(key, _)| key.contains("/page/"));
+    let (page, _) = pages.next().expect("its own section has a page");
+    process.start(&config(PUSH));
+    let no_memory = (&*page.clone().leak(), HostError::NoMemory);
+    process.vms[2].proxy.unreadable.set(Some(no_memory));
+    process.pass(3_000);
+    assert_eq!(process.statuses(), [Some(429), Some(429), Some(403)]);
+    let report = process.report().vms.pop().expect("three VMs");
+    assert_eq!(report.held, Some(id_of(&PLAIN.bytes())));
+    let VmAnswer::Nack(nack) = report.answer else {
+        panic!("{report:?}");
+    };
+    let said = (nack.bundle, &nack.reason[..]);
+    assert_eq!(said, (id_of(&CHANGED.bytes()), "no-memory"));
 }
 
 #[test]

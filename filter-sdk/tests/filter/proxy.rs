@@ -31,8 +31,8 @@ pub(crate) struct Proxy {
     pub(crate) constant_random: Cell<Option<u8>>,
     /// Names of methods that fail.
     pub(crate) broken: RefCell<HashSet<&'static str>>,
-    /// A name of shared data that cannot be read.
-    pub(crate) unreadable: RefCell<Option<String>>,
+    /// A part of the names of shared data that cannot be read, and why they cannot.
+    pub(crate) unreadable: Cell<Option<(&'static str, HostError)>>,
     /// A method that fails the next time, and works again then.
     pub(crate) fails_once: Cell<Option<&'static str>>,
     /// Somebody else's work, when a method is called after so many other calls of it, before it does anything.
@@ -197,8 +197,10 @@ impl Host for Proxy {
     ) -> Result<Option<Version>, HostError> {
         value.clear();
         self.enter("shared_data_version")?;
-        if self.unreadable.borrow().as_deref() == Some(key) {
-            return Err(HostError::Buffer);
+        if let Some((part, error)) = self.unreadable.get()
+            && key.contains(part)
+        {
+            return Err(error);
         }
         let len = |(held, _): &(Vec<u8>, u32)| held.len();
         let is_too_long = self.shared_data.values.borrow().get(key).map(len) > Some(max_len);
