@@ -41,8 +41,8 @@ pub(crate) struct Delivery {
     subscription: Option<Subscription>,
     identity: Option<Identity>,
     shared: Shared,
-    /// The bundle of shared data that the others were woken for.
-    told: Option<BundleId>,
+    /// The bundles of shared data that the others were woken for: the one that serves, and the one that comes next.
+    told: [Option<BundleId>; 2],
     /// What became of the last bundle that this VM was given.
     answer: VmAnswer,
     /// What was made of the head of shared data when that was looked at last.
@@ -67,7 +67,7 @@ impl Delivery {
             seat: None,
             subscription: config.push.clone().map(Subscription::new),
             identity: None,
-            told: None,
+            told: [None; 2],
             answer: VmAnswer::Pending,
             shared_answer: VmAnswer::Pending,
             talk: Talk::default(),
@@ -108,6 +108,7 @@ impl Delivery {
         {
             seat.peers.slots().drain(loader.host);
         }
+        self.shared.wake();
         self.work(loader, serves_requests, false);
     }
 
@@ -232,9 +233,9 @@ impl Delivery {
 
     /// Lets the others know of what has come into shared data by this VM.
     fn wake_others(&mut self, loader: &Loader<'_>, seat: &mut Seat) {
-        let named = self.shared.named().map(mark_id);
-        if named != self.told {
-            self.told = named;
+        let there = [self.shared.named(), self.shared.staged()].map(|mark| mark.map(mark_id));
+        if there != self.told {
+            self.told = there;
             seat.peers.wake_others(loader.host);
         }
     }

@@ -8,6 +8,7 @@ use crate::peers::Role;
 use crate::seat::Seat;
 use crate::shared::{Load, SLICE, Step};
 use crate::subscription::Subscription;
+use crate::vm::Writer;
 use riskgate_push_protocol::limits::{CHUNKS_IN_FLIGHT_MAX, VMS_MAX};
 use riskgate_push_protocol::{
     Hello, Holdings, InstanceId, Offer, PusherMessage, Report, SectionChunk, SectionHash,
@@ -119,14 +120,20 @@ impl Delivery {
         };
         let vm = self.vm.nonce(loader.host).unwrap_or_default();
         let mut work = SLICE;
+        let writes = self.writer.as_ref().is_some_and(Writer::writes);
+        let load = intake.load();
+        if writes && load.is_whole() && self.shared.stage(loader.host, load, &mut work) {
+            return true;
+        }
         let mut notes = self.shared.notes(vm);
         match intake.load().step(loader, &mut notes, &mut work) {
             Step::Working => return true,
             Step::Starved | Step::Waiting | Step::Torn => return false,
             Step::Done(mark) => self.answer = VmAnswer::Ack(mark_id(mark)),
             Step::Rejected(rejection) => {
-                let bundle = mark_id(intake.load().mark());
-                self.answer = VmAnswer::Nack(nack(bundle, &rejection));
+                let mark = intake.load().mark();
+                self.shared.withdraw(loader.host, mark);
+                self.answer = VmAnswer::Nack(nack(mark_id(mark), &rejection));
             }
         }
         self.talk.incoming = match intake.is_complete() {

@@ -52,6 +52,17 @@ pub(crate) enum Step {
     Torn,
 }
 
+/// What became of the sections that a load takes from where they are.
+pub(super) enum Fetched {
+    /// There are more.
+    Part,
+    /// All are here.
+    Whole,
+    /// They are not what was signed, or not there.
+    Torn,
+    Rejected(Rejection),
+}
+
 /// What is noted of the loads of this VM.
 pub(crate) struct Notes<'n> {
     pub(super) attempts: &'n mut Attempts,
@@ -118,6 +129,21 @@ impl Load {
         Load { is_again, ..self }
     }
 
+    /// The same bundle, whose sections are also there.
+    pub(super) fn stored_at(self, stored: &Stored) -> Load {
+        let source = Source::Stored(stored.clone());
+        Load { source, ..self }
+    }
+
+    /// Whether all of its sections are here.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.assembly.next_missing().is_none()
+    }
+
+    pub(super) fn head(&self) -> &AdmittedHead {
+        self.assembly.head()
+    }
+
     /// The file that it comes from, if there is one.
     pub(super) fn as_file(&self) -> Option<(&Arc<[u8]>, &'static str)> {
         match &self.source {
@@ -162,21 +188,37 @@ impl Load {
         step
     }
 
-    fn go_on(&mut self, loader: &mut Loader<'_>, pages: &mut Pages, work: &mut usize) -> Step {
+    /// Takes the sections that are to come from where they are, without reading them, and takes off `work` what they are
+    /// long.
+    pub(super) fn fetch_all(
+        &mut self,
+        loader: &Loader<'_>,
+        pages: &mut Pages,
+        work: &mut usize,
+    ) -> Fetched {
         while let Some((place, entry)) = self.assembly.next_missing() {
             if *work == 0 {
-                return Step::Working;
+                return Fetched::Part;
             }
-            let fetched = self.fetch(loader, pages, place, entry);
-            match fetched {
+            match self.fetch(loader, pages, place, entry) {
                 Ok(Some(Taken::Part | Taken::Whole)) => {}
                 Ok(Some(Taken::Wrong(refusal))) if matches!(self.source, Source::File(_)) => {
-                    return self.reject(loader, refusal.into());
+                    return Fetched::Rejected(refusal.into());
                 }
-                Ok(Some(Taken::Wrong(_) | Taken::TooMuch) | None) => return Step::Torn,
-                Err(rejection) => return self.reject(loader, rejection),
+                Ok(Some(Taken::Wrong(_) | Taken::TooMuch) | None) => return Fetched::Torn,
+                Err(rejection) => return Fetched::Rejected(rejection),
             }
             *work = work.saturating_sub(PAGE_LEN.min(entry.length as usize));
+        }
+        Fetched::Whole
+    }
+
+    fn go_on(&mut self, loader: &mut Loader<'_>, pages: &mut Pages, work: &mut usize) -> Step {
+        match self.fetch_all(loader, pages, work) {
+            Fetched::Part => return Step::Working,
+            Fetched::Whole => {}
+            Fetched::Torn => return Step::Torn,
+            Fetched::Rejected(rejection) => return self.reject(loader, rejection),
         }
         if *work == 0 {
             return Step::Working;

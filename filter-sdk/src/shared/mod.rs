@@ -8,7 +8,9 @@
 //! because any neighbour with the same `vm_id` can: signatures are checked under one's own keys, and sections against the signed
 //! table. What was erased or put back is written again by a VM that serves it.
 
+mod ahead;
 mod attempts;
+mod files;
 mod load;
 mod pages;
 mod publication;
@@ -21,13 +23,15 @@ use crate::identity::Nonce;
 use crate::load::Loader;
 use crate::namespace::Namespace;
 use crate::rejection::Rejection;
+use ahead::Ahead;
 use attempts::Attempts;
+use files::WaitingFile;
 use pages::{Pages, write};
 use publication::{Publication, Written, page_of};
 use riskgate_engine::admission::Mark;
 use riskgate_engine::bundle::Digest;
+use riskgate_engine::ruleset::Ruleset;
 use seen::{Seen, SeenBundle};
-use std::sync::Arc;
 
 pub(crate) use load::{Load, Notes, SLICE, Step};
 pub(crate) use pushed::AddError;
@@ -52,6 +56,7 @@ pub(crate) struct Shared {
     pages: Pages,
     seen: Seen,
     load: Option<Load>,
+    ahead: Ahead,
     publication: Option<Publication>,
     published: Published,
     /// A file that was refused for what may pass.
@@ -67,23 +72,6 @@ pub(crate) struct Shared {
     is_in_doubt: bool,
     /// The page that is looked at next, among those of what serves.
     next_page: usize,
-}
-
-/// A file that is tried again.
-struct WaitingFile {
-    file: Arc<[u8]>,
-    origin: &'static str,
-    wait_ticks: u32,
-}
-
-impl WaitingFile {
-    fn new(file: &Arc<[u8]>, origin: &'static str) -> WaitingFile {
-        WaitingFile {
-            file: Arc::clone(file),
-            origin,
-            wait_ticks: WAIT_TICKS_MAX,
-        }
-    }
 }
 
 /// What this VM published last. Somebody may write over it without end: each time it waits longer before it does so, too.
@@ -124,6 +112,7 @@ impl Shared {
             pages: Pages::new(namespace.clone()),
             seen: Seen::default(),
             load: None,
+            ahead: Ahead::new(namespace.key("next")),
             publication: None,
             published: Published::default(),
             waiting_file: None,
@@ -144,6 +133,11 @@ impl Shared {
             file.wait_ticks = file.wait_ticks.saturating_sub(1);
         }
         self.attempts.tidy(host, vm);
+    }
+
+    /// Another VM says that there is something new.
+    pub(crate) fn wake(&mut self) {
+        self.ahead.wake();
     }
 
     /// Looks at the head, loads what is newer than what serves, and, if this filter is the one that `writes` for its VM,
@@ -170,6 +164,9 @@ impl Shared {
             } else {
                 self.publication = None;
                 if writes {
+                    if self.ahead.follow(loader, &mut self.pages, &mut work) {
+                        continue;
+                    }
                     self.scrub(loader);
                 }
                 return match self.wait_ticks {
@@ -181,42 +178,20 @@ impl Shared {
         Progress::Busy
     }
 
-    /// Lets the bundle of a file load, in place of what was being loaded.
-    pub(crate) fn begin_file(
-        &mut self,
-        loader: &mut Loader<'_>,
-        file: &Arc<[u8]>,
-        origin: &'static str,
-    ) {
-        self.waiting_file = None;
-        match Load::file(loader, file, origin) {
-            Ok(load) => self.load = Some(load),
-            Err(rejection) => {
-                loader.report_refused(rejection.code(), &rejection, origin);
-                if !rejection.is_permanent() {
-                    self.waiting_file = Some(WaitingFile::new(file, origin));
-                }
-            }
-        }
+    /// Leaves a bundle whose sections have all come for the others, before it is read. True if there is more to do first.
+    pub(crate) fn stage(&mut self, host: &dyn Host, load: &Load, work: &mut usize) -> bool {
+        let places = (&self.seen, &mut self.pages);
+        self.ahead.stage(host, load, places, work)
     }
 
-    /// Tries a file again that was refused for what may have passed. What stands against it still is not told twice.
-    fn resume_file(&mut self, loader: &mut Loader<'_>) {
-        let is_due = |file: &WaitingFile| file.wait_ticks == 0;
-        if self.load.is_some() || !self.waiting_file.as_ref().is_some_and(is_due) {
-            return;
-        }
-        let Some(mut waiting) = self.waiting_file.take() else {
-            return;
-        };
-        match Load::file(loader, &waiting.file, waiting.origin) {
-            Ok(load) => self.load = Some(load),
-            Err(rejection) if rejection.is_permanent() => {}
-            Err(_) => {
-                waiting.wait_ticks = WAIT_TICKS_MAX;
-                self.waiting_file = Some(waiting);
-            }
-        }
+    /// What was left so.
+    pub(crate) fn staged(&self) -> Option<Mark> {
+        self.ahead.staged()
+    }
+
+    /// It is not to serve.
+    pub(crate) fn withdraw(&mut self, host: &dyn Host, mark: Mark) {
+        self.ahead.withdraw(host, mark);
     }
 
     /// What the loads of this VM note, for one that is not begun here.
@@ -277,16 +252,17 @@ impl Shared {
             (is_fallback, bundle) = wanted.next().unwrap_or((is_fallback, bundle));
         }
         drop(wanted);
-        match Load::stored(loader, &bundle.stored, is_fallback, ORIGIN) {
+        let (mark, stored) = (bundle.mark(), &bundle.stored);
+        let copied = self.ahead.take_load(mark, stored).filter(|_| !is_fallback);
+        let load = copied.map_or_else(|| Load::stored(loader, stored, is_fallback, ORIGIN), Ok);
+        match load {
             Ok(load) => {
-                let digest = load.mark().digest;
-                let is_again = self.failing.as_ref().is_some_and(|it| it.0 == digest);
+                let is_again = self.failing.as_ref().is_some_and(|it| it.0 == mark.digest);
                 Some(load.again(is_again))
             }
             Err(rejection) => {
-                let digest = bundle.mark().digest;
                 loader.report_refused(rejection.code(), &rejection, ORIGIN);
-                self.note_refused(digest, rejection);
+                self.note_refused(mark.digest, rejection);
                 None
             }
         }
@@ -373,12 +349,11 @@ impl Shared {
         let Some(ruleset) = loader.serving.ruleset() else {
             return Progress::Idle;
         };
-        let publication = match self.publication.take() {
-            Some(publication) if publication.is_named() || publication.is_of(ruleset) => {
-                Some(publication)
-            }
-            _ => Publication::begin(ruleset, &self.seen),
-        };
+        let head = ruleset.head();
+        let is_of_use = |it: &Publication| it.is_named() || it.is_of(head);
+        let begun = self.publication.take().filter(is_of_use);
+        let begun = begun.or_else(|| self.ahead.take_staged(head));
+        let publication = begun.or_else(|| self.begin_publication(ruleset));
         let Some(mut publication) = publication else {
             return Progress::Waiting;
         };
@@ -399,6 +374,11 @@ impl Shared {
             }
             Written::Not => Progress::Waiting,
         }
+    }
+
+    fn begin_publication(&self, ruleset: &Ruleset) -> Option<Publication> {
+        let sections = ruleset.whole_sections().to_vec();
+        Publication::begin(ruleset.head(), sections, &self.seen, self.ahead.named())
     }
 
     /// Looks at one page of what serves, and mends it if somebody spoiled it.

@@ -4,6 +4,7 @@ use super::pages::{Pages, write};
 use super::record::{self, PAGE_LEN, PAGES_MAX, Page, Stored, page_count};
 use super::seen::Seen;
 use crate::host::{Host, Version};
+use riskgate_engine::admission::AdmittedHead;
 use riskgate_engine::assembly::WholeSection;
 use riskgate_engine::bundle::SectionEntry;
 use riskgate_engine::ruleset::Ruleset;
@@ -42,12 +43,17 @@ pub(super) enum Written {
 }
 
 impl Publication {
-    /// Begins to publish a ruleset behind what was seen. Sections that stand in pages already stay there.
-    pub(super) fn begin(ruleset: &Ruleset, seen: &Seen) -> Option<Publication> {
-        let sections = ruleset.whole_sections().to_vec();
-        let mut free = free_pages(seen);
+    /// Begins to publish a bundle behind what was seen. Sections that stand in pages already stay there; the pages of what
+    /// is `named` elsewhere are taken last.
+    pub(super) fn begin(
+        head: &AdmittedHead,
+        sections: Vec<WholeSection>,
+        seen: &Seen,
+        named: Option<&Stored>,
+    ) -> Option<Publication> {
+        let mut free = free_pages(seen, named);
         let (mut pages, mut unwritten) = (Vec::new(), Vec::new());
-        for entry in ruleset.head().entries() {
+        for entry in head.entries() {
             let own = match seen.pages_of(entry) {
                 Some(held) => held.to_vec(),
                 None => free.by_ref().take(page_count(entry)).collect(),
@@ -59,9 +65,11 @@ impl Publication {
             pages.push(own);
         }
         unwritten.reverse();
-        let head = ruleset.head().bytes().to_vec();
-        let stored = Stored { head, pages };
-        let before = seen.newest_below(ruleset.revision());
+        let stored = Stored {
+            head: head.bytes().to_vec(),
+            pages,
+        };
+        let before = seen.newest_below(head.mark().revision);
         let bundles = [Some(&stored), before].into_iter().flatten();
         let named: BTreeSet<Page> = bundles.clone().flat_map(Stored::all_pages).collect();
         let freed = seen.all_pages().filter(|page| !named.contains(page));
@@ -89,17 +97,22 @@ impl Publication {
         }
     }
 
-    /// Whether it is this ruleset that is being written.
-    pub(super) fn is_of(&self, ruleset: &Ruleset) -> bool {
-        self.stored.head[..] == ruleset.head().bytes()[..]
+    /// Whether it is this bundle that is being written.
+    pub(super) fn is_of(&self, head: &AdmittedHead) -> bool {
+        self.stored.head[..] == head.bytes()[..]
     }
 
-    /// Goes on until it is done or about so many bytes were looked at, which are taken off `work`.
-    pub(super) fn step(
+    /// Where it is written.
+    pub(super) fn stored(&self) -> &Stored {
+        &self.stored
+    }
+
+    /// Goes on with the pages alone, until they are written or about so many bytes were looked at, which are taken off
+    /// `work`.
+    pub(super) fn write_pages(
         &mut self,
         host: &dyn Host,
         pages: &mut Pages,
-        key: &str,
         work: &mut usize,
     ) -> Written {
         while let Some(piece) = self.unwritten.last() {
@@ -114,6 +127,21 @@ impl Publication {
                 return Written::Not;
             }
             self.unwritten.pop();
+        }
+        Written::Wholly
+    }
+
+    /// Goes on until it is done or about so many bytes were looked at, which are taken off `work`.
+    pub(super) fn step(
+        &mut self,
+        host: &dyn Host,
+        pages: &mut Pages,
+        key: &str,
+        work: &mut usize,
+    ) -> Written {
+        let written = self.write_pages(host, pages, work);
+        if written != Written::Wholly {
+            return written;
         }
         if !self.is_named {
             if write(host, key, &self.record, self.follows) != Ok(true) {
@@ -178,9 +206,12 @@ fn pieces<'s>(
     })
 }
 
-/// The pages that nothing seen names, ascending.
-fn free_pages(seen: &Seen) -> impl Iterator<Item = Page> + use<> {
-    let named: BTreeSet<Page> = seen.all_pages().collect();
+/// The pages that nothing seen names, those of what is `named` elsewhere last.
+fn free_pages(seen: &Seen, named: Option<&Stored>) -> impl Iterator<Item = Page> + use<> {
+    let taken: BTreeSet<Page> = seen.all_pages().collect();
+    let avoided: BTreeSet<Page> = named.into_iter().flat_map(Stored::all_pages).collect();
     let all = 0..Page::try_from(PAGES_MAX).unwrap_or(Page::MAX);
-    all.filter(move |page| !named.contains(page))
+    let free = all.filter(move |page| !taken.contains(page));
+    let (avoided, others): (Vec<Page>, Vec<Page>) = free.partition(|page| avoided.contains(page));
+    others.into_iter().chain(avoided)
 }

@@ -297,19 +297,25 @@ impl Driver {
 
     /// Tells the filter of the messages in its VM's queue, and says whether there were any.
     pub(crate) fn pump(&mut self) -> bool {
-        let own = self.proxy.context.get();
         let mut has_woken = false;
-        loop {
-            let mut wake_ups = self.proxy.shared_data.wake_ups.borrow_mut();
-            let place = wake_ups.iter().position(|(context, _)| *context == own);
-            let Some(place) = place else {
-                return has_woken;
-            };
-            wake_ups.remove(place);
-            drop(wake_ups);
+        while self.pump_once() {
             has_woken = true;
-            self.filter.on_queue_ready(&self.proxy);
         }
+        has_woken
+    }
+
+    /// Tells the filter of one message in its VM's queue, and says whether there was any.
+    pub(crate) fn pump_once(&mut self) -> bool {
+        let own = self.proxy.context.get();
+        let mut wake_ups = self.proxy.shared_data.wake_ups.borrow_mut();
+        let place = wake_ups.iter().position(|(context, _)| *context == own);
+        let Some(place) = place else {
+            return false;
+        };
+        wake_ups.remove(place);
+        drop(wake_ups);
+        self.filter.on_queue_ready(&self.proxy);
+        true
     }
 }
 

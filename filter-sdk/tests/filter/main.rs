@@ -28,4 +28,5 @@ mod rotation;
 mod shared;
 mod shared_faults;
 mod shared_times;
+mod staged;
 mod vm;
